@@ -1,0 +1,88 @@
+"""Dry run: the same events through the workflows and through local evaluation, compared in whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from feeder.files import read_log
+from timeline.evaluate import Evaluation, evaluate
+from timeline.events import Events, concat
+from timeline.plan import PlanNode
+from timeline.reading import Rejected
+from timeline.spec import Spec
+from timeline.table import Window, cut
+from timeline.ticks import TICK_BITS
+from workflows.client import KeyTimeline, Timelines
+
+#: Keys compared at a time.
+CHUNK = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A key of a node whose timeline in the workflows is not the locally evaluated one."""
+
+    key: str
+    node: PlanNode
+    workflows: list[list[Any]] | None
+    local: list[list[Any]] | None
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a dry run found: ``timelines`` were compared, one a key and node."""
+
+    evaluation: Evaluation
+    timelines: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+async def compare(timelines: Timelines, spec: Spec) -> Comparison:
+    """Compares every node's timeline of every key with local evaluation of all that the source was fed.
+
+    What retention has collapsed is compared from where the node's rows begin.
+
+    Raises:
+        EventError: a file that was fed is gone or has changed.
+    """
+    log = await timelines.extend_log(spec.source_id, [])
+    pieces = list(read_log(spec, log, None, spec.plan.columns))
+    nothing = Events([], *(np.empty(0, np.int64),) * 2, {}, np.empty((0, 2), np.int64))
+    events = concat([piece.events for piece in pieces]) if pieces else nothing
+    evaluation = evaluate(spec.plan, events, spec.node_limits)
+    comparison = Comparison(evaluation, rejected=[r for piece in pieces for r in piece.rejected])
+    names = sorted({*evaluation.names(), *await timelines.keys(spec)})
+    for first in range(0, len(names), CHUNK):
+        part = names[first : first + CHUNK]
+        for node in spec.plan.nodes:
+            found = await timelines.timelines(spec, node, part)
+            _compare_keys(comparison, node, part, found)
+    return comparison
+
+
+def _compare_keys(
+    comparison: Comparison, node: PlanNode, names: Sequence[str], found: dict[str, KeyTimeline]
+) -> None:
+    evaluation = comparison.evaluation
+    codes = {evaluation.keys.names[code]: int(code) for code in evaluation.codes}
+    table = evaluation.tables[node.index]
+    for name in names:
+        comparison.timelines += 1
+        theirs = found.get(name)
+        if theirs is None or name not in codes:
+            mine = evaluation.timeline(name, node).json_rows() if name in codes else None
+            rows = None if theirs is None else theirs.rows
+            comparison.differences.append(Difference(name, node, rows, mine))
+            continue
+        origin, newest = evaluation.span(name)
+        begin = theirs.rows[0][0] if theirs.rows else origin
+        window = Window(np.array([(codes[name] << TICK_BITS) | begin]))
+        local = cut(table, window).json_rows()
+        same_span = (theirs.origin, theirs.newest) == (origin, newest)
+        if local != theirs.rows or not same_span:
+            comparison.differences.append(Difference(name, node, theirs.rows, local))

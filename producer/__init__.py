@@ -1,0 +1,1 @@
+"""The producer: makes events, for demonstrations, tests and benchmarks."""

@@ -1,0 +1,94 @@
+"""Timeline: durable time-state analytics on Temporal and Apache Pulsar.
+
+The public API of the pure part: expressions (text or builder), specs, reading events, evaluation.
+
+>>> import timeline as tl
+>>> str(tl.duration_where(tl.latest_event_to_state("state") == "buffer"))
+'duration_where(latest_event_to_state(state) == "buffer")'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from timeline.builder import (
+        col,
+        duration_in_cur_state,
+        duration_where,
+        has_existed,
+        has_existed_within,
+        latest_event_to_state,
+    )
+    from timeline.errors import (
+        ExpressionError,
+        KindError,
+        SpecError,
+        TimelineError,
+    )
+    from timeline.evaluate import Evaluation, Row, evaluate
+    from timeline.events import Events, concat, from_rows
+    from timeline.node import Limits
+    from timeline.parser import parse
+    from timeline.plan import Plan, make_plan
+    from timeline.printer import print_expression
+    from timeline.reading import read_events
+    from timeline.spec import Spec, load_spec
+
+# Names are imported when they are first used: a command pays only for what it needs.
+_HOMES = {
+    "builder": (
+        "col",
+        "duration_in_cur_state",
+        "duration_where",
+        "has_existed",
+        "has_existed_within",
+        "latest_event_to_state",
+    ),
+    "errors": ("ExpressionError", "KindError", "SpecError", "TimelineError"),
+    "evaluate": ("Evaluation", "Row", "evaluate"),
+    "events": ("Events", "concat", "from_rows"),
+    "node": ("Limits",),
+    "parser": ("parse",),
+    "plan": ("Plan", "make_plan"),
+    "printer": ("print_expression",),
+    "reading": ("read_events",),
+    "spec": ("Spec", "load_spec"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Evaluation",
+    "Events",
+    "ExpressionError",
+    "KindError",
+    "Limits",
+    "Plan",
+    "Row",
+    "Spec",
+    "SpecError",
+    "TimelineError",
+    "col",
+    "concat",
+    "duration_in_cur_state",
+    "duration_where",
+    "evaluate",
+    "from_rows",
+    "has_existed",
+    "has_existed_within",
+    "latest_event_to_state",
+    "load_spec",
+    "make_plan",
+    "parse",
+    "print_expression",
+    "read_events",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'timeline' has no attribute {name!r}")
+    value = getattr(import_module(f"timeline.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

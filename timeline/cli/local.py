@@ -1,0 +1,159 @@
+"""Commands that need no server: ``eval`` and ``explain``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from timeline.cli.options import (
+    AtOption,
+    EveryOption,
+    ExpressionOption,
+    Format,
+    FromOption,
+    JsonOption,
+    ToOption,
+    UsageError,
+    expression_file,
+    step,
+    time_or_none,
+    times,
+)
+
+if TYPE_CHECKING:
+    from timeline.events import Events
+    from timeline.plan import Plan
+    from timeline.reading import Rejected
+    from timeline.spec import Spec
+
+
+def evaluate_files(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SPEC_OR_FILE] FILE...",
+            help="A spec (.toml) or a file with an expression, unless -e gives it; then the "
+            "events: .jsonl, .csv or .parquet. A spec with source.files needs no more.",
+            show_default=False,
+        ),
+    ] = None,
+    expression: ExpressionOption = None,
+    key_column: Annotated[
+        str | None, typer.Option(metavar="C", help="Column of the key [default: key].")
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option(metavar="C", help="Column of the time [default: time].")
+    ] = None,
+    time_unit: Annotated[
+        str | None, typer.Option(metavar="UNIT", help="Unit of numeric times: ms, s, us or ns.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(metavar="K", help="Only this key. May be repeated.")
+    ] = None,
+    at: AtOption = None,
+    every: EveryOption = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
+) -> None:
+    """Evaluate an expression over files of events, here and now.
+
+    Without --at or --every: one row a key, at the key's newest event.
+    """
+    from timeline.evaluate import evaluate
+
+    spec, plan, paths = _what(expression, files or [])
+    source = spec.source if spec else None
+    unit: Literal["ms", "s", "us", "ns"] = source.numeric_unit if source else "ms"
+    if time_unit is not None:
+        if time_unit not in ("ms", "s", "us", "ns"):
+            raise UsageError(f"--time-unit is ms, s, us or ns, got {time_unit!r}")
+        unit = time_unit  # type: ignore[assignment]
+    key_name = key_column or (source.key if source else "key")
+    time_name = time_column or (source.time if source else "time")
+    ats, interval = times(at), step(every)
+    start, end = time_or_none(from_), time_or_none(to)
+    events, rejected = _read(paths, key_name, time_name, unit, plan.columns)
+    result = evaluate(plan, events, spec.node_limits if spec else None)
+    complain(rejected)
+    if result.refused:
+        typer.echo(f"{result.refused} events refused: later than allowed_lateness permits", err=True)
+    if format is Format.LANES:
+        from timeline.cli.lanes import print_evaluation
+
+        print_evaluation(result, key, start, end)
+        return
+    from timeline.cli.render import print_rows
+
+    rows = result.values(ats, every=interval, start=start, end=end, keys=key)
+    print_rows(rows, format)
+
+
+def explain(
+    spec: Annotated[
+        str | None,
+        typer.Argument(metavar="SPEC", help="A spec (.toml) or a file with an expression."),
+    ] = None,
+    expression: ExpressionOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the plan of a timeline as a tree: its nodes, their kinds and their workflow ids."""
+    from timeline.cli.render import print_plan
+
+    loaded, plan, rest = _what(expression, [spec] if spec else [])
+    if rest:
+        raise UsageError("give a spec or -e EXPR, not both")
+    print_plan(plan, loaded, as_json=json)
+
+
+def _what(expression: str | None, arguments: Sequence[str]) -> tuple[Spec | None, Plan, list[str]]:
+    """The spec if there is one, the plan, and the files of events."""
+    from timeline.plan import make_plan
+    from timeline.spec import load_spec
+
+    rest = list(arguments)
+    if expression is not None:
+        return None, make_plan(expression), rest
+    if not rest:
+        raise UsageError("give a spec (.toml), a file with an expression, or -e EXPR")
+    first = Path(rest.pop(0))
+    if first.suffix == ".toml":
+        spec = load_spec(first)
+        return spec, spec.plan, rest or list(spec.source.files)
+    if first.suffix in (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".gz"):
+        raise UsageError(f"{first} holds events; say what to evaluate with a spec or -e EXPR")
+    return None, make_plan(expression_file(first)), rest
+
+
+def _read(
+    paths: Sequence[str],
+    key: str,
+    time: str,
+    unit: Literal["ms", "s", "us", "ns"],
+    columns: list[str],
+) -> tuple[Events, list[Rejected]]:
+    """All events of the files in their order."""
+    from timeline.events import concat
+    from timeline.reading import read_events
+
+    if not paths:
+        raise UsageError("give at least one file of events (.jsonl, .csv or .parquet)")
+    blocks = [
+        block for path in paths for block in read_events(path, key=key, time=time, columns=columns, unit=unit)
+    ]
+    rejected = [r for block in blocks for r in block.rejected]
+    if not blocks:
+        raise UsageError(f"no events in {', '.join(paths)}")
+    return concat([block.events for block in blocks]), rejected
+
+
+def complain(rejected: Sequence[Rejected], most: int = 5) -> None:
+    """Says on standard error which lines were no events."""
+    for one in rejected[:most]:
+        typer.echo(f"skipped {one}", err=True)
+    if rejected:
+        count = len(rejected)
+        typer.echo(f"{count} line{'s' if count != 1 else ''} skipped that hold no event", err=True)

@@ -1,0 +1,126 @@
+"""Values, plans and states as a person, or a program, reads them."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from timeline.cli.options import Format
+from timeline.evaluate import Row
+from timeline.expression import Scalar
+from timeline.plan import Plan, PlanNode
+from timeline.spec import Spec
+
+
+def console() -> Console:
+    """Standard output; wide enough for whole texts where it is not a terminal."""
+    out = Console(highlight=False, soft_wrap=True)
+    if not out.is_terminal:
+        out = Console(highlight=False, soft_wrap=True, width=200)
+    return out
+
+
+def value_text(value: Scalar) -> str:
+    """A value as JSON has it, but strings without quotes."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON."""
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+
+
+def print_rows(rows: Iterable[Row], format: Format) -> None:
+    """Rows of an evaluation."""
+    if format is Format.JSONL:
+        sys.stdout.writelines(map(_json_line, rows))
+    elif format is Format.CSV:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["key", "at", "value"])
+        for row in rows:
+            value = "" if row.value is None else value_text(row.value)
+            writer.writerow([row.key, row.at, value])
+    else:
+        table = Table("key", "at (ms)", "value", box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(Text(row.key), str(row.at), Text(value_text(row.value)))
+        console().print(table)
+
+
+def _json_line(row: Row) -> str:
+    return orjson.dumps({"key": row.key, "at": row.at, "value": row.value}).decode() + "\n"
+
+
+def short_text(node: PlanNode, plan: Plan) -> str:
+    """A node's text with its inputs left out.
+
+    >>> from timeline.plan import make_plan
+    >>> plan = make_plan('duration_where(!has_existed(a == 1))')
+    >>> [short_text(node, plan) for node in plan.nodes]
+    ['has_existed(a == 1)', '!…', 'duration_where(…)']
+    """
+    text = node.text
+    for index in sorted(set(node.inputs), key=lambda i: -len(plan.nodes[i].text)):
+        child = plan.nodes[index].text
+        text = text.replace(f"({child})", "(…)") if text.startswith("!") else text
+        text = text.replace(child, "…")
+    return text
+
+
+def print_plan(plan: Plan, spec: Spec | None, *, as_json: bool) -> None:
+    """The plan as a tree with kinds and, where there is a spec, workflow ids."""
+    from workflows.names import node_id
+
+    def ids(node: PlanNode) -> list[str]:
+        if spec is None:
+            return []
+        return [node_id(spec, node, stream) for stream in range(spec.limits.shards)]
+
+    if as_json:
+        nodes = [
+            {
+                "index": node.index,
+                "text": node.text,
+                "operator": node.operator.name,
+                "kind": node.kind.value,
+                "inputs": node.inputs,
+                "columns": sorted(node.leaf.columns) if node.leaf else [],
+                "digest": node.digest,
+                "workflows": ids(node),
+            }
+            for node in plan.nodes
+        ]
+        print_json({"timeline": spec.name if spec else None, "nodes": nodes})
+        return
+
+    def label(node: PlanNode) -> Text:
+        text = Text(short_text(node, plan), style="bold")
+        text.append(f"  {node.kind.value}", style="cyan")
+        reads = f"  reads {', '.join(sorted(node.leaf.columns))}" if node.leaf else ""
+        text.append(reads, style="green")
+        text.append(f"  {ids(node)[0] if spec else node.digest}", style="dim")
+        return text
+
+    def grow(branch: Tree, node: PlanNode) -> None:
+        for index in node.inputs:
+            grow(branch.add(label(plan.nodes[index])), plan.nodes[index])
+
+    tree = Tree(label(plan.result))
+    grow(tree, plan.result)
+    out = console()
+    out.print(tree)
+    if spec is not None:
+        streams = spec.limits.shards
+        leaves = len(plan.leaves)
+        out.print(
+            f"{len(plan.nodes)} nodes, {leaves} of which read events, on {streams} "
+            f"stream{'s' if streams != 1 else ''} of {spec.source_id}"
+        )

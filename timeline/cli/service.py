@@ -1,0 +1,130 @@
+"""Commands that run until they are stopped: ``dev``, ``worker``, ``codec``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from timeline.cli.options import UsageError
+
+DEFAULT_PORT = 7233
+
+
+def dev(
+    db: Annotated[Path, typer.Option(metavar="FILE", help="Database file; made if it is not there.")] = Path(
+        ".timeline/dev.db"
+    ),
+    port: Annotated[int, typer.Option(help="Port of the server; 0 takes a free one.")] = (DEFAULT_PORT),
+    ui_port: Annotated[
+        int | None, typer.Option(help="Port of the UI [default: port + 1000]; 0 takes a free one.")
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Without the UI.")] = False,
+    worker: Annotated[bool, typer.Option(help="Run a worker too.")] = True,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the server's address here when all is ready."),
+    ] = None,
+) -> None:
+    """Run an embedded Temporal server on a database file, with its UI, and a worker.
+
+    For development and small uses. Stop it with Ctrl-C; what it knows is kept in the file.
+    """
+    run_until_signalled(_dev(db, port, ui_port, headless, worker, ready_file))
+
+
+async def _dev(
+    db: Path,
+    port: int,
+    ui_port: int | None,
+    headless: bool,
+    with_worker: bool,
+    ready_file: Path | None,
+) -> None:
+    from workflows.codec_server import CodecServer
+    from workflows.connection import connect_embedded
+    from workflows.server import DevServer, port_is_free
+    from workflows.worker import make_worker
+
+    if headless:
+        ui_port = None
+    elif ui_port is None:
+        ui_port = port + 1000 if port else 0
+    for option, wanted in (("--port", port), ("--ui-port", ui_port)):
+        if wanted and not port_is_free(wanted):
+            raise UsageError(
+                f"port {wanted} is taken: another server may be running; choose another with "
+                f"{option}, or {option} 0 for any that is free"
+            )
+    async with contextlib.AsyncExitStack() as stack:
+        codec_url = None if headless else stack.enter_context(CodecServer()).url
+        server = DevServer(db, port=port, ui_port=ui_port, codec_url=codec_url)
+        await stack.enter_async_context(server)
+        if with_worker:
+            client = await connect_embedded(server.address)
+            await stack.enter_async_context(make_worker(client))
+        if ready_file is not None:
+            await asyncio.to_thread(ready_file.write_text, server.address + "\n")
+            stack.callback(ready_file.unlink, missing_ok=True)
+        ui = "" if server.ui_port is None else f"  UI         http://127.0.0.1:{server.ui_port}\n"
+        typer.echo(
+            f"Timeline is ready.\n  Temporal   {server.address}\n{ui}  database   {db}\n"
+            f"  worker     {'running here' if with_worker else 'none; start `timeline worker`'}"
+        )
+        if server.port != DEFAULT_PORT:
+            typer.echo(f"For other commands: export TEMPORAL_ADDRESS={server.address}")
+        typer.echo("Stop with Ctrl-C.")
+        await asyncio.Event().wait()
+
+
+def worker() -> None:
+    """Run a worker: it computes the nodes. Connects as TEMPORAL_ADDRESS and its kin say."""
+    run_until_signalled(_worker())
+
+
+async def _worker() -> None:
+    from workflows.connection import connect, task_queue
+    from workflows.worker import make_worker
+
+    client = await connect()
+    async with make_worker(client):
+        target = client.service_client.config.target_host
+        typer.echo(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+        await asyncio.Event().wait()
+
+
+def codec(
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8234,
+) -> None:
+    """Run the codec endpoint, by which Temporal's UI and CLI read compressed payloads."""
+    run_until_signalled(_codec(port))
+
+
+async def _codec(port: int) -> None:
+    from workflows.codec_server import CodecServer
+    from workflows.server import port_is_free
+
+    if port and not port_is_free(port):
+        raise UsageError(f"port {port} is taken; choose another with --port, or --port 0")
+    with CodecServer(port) as server:
+        typer.echo(f"Codec endpoint is ready: {server.url}. Stop with Ctrl-C.")
+        await asyncio.Event().wait()
+
+
+def run_until_signalled(main: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine; SIGINT and SIGTERM cancel it, so that it can clean up, and end with 0."""
+
+    async def supervised() -> None:
+        task = asyncio.ensure_future(main)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(supervised())

@@ -1,0 +1,115 @@
+"""Every error that Timeline raises on purpose, under one root.
+
+A message says what is wrong, where, what was got and what to do about it. The command line prints
+``str(error)`` and never a traceback for any of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TimelineError(Exception):
+    """Root of all errors raised on purpose; ``str(error)`` is fit to be shown to a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A place in the text of an expression: 1-based line and column, length in characters."""
+
+    line: int
+    column: int
+    length: int
+
+
+class ExpressionError(TimelineError):
+    """An expression that cannot be understood.
+
+    ``message`` says what is wrong; ``span`` where (``None`` for a tree built in Python without
+    text); ``expected`` lists what could have stood there; ``suggestion`` is a likely correction.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        span: Span | None = None,
+        source: str | None = None,
+        expected: Sequence[str] = (),
+        suggestion: str | None = None,
+    ) -> None:
+        self.message = message
+        self.span = span
+        self.source = source
+        self.expected = tuple(expected)
+        self.suggestion = suggestion
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = "" if self.span is None else f"line {self.span.line}, column {self.span.column}: "
+        text = where + self.message
+        if self.expected:
+            text += f"; expected {', '.join(self.expected)}"
+        if self.suggestion:
+            text += f"; did you mean {self.suggestion}?"
+        return text
+
+    def caret(self) -> str:
+        """The line of the source with a caret under the place; empty without source or span."""
+        if self.source is None or self.span is None:
+            return ""
+        lines = self.source.split("\n") or [""]
+        line = lines[self.span.line - 1] if self.span.line <= len(lines) else ""
+        pad = "".join("\t" if c == "\t" else " " for c in line[: self.span.column - 1])
+        return f"{line}\n{pad}{'^' * max(1, self.span.length)}"
+
+
+class KindError(ExpressionError):
+    """An expression whose parts do not fit: a State where a Bool is wanted, say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a spec: ``place`` is a dotted path such as ``limits.shards``."""
+
+    place: str
+    message: str
+
+
+class SpecError(TimelineError):
+    """A spec file with one or more problems, all of them in ``problems``."""
+
+    def __init__(self, path: str, problems: Sequence[Problem]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__(path)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        head = f"{self.path}: {count} problem{'s' if count != 1 else ''}"
+        return "\n".join([head, *(f"  {p.place}: {p.message}" for p in self.problems)])
+
+
+class DurationError(TimelineError):
+    """A duration or a time that cannot be understood or is out of range."""
+
+
+class EventError(TimelineError):
+    """A file of events that cannot be read at all (absent, unknown format, no such column)."""
+
+
+class LimitError(TimelineError):
+    """A limit was reached; the message says which one and what to raise."""
+
+
+class RetentionError(TimelineError):
+    """A time was asked for that is older than what the node still holds."""
+
+
+class NotFoundError(TimelineError):
+    """A name (of a timeline, a node, a key) that nothing is known of."""
+
+
+class ServiceError(TimelineError):
+    """Temporal, or a worker, is not there or does not answer."""

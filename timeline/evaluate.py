@@ -1,0 +1,174 @@
+"""Local evaluation: an expression over all events of some files, in one pass and one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.errors import NotFoundError
+from timeline.events import Events
+from timeline.expression import Expression, Scalar
+from timeline.node import Limits, late_events
+from timeline.plan import Plan, PlanNode, make_plan
+from timeline.table import (
+    Table,
+    Window,
+    cut,
+    empty,
+    first_of_runs,
+    last_of_runs,
+    lookup,
+    pack,
+)
+from timeline.ticks import MAX_TICK, TICK_BITS
+from timeline.vocabulary import I64, Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The value of a key at tick ``at`` (ms): a state, a truth, a number (seconds for durations)."""
+
+    key: str
+    at: int
+    value: Scalar
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The tables of all nodes of a plan over a set of events.
+
+    ``tables[i]`` belongs to ``plan.nodes[i]``; ``codes`` are those of the keys that have accepted
+    events, sorted by name; ``origin`` and ``newest`` (ms) go with them.
+    """
+
+    plan: Plan
+    keys: Keys
+    codes: I64
+    origin: I64
+    newest: I64
+    tables: tuple[Table, ...]
+    accepted: int
+    refused: int
+
+    def names(self) -> list[str]:
+        """The keys that have accepted events, sorted."""
+        return [self.keys.names[code] for code in self.codes]
+
+    def values(
+        self,
+        at: Sequence[int] | None = None,
+        *,
+        every: int | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        keys: Sequence[str] | None = None,
+        node: PlanNode | None = None,
+    ) -> Iterator[Row]:
+        """Rows key by key, in order of time: at the ticks ``at``, or at the multiples of ``every`` (ms)
+        from ``start`` (the origin) to ``end`` (the newest event), both included; without either, one
+        row a key at its newest event.
+
+        Raises:
+            NotFoundError: a key without events.
+        """
+        node = node or self.plan.result
+        table = self.tables[node.index]
+        wanted = range(len(self.codes)) if keys is None else [self._index(key) for key in keys]
+        for i in wanted:
+            ticks = [] if at is None else list(at)
+            if every is not None:
+                first = int(self.origin[i]) if start is None else start
+                last = int(self.newest[i]) if end is None else end
+                ticks += range(-(-first // every) * every, last + 1, every)
+            if at is None and every is None:
+                ticks = [int(self.newest[i])]
+            ticks = sorted(set(ticks))
+            code = int(self.codes[i])
+            places = (code << TICK_BITS) | np.array(ticks, np.int64)
+            row, held = lookup(table, places)
+            name = self.keys.names[code]
+            for tick, r, known in zip(ticks, row.tolist(), held.tolist(), strict=True):
+                value = table.python_value(r, tick) if known else node.before_origin
+                yield Row(name, tick, value)
+
+    def timeline(self, key: str, node: PlanNode) -> Table:
+        """The rows of one key of a node.
+
+        Raises:
+            NotFoundError: a key without events.
+        """
+        code = int(self.codes[self._index(key)])
+        return cut(self.tables[node.index], Window(np.array([code << TICK_BITS])))
+
+    def span(self, key: str) -> tuple[int, int]:
+        """The origin and the newest tick of a key.
+
+        Raises:
+            NotFoundError: a key without events.
+        """
+        index = self._index(key)
+        return int(self.origin[index]), int(self.newest[index])
+
+    def _index(self, key: str) -> int:
+        code = self.keys.find(key)
+        found = np.flatnonzero(self.codes == (-1 if code is None else code))
+        if len(found) == 0:
+            some = ", ".join(repr(name) for name in self.names()[:5])
+            more = ", ..." if len(self.codes) > 5 else ""
+            raise NotFoundError(f"no events of key {key!r}; there are {some or 'none'}{more}")
+        return int(found[0])
+
+
+def evaluate(expression: str | Expression | Plan, events: Events, limits: Limits | None = None) -> Evaluation:
+    """The value of an expression over events, for every key at every tick.
+
+    ``events`` are in stream order: of two at one tick the later counts as state, and with
+    ``limits.allowed_lateness`` what is below a key's watermark at its place is refused. Without
+    ``limits`` no event is late.
+
+    Raises:
+        ExpressionError: text that cannot be understood, or parts that do not fit.
+        LimitError: more keys than a table can hold.
+
+    >>> from timeline.events import from_rows
+    >>> events = from_rows([("s", t * 1000, {"state": v}) for t, v in [(1, "play"), (4, "buffer")]])
+    >>> result = evaluate('duration_where(latest_event_to_state(state) == "buffer")', events)
+    >>> list(result.values(at=[4000, 6500]))
+    [Row(key='s', at=4000, value=0), Row(key='s', at=6500, value=2.5)]
+    """
+    plan = expression if isinstance(expression, Plan) else make_plan(expression)
+    lateness = None if limits is None else limits.allowed_lateness
+    none_yet = np.full(len(events.keys), -1, np.int64)
+    late = late_events(events.key, events.tick, none_yet, lateness)
+    refused = int(late.sum())
+    if refused:
+        events = events.take(np.flatnonzero(~late))
+    at = pack(events.key, events.tick)
+    if not bool(np.all(at[1:] >= at[:-1])):
+        order = np.argsort(at, kind="stable")
+        at, events = at[order], events.take(order)
+    key = at >> TICK_BITS
+    window = Window(at[first_of_runs(key)])
+    newest = at[last_of_runs(key)] & MAX_TICK
+    tables: list[Table] = []
+    for node in plan.nodes:
+        inputs = [tables[i] for i in node.inputs]
+        if node.leaf is not None:
+            raw = node.leaf.empty_raw()
+            inputs = [node.leaf.thin(node.leaf.absorb(raw, node.leaf.read(events, at, raw)))]
+        tables.append(node.operator.compute(inputs, window, empty(node.operator.shape)))
+    keys = Keys(events.keys)
+    codes = window.key
+    by_name = np.array(sorted(range(len(codes)), key=lambda i: keys.names[codes[i]]), np.int64)
+    return Evaluation(
+        plan,
+        keys,
+        codes[by_name],
+        window.tick[by_name],
+        newest[by_name],
+        tuple(tables),
+        len(events),
+        refused,
+    )

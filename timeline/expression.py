@@ -1,0 +1,169 @@
+"""The typed tree of an expression: what the parser and the builder make, and the plan is made from.
+
+Trees are immutable and compare by structure; where they stand in a text (``span``) does not count.
+Every class below that is a timeline operator names its DSL spelling in ``name``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeAlias
+
+from timeline.errors import Span
+
+Scalar: TypeAlias = str | int | float | bool | None
+CompareOp = Literal["==", "!=", "<", "<=", ">", ">="]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """Root of the tree's classes."""
+
+    name: ClassVar[str] = ""
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        """The direct sub-expressions, in the order in which they are written."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Expression):
+    """A column of an event, written bare (``quality``) or as ``col("lat long")``."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Expression):
+    """A JSON scalar. ``True == 1`` in Python, so constants compare with their type."""
+
+    value: Scalar = field(compare=False)
+    _identity: tuple[str, Scalar] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        value = self.value
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+            object.__setattr__(self, "value", value)
+        kind = "number" if type(value) in (int, float) else type(value).__name__
+        object.__setattr__(self, "_identity", (kind, value))
+
+
+@dataclass(frozen=True, slots=True)
+class LatestEventToState(Expression):
+    name: ClassVar[str] = "latest_event_to_state"
+    column: Column
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.column,)
+
+
+@dataclass(frozen=True, slots=True)
+class HasExisted(Expression):
+    """Over a predicate on events, or over a Bool timeline."""
+
+    name: ClassVar[str] = "has_existed"
+    of: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, slots=True)
+class HasExistedWithin(Expression):
+    """Over a predicate on events, or over a Bool timeline; ``duration`` in ms, at least 1."""
+
+    name: ClassVar[str] = "has_existed_within"
+    of: Expression
+    duration: int
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Expression):
+    name: ClassVar[str] = "not"
+    of: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, slots=True)
+class And(Expression):
+    """Two or more operands; make it with `conjunction`, which flattens nested ones."""
+
+    name: ClassVar[str] = "and"
+    operands: tuple[Expression, ...]
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return self.operands
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Expression):
+    """Two or more operands; make it with `disjunction`, which flattens nested ones."""
+
+    name: ClassVar[str] = "or"
+    operands: tuple[Expression, ...]
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return self.operands
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Expression):
+    """``left op right`` over event columns (then it is a predicate) or over timelines and constants."""
+
+    op: CompareOp
+    left: Expression
+    right: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class DurationWhere(Expression):
+    name: ClassVar[str] = "duration_where"
+    of: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, slots=True)
+class DurationInCurState(Expression):
+    name: ClassVar[str] = "duration_in_cur_state"
+    of: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+def conjunction(operands: tuple[Expression, ...], span: Span | None = None) -> Expression:
+    """``a && b && ...`` with nested conjunctions flattened, so that grouping does not matter."""
+    flat: list[Expression] = []
+    for operand in operands:
+        flat.extend(operand.operands if isinstance(operand, And) else (operand,))
+    return And(tuple(flat), span=span)
+
+
+def disjunction(operands: tuple[Expression, ...], span: Span | None = None) -> Expression:
+    """``a || b || ...`` with nested disjunctions flattened, so that grouping does not matter."""
+    flat: list[Expression] = []
+    for operand in operands:
+        flat.extend(operand.operands if isinstance(operand, Or) else (operand,))
+    return Or(tuple(flat), span=span)

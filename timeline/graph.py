@@ -1,0 +1,43 @@
+"""A plan's nodes for one stream, joined in this process: batches in, patches through, tables out."""
+
+from __future__ import annotations
+
+from timeline.events import Events, Position
+from timeline.node import Limits, Node
+from timeline.plan import Plan
+
+
+class Graph:
+    """The incremental form of an expression without anything durable round it.
+
+    It does in one process what the workflows do in many, with the same nodes. Memory is bounded by
+    the limits. ``nodes[i]`` belongs to ``plan.nodes[i]``.
+    """
+
+    def __init__(self, plan: Plan, limits: Limits | None = None) -> None:
+        self.plan = plan
+        limits = limits or Limits()
+        self.nodes = [
+            Node(
+                n.operator,
+                [plan.nodes[i].operator.shape for i in n.inputs],
+                limits,
+                n.before_origin,
+            )
+            for n in plan.nodes
+        ]
+
+    @property
+    def result(self) -> Node:
+        return self.nodes[-1]
+
+    def feed(self, events: Events, last: Position) -> None:
+        """Takes the next batch of the stream, which reaches up to and including ``last``."""
+        for planned, node in zip(self.plan.nodes, self.nodes, strict=True):
+            patch = node.accept(events, last) if planned.leaf else node.advance()
+            if patch is None:
+                continue
+            for parent in self.plan.nodes[planned.index + 1 :]:
+                for index, child in enumerate(parent.inputs):
+                    if child == planned.index:
+                        self.nodes[parent.index].receive(index, patch)

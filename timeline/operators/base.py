@@ -1,0 +1,135 @@
+"""What every operator is: one vectorized function from its inputs on a window to its table there."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.events import Events
+from timeline.expression import Scalar
+from timeline.table import Bools, Shape, Table, Window, collapse, cut, first_of_runs, lookup, merge
+from timeline.ticks import TICK_BITS
+from timeline.vocabulary import I64, Vocabulary
+
+
+@dataclass(frozen=True)
+class Operator(ABC):
+    """A node of a plan, as a function.
+
+    The whole history is the window that begins at every key's origin; a batch, or a late event, is
+    one that begins later. Any way of cutting any input into windows gives the table of one pass.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The operator's name, which is the type of its workflows."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape:
+        """What the operator's own table holds."""
+
+    @property
+    def reach(self) -> int:
+        """How many ms before a window the inputs must still be known."""
+        return 0
+
+    def before_origin(self, inputs: Sequence[Scalar]) -> Scalar:
+        """The value, as a user sees it, of a key that has no events yet, given that of the inputs."""
+        return {Shape.BOOL: False, Shape.STATE: None, Shape.NUMERIC: 0}[self.shape]
+
+    @abstractmethod
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        """The operator's table on ``window``, coalesced, with a row at the start of every key.
+
+        ``inputs`` are whole tables, known at least from ``reach`` before the window on; ``own`` is the
+        operator's table so far, of which only what lies before the window is looked at.
+        """
+
+
+@dataclass(frozen=True)
+class Leaf(Operator):
+    """An operator that reads events.
+
+    Its one input is a table of *raw* rows: what the events at a (key, tick) say, folded into one
+    row. Rows that a late event could bring back into sight stay in it (`thin`).
+    """
+
+    @property
+    @abstractmethod
+    def columns(self) -> frozenset[str]:
+        """The event columns that it reads."""
+
+    @abstractmethod
+    def empty_raw(self) -> Table:
+        """A raw table without rows."""
+
+    @abstractmethod
+    def read(self, events: Events, at: I64, raw: Table) -> Table:
+        """The raw rows of a batch. ``at`` packs key and tick of its events; ``raw`` has the vocabulary."""
+
+    def absorb(self, raw: Table, new: Table) -> Table:
+        """The raw table with a later batch folded in: at one (key, tick) the later event wins."""
+        row, held = lookup(raw, new.at)
+        known = held & (raw.at[row] == new.at) if len(raw) else held
+        if known.any():
+            keep = np.ones(len(raw), bool)
+            keep[row[known]] = False
+            raw = raw.take(keep)
+        return merge(raw, new)
+
+    def forget(self, raw: Table, horizon: I64) -> Table:
+        """The raw table without what no acceptable event can bring back: nothing new can come, and
+        no window can look, before ``horizon`` (packed, one a key code)."""
+        return collapse(raw, horizon)
+
+    def thin(self, raw: Table) -> Table:
+        """The raw table without rows that can never matter again, whatever comes."""
+        return raw
+
+
+def sort_rows(at: I64, *, keep: str) -> I64:
+    """Indices that sort ``at`` with one row a place: the ``"first"`` or ``"last"`` in stream order."""
+    if len(at) < 2:
+        return np.arange(len(at))
+    if bool(np.all(at[1:] >= at[:-1])):
+        order, ordered = np.arange(len(at)), at
+    else:
+        order = np.argsort(at, kind="stable")
+        ordered = at[order]
+    if keep == "first":
+        return order[first_of_runs(ordered)]
+    last = np.concatenate((ordered[1:] != ordered[:-1], [True]))
+    return order[last]
+
+
+def with_start(table: Table, window: Window, vocabulary: Vocabulary | None = None) -> Table:
+    """``table`` cut to the window, with the initial value (null, false) where nothing holds at a start."""
+    table = cut(table, window)
+    _, held = lookup(table, window.at)
+    if held.all():
+        return table
+    missing = window.at[~held]
+    return merge(
+        table,
+        Table(
+            table.shape,
+            missing,
+            np.zeros(len(missing), table.value.dtype),
+            None,
+            vocabulary or table.vocabulary,
+        ),
+    )
+
+
+def before(own: Table, window: Window) -> tuple[I64, Bools]:
+    """The row of ``own`` that holds one tick before each key's window, and whether there is one."""
+    at = window.at - 1
+    row, held = lookup(own, at)
+    if len(own):
+        held &= (own.at[row] >> TICK_BITS) == (window.at >> TICK_BITS)
+    return row, held

@@ -1,0 +1,212 @@
+"""The six comparisons of timelines with timelines and with constants.
+
+One file for six operators: they are one function that differs in which of *less*, *equal* and
+*greater* it answers with true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timeline.expression import CompareOp, Constant, Scalar
+from timeline.operators.base import Operator
+from timeline.predicate import compare_scalars
+from timeline.table import NULL, Bools, Shape, Table, Window, align, coalesce, cut
+from timeline.ticks import MAX_TICK, TICK_BITS
+from timeline.vocabulary import I64
+
+NAMES: dict[CompareOp, str] = {
+    "==": "equal",
+    "!=": "not_equal",
+    "<": "less",
+    "<=": "less_or_equal",
+    ">": "greater",
+    ">=": "greater_or_equal",
+}
+FLIPPED: dict[CompareOp, CompareOp] = {
+    "==": "==",
+    "!=": "!=",
+    "<": ">",
+    "<=": ">=",
+    ">": "<",
+    ">=": "<=",
+}
+_FAR = 1 << 62
+_HOLDS = {
+    "less": ("!=", "<", "<="),
+    "equal": ("==", "<=", ">="),
+    "greater": ("!=", ">", ">="),
+}
+
+
+@dataclass(frozen=True)
+class Compare(Operator):
+    """At t: whether ``x op y`` holds at t; ``constant`` is y where y is not a timeline.
+
+    Values of different types are never equal and never ordered; null equals null only. A crossing
+    inside a linear piece switches at the first tick at which the comparison holds, or no longer does.
+
+    >>> from timeline.operators.example import run
+    >>> run('duration_in_cur_state(latest_event_to_state(state)) >= 3s', {1: "play", 2: "seek"})
+    1 s False
+    5 s True
+    >>> run('latest_event_to_state(state) != "play"', {1: "play", 2: "seek"})
+    1 s False
+    2 s True
+    """
+
+    op: CompareOp
+    constant: Constant | None = None
+
+    @property
+    def name(self) -> str:
+        return NAMES[self.op]
+
+    @property
+    def shape(self) -> Shape:
+        return Shape.BOOL
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        tables = [cut(table, window) for table in inputs]
+        at, rows = align(tables)
+        sides: list[_Side] = [_Side(t, r) for t, r in zip(tables, rows, strict=True)]
+        if self.constant is not None:
+            sides.append(_Side.of_constant(self.constant.value, len(at)))
+        left, right = sides
+        if left.numeric and right.numeric:
+            return self._lines(at, left.lines(at), right.lines(at))
+        if left.numeric:
+            return self._line_and_scalars(self.op, at, left.lines(at), right)
+        if right.numeric:
+            return self._line_and_scalars(FLIPPED[self.op], at, right.lines(at), left)
+        pair = left.codes * len(right.scalars) + right.codes
+        distinct = np.unique(pair)
+        answers = [
+            compare_scalars(
+                self.op,
+                left.scalars[int(p) // len(right.scalars)],
+                right.scalars[int(p) % len(right.scalars)],
+            )
+            for p in distinct
+        ]
+        value = np.array(answers, bool)
+        return coalesce(Table(Shape.BOOL, at, value[np.searchsorted(distinct, pair)]))
+
+    def _lines(self, at: I64, left: tuple[I64, I64], right: tuple[I64, I64]) -> Table:
+        null_left, null_right = left[0] == NULL, right[0] == NULL
+        valid = ~(null_left | null_right)
+        value = np.where(valid, left[0] - np.where(valid, right[0], 0), 0)
+        zero = np.zeros(len(at), np.int64)
+        fixed = np.array([compare_scalars(self.op, None, 0), compare_scalars(self.op, None, None)])
+        otherwise = fixed[(null_left & null_right).astype(np.int64)]
+        return _cross(self.op, at, value, left[1] - right[1], zero, zero + 1, valid, otherwise)
+
+    def _line_and_scalars(self, op: CompareOp, at: I64, line: tuple[I64, I64], other: _Side) -> Table:
+        null = line[0] == NULL
+        used = np.unique(other.codes)
+        low = np.zeros(len(used), np.int64)
+        high = np.zeros(len(used), np.int64)
+        number = np.zeros(len(used), bool)
+        against_number = np.zeros(len(used), bool)
+        against_null = np.zeros(len(used), bool)
+        for i, code in enumerate(used):
+            scalar = other.scalars[int(code)]
+            against_number[i] = compare_scalars(op, 0, "" if scalar is None else scalar)
+            against_null[i] = compare_scalars(op, None, scalar)
+            if type(scalar) in (int, float):
+                number[i] = True
+                thousandths = Fraction(str(scalar)) * 1000
+                low[i] = min(max(ceil(thousandths), -_FAR), _FAR)
+                high[i] = min(max(floor(thousandths) + 1, -_FAR), _FAR)
+        index = np.searchsorted(used, other.codes)
+        if not len(used):
+            return Table(Shape.BOOL, at, np.zeros(0, bool))
+        valid = ~null & number[index]
+        # Against another type: as any number compares with it; null against null is equal.
+        otherwise = np.where(null, against_null[index], against_number[index])
+        value = np.where(valid, line[0], 0)
+        return _cross(op, at, value, line[1], low[index], high[index], valid, otherwise)
+
+
+class _Side:
+    """One side of a comparison at the aligned places: a line, or codes into scalars."""
+
+    def __init__(self, table: Table | None, row: I64) -> None:
+        self.table = table
+        self.row = row
+        self.numeric = table is not None and table.shape is Shape.NUMERIC
+        self.codes: NDArray[Any] = row
+        self.scalars: Sequence[Scalar] = ()
+        if table is not None and table.shape is Shape.STATE and table.vocabulary is not None:
+            self.codes, self.scalars = table.value[row], table.vocabulary.values
+        elif table is not None and table.shape is Shape.BOOL:
+            self.codes, self.scalars = table.value[row].astype(np.int64), (False, True)
+
+    @classmethod
+    def of_constant(cls, value: Scalar, count: int) -> _Side:
+        side = cls(None, np.zeros(count, np.int64))
+        side.scalars = (value,)
+        return side
+
+    def lines(self, at: I64) -> tuple[I64, I64]:
+        """Value at each place, and slope from there on."""
+        table, row = self.table, self.row
+        assert table is not None
+        assert table.slope is not None
+        slope = table.slope[row]
+        value = table.value[row] + slope * (at - table.at[row])
+        return np.where(table.value[row] == NULL, NULL, value), slope
+
+
+def _cross(
+    op: CompareOp,
+    at: I64,
+    value: I64,
+    slope: I64,
+    low: I64,
+    high: I64,
+    valid: Bools,
+    otherwise: Bools,
+) -> Table:
+    """The Bool ``line op threshold`` for pieces that begin at ``at``.
+
+    A piece is *less* while its value is below ``low``, *greater* from ``high`` on, *equal* between
+    (``high == low`` where no whole thousandth equals the threshold). Where not ``valid`` the answer
+    is ``otherwise``.
+    """
+    slope = np.where(valid, slope, 0)
+    steep = np.maximum(np.abs(slope), 1)
+    rising, falling = slope > 0, slope < 0
+    # Ticks from the start of a piece to the first of its second and of its third phase.
+    to_low = np.where(rising, -((value - low) // steep), (value - low) // steep + 1)
+    to_high = np.where(rising, -((value - high) // steep), (value - high) // steep + 1)
+    second = np.maximum(np.where(rising, to_low, to_high), 0)
+    third = np.maximum(np.where(rising, to_high, to_low), 0)
+    flat = ~(rising | falling)
+    phase = (value >= low).astype(np.int64) + (value >= high)
+    answers = np.array([op in _HOLDS[p] for p in ("less", "equal", "greater")])
+    end = np.append(at[1:], 0)
+    last = np.append((at[1:] >> TICK_BITS) != (at[:-1] >> TICK_BITS), True)[: len(at)]
+    end = np.where(last, at | MAX_TICK, end)
+    room = end - at
+    first_value = np.where(flat, np.where(valid, answers[phase], otherwise), answers[np.where(rising, 0, 2)])
+    middle = ~flat & (second < third) & (second < room)
+    final = ~flat & (third < room)
+    starts = np.flatnonzero(flat | (second > 0))
+    places = np.concatenate((at[starts], (at + second)[middle], (at + third)[final]))
+    held = np.concatenate(
+        (
+            first_value[starts],
+            np.full(int(middle.sum()), answers[1]),
+            answers[np.where(rising, 2, 0)][final],
+        )
+    )
+    order = np.argsort(places, kind="stable")
+    return coalesce(Table(Shape.BOOL, places[order], held[order]))

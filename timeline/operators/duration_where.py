@@ -1,0 +1,49 @@
+"""``duration_where(b)``: how long it has been true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.operators.base import Operator, before
+from timeline.table import Shape, Table, Window, coalesce, cut, values_at
+
+
+@dataclass(frozen=True)
+class DurationWhere(Operator):
+    """At t: the seconds in which the operand was true, from the origin up to (and without) t.
+
+    >>> from timeline.operators.example import run
+    >>> run('duration_where(latest_event_to_state(state) == "buffer")',
+    ...     {1: "play", 4: "buffer", 6: "play"})
+    1 s 0
+    4 s 0 + 1/s
+    6 s 2
+    """
+
+    @property
+    def name(self) -> str:
+        return "duration_where"
+
+    @property
+    def shape(self) -> Shape:
+        return Shape.NUMERIC
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        table = coalesce(cut(inputs[0], window))
+        if not len(table):
+            return Table(Shape.NUMERIC, table.at, table.at, table.at)
+        slope = table.value.astype(np.int64)
+        heads = table.first_rows()
+        rows = np.diff(np.append(heads, len(table)))
+        # The time that each row was true until the next, summed up to the row; across keys the
+        # differences are nonsense that subtracting each key's head takes out again.
+        spent = np.zeros(len(table), np.int64)
+        np.cumsum((table.at[1:] - table.at[:-1]) * slope[:-1], out=spent[1:])
+        spent -= np.repeat(spent[heads], rows)
+        row, held = before(own, window)
+        base = np.zeros(len(window), np.int64)
+        base[held] = values_at(own, row[held], window.at[held])
+        return Table(Shape.NUMERIC, table.at, spent + np.repeat(base, rows), slope)

@@ -1,0 +1,86 @@
+"""``has_existed(p)``: true from the first time on, for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.events import Events
+from timeline.expression import Expression
+from timeline.operators.base import Leaf, Operator, before, sort_rows, with_start
+from timeline.predicate import columns_of, matches
+from timeline.table import Shape, Table, Window, coalesce, empty, first_of_runs
+from timeline.ticks import TICK_BITS
+from timeline.vocabulary import I64
+
+
+@dataclass(frozen=True)
+class HasExisted(Operator):
+    """Over a Bool timeline: true from its first true tick on.
+
+    >>> from timeline.operators.example import run
+    >>> run('has_existed(latest_event_to_state(state) == "play")', {1: "seek", 2: "play", 3: "seek"})
+    1 s False
+    2 s True
+    """
+
+    @property
+    def name(self) -> str:
+        return "has_existed"
+
+    @property
+    def shape(self) -> Shape:
+        return Shape.BOOL
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        table = with_start(inputs[0], window)
+        value = np.zeros(len(table), bool)
+        # From the first true row of a key on, everything is true.
+        key = table.key
+        true_rows = np.flatnonzero(table.value)
+        first = true_rows[first_of_runs(key[true_rows])]
+        value[first] = True
+        row, held = before(own, window)
+        existed = np.zeros(len(window), bool)
+        existed[held] = own.value[row[held]]
+        heads = table.first_rows()
+        value[heads] |= existed
+        seen = np.cumsum(value)
+        earlier = seen[heads] - value[heads]
+        value = (seen - np.repeat(earlier, np.diff(np.append(heads, len(table))))) > 0
+        return coalesce(Table(Shape.BOOL, table.at, value))
+
+
+@dataclass(frozen=True)
+class HasExistedEvent(HasExisted, Leaf):
+    """Over a predicate: true from the first matching event on.
+
+    >>> from timeline.operators.example import run
+    >>> run('has_existed(state == "play")', {2: "seek", 3: "play", 4: "seek"}, late={1: "seek"})
+    1 s False
+    3 s True
+    """
+
+    predicate: Expression
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return columns_of(self.predicate)
+
+    def empty_raw(self) -> Table:
+        return empty(Shape.BOOL)
+
+    def read(self, events: Events, at: I64, raw: Table) -> Table:
+        rows = np.flatnonzero(matches(self.predicate, events))
+        rows = rows[sort_rows(at[rows], keep="first")]
+        rows = rows[first_of_runs(at[rows] >> TICK_BITS)]
+        return Table(Shape.BOOL, at[rows], np.ones(len(rows), bool))
+
+    def thin(self, raw: Table) -> Table:
+        heads = raw.first_rows()
+        return raw if len(heads) == len(raw) else raw.take(heads)
+
+    def forget(self, raw: Table, horizon: I64) -> Table:
+        return raw

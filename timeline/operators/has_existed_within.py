@@ -1,0 +1,136 @@
+"""``has_existed_within(p, d)``: true while it was true, or matched, at most a while ago."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.events import Events
+from timeline.expression import Expression
+from timeline.operators.base import Leaf, Operator, sort_rows
+from timeline.predicate import columns_of, matches
+from timeline.table import (
+    Shape,
+    Table,
+    Window,
+    coalesce,
+    cut,
+    empty,
+    lookup,
+    merge,
+)
+from timeline.ticks import MAX_TICK, TICK_BITS
+from timeline.vocabulary import I64
+
+
+def held_for(starts: I64, ends: I64, duration: int, window: Window) -> Table:
+    """The Bool that is true on each ``[start, end + duration)``, on the window.
+
+    ``starts`` and ``ends`` are packed, sorted, of one length; ``ends`` exclusive.
+    """
+    # A hold that would outlast time itself stops at the last tick of its own key.
+    ends = ends + np.minimum(duration, MAX_TICK - (ends & MAX_TICK))
+    opens = np.ones(len(starts), bool)
+    opens[1:] = starts[1:] > ends[:-1]
+    first = np.flatnonzero(opens)
+    last = np.append(first, len(starts))[1:] - 1
+    starts, ends = starts[first], ends[last]
+    for_ever = (ends & MAX_TICK) == MAX_TICK
+    at = np.concatenate((starts, ends[~for_ever]))
+    value = np.concatenate((np.ones(len(starts), bool), np.zeros(len(at) - len(starts), bool)))
+    order = np.argsort(at, kind="stable")
+    table = Table(Shape.BOOL, at[order], value[order])
+    on_window = cut(table, window)
+    _, begun = lookup(on_window, window.at)
+    missing = window.at[~begun]
+    return coalesce(merge(on_window, Table(Shape.BOOL, missing, np.zeros(len(missing), bool))))
+
+
+@dataclass(frozen=True)
+class HasExistedWithin(Operator):
+    """Over a Bool timeline that is true on ``[a, c)``: true on ``[a, c + duration)``; duration in ms.
+
+    >>> from timeline.operators.example import run
+    >>> run('has_existed_within(latest_event_to_state(state) == "seek", 5s)', {1: "seek", 2: "play"})
+    1 s True
+    7 s False
+    """
+
+    duration: int
+
+    @property
+    def name(self) -> str:
+        return "has_existed_within"
+
+    @property
+    def shape(self) -> Shape:
+        return Shape.BOOL
+
+    @property
+    def reach(self) -> int:
+        return self.duration
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        table = cut(inputs[0], window.back(self.reach))
+        true_rows = np.flatnonzero(table.value)
+        # A true row that is the last of its key is true for ever.
+        following = np.append(table.at[1:], -1)[true_rows]
+        last_tick = table.at[true_rows] | MAX_TICK
+        same_key = (following >> TICK_BITS) == (table.at[true_rows] >> TICK_BITS)
+        ends = np.where(same_key, following, last_tick)
+        return held_for(table.at[true_rows], ends, self.duration, window)
+
+
+@dataclass(frozen=True)
+class HasExistedWithinEvent(HasExistedWithin, Leaf):
+    """Over a predicate: an event that matches at s makes ``[s, s + duration)`` true.
+
+    >>> from timeline.operators.example import run
+    >>> run('has_existed_within(state == "seek", 5s)', {1: "play", 2: "seek", 4: "seek"})
+    1 s False
+    2 s True
+    9 s False
+    """
+
+    predicate: Expression
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return columns_of(self.predicate)
+
+    def empty_raw(self) -> Table:
+        return empty(Shape.BOOL)
+
+    def read(self, events: Events, at: I64, raw: Table) -> Table:
+        rows = np.flatnonzero(matches(self.predicate, events))
+        rows = rows[sort_rows(at[rows], keep="first")]
+        return Table(Shape.BOOL, at[rows], np.ones(len(rows), bool))
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        raw = inputs[0]
+        reached = window.back(self.reach)
+        low = np.searchsorted(raw.at, reached.at, side="left")
+        high = np.searchsorted(raw.at, reached.end, side="left")
+        count = high - low
+        rows = np.repeat(low - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+        return held_for(raw.at[rows], raw.at[rows], self.duration, window)
+
+    def thin(self, raw: Table) -> Table:
+        """Without the events whose neighbours on both sides hold all that they hold."""
+        if len(raw) < 3:
+            return raw
+        redundant = (raw.at[2:] - raw.at[:-2]) <= self.duration
+        redundant &= raw.key[2:] == raw.key[:-2]
+        # Of a run of candidates every other one may go: the neighbours of each must stay.
+        index = np.arange(len(redundant))
+        last_kept = np.maximum.accumulate(np.where(redundant, -1, index))
+        redundant &= (index - last_kept) % 2 == 1
+        if not redundant.any():
+            return raw
+        return raw.take(np.concatenate(([True], ~redundant, [True])))
+
+    def forget(self, raw: Table, horizon: I64) -> Table:
+        old = raw.at < horizon[raw.key]
+        return raw.take(~old) if old.any() else raw

@@ -1,0 +1,56 @@
+"""``latest_event_to_state(col)``: the State that the events spell out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.events import Events
+from timeline.operators.base import Leaf, sort_rows, with_start
+from timeline.table import Shape, Table, Window, coalesce, empty
+from timeline.vocabulary import I64, NULL_CODE, Vocabulary
+
+
+@dataclass(frozen=True)
+class LatestEventToState(Leaf):
+    """At t: ``column`` of the latest event at or before t that carries it; null before the first.
+
+    Of two events at one tick the later in the stream counts. Raw rows keep repeated values: after
+    ``buffer@4, buffer@8`` a late ``play@6`` must leave buffer in force again at 8.
+
+    >>> from timeline.operators.example import run
+    >>> run('latest_event_to_state(state)', {4: "buffer", 8: "buffer"}, late={6: "play"})
+    4 s 'buffer'
+    6 s 'play'
+    8 s 'buffer'
+    """
+
+    column: str
+
+    @property
+    def name(self) -> str:
+        return "latest_event_to_state"
+
+    @property
+    def shape(self) -> Shape:
+        return Shape.STATE
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return frozenset((self.column,))
+
+    def empty_raw(self) -> Table:
+        return empty(Shape.STATE, Vocabulary())
+
+    def read(self, events: Events, at: I64, raw: Table) -> Table:
+        assert raw.vocabulary is not None
+        column = events.column(self.column)
+        carried = np.flatnonzero(column.codes != NULL_CODE)
+        rows = carried[sort_rows(at[carried], keep="last")]
+        codes = raw.vocabulary.encode(column.values)[column.codes[rows]]
+        return Table(Shape.STATE, at[rows], codes, None, raw.vocabulary)
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        return coalesce(with_start(inputs[0], window))

@@ -1,0 +1,29 @@
+"""What ``&&`` and ``||`` share: Bools taken together at every tick."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from timeline.operators.base import Operator
+from timeline.table import Bools, Shape, Table, Window, align, coalesce, cut
+
+
+@dataclass(frozen=True)
+class Together(Operator):
+    """A pointwise operator over any number of Bools."""
+
+    @abstractmethod
+    def combine(self, values: Sequence[Bools]) -> Bools:
+        """The result at places where each input has the given value."""
+
+    @property
+    def shape(self) -> Shape:
+        return Shape.BOOL
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        tables = [cut(table, window) for table in inputs]
+        at, rows = align(tables)
+        values = [table.value[row] for table, row in zip(tables, rows, strict=True)]
+        return coalesce(Table(Shape.BOOL, at, self.combine(values)))

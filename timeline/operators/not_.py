@@ -1,0 +1,32 @@
+"""``!b``: true where b is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from timeline.operators.base import Operator
+from timeline.table import Shape, Table, Window, coalesce, cut
+
+
+@dataclass(frozen=True)
+class Not(Operator):
+    """At t from the origin on: whether the operand is false at t.
+
+    >>> from timeline.operators.example import run
+    >>> run('!has_existed(state == "play")', {1: "seek", 2: "play"})
+    1 s True
+    2 s False
+    """
+
+    @property
+    def name(self) -> str:
+        return "not"
+
+    @property
+    def shape(self) -> Shape:
+        return Shape.BOOL
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        table = coalesce(cut(inputs[0], window))
+        return Table(Shape.BOOL, table.at, ~table.value)

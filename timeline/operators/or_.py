@@ -1,0 +1,30 @@
+"""``a || b``: true where any is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from timeline.operators.logic import Together
+from timeline.table import Bools, any_of
+
+
+@dataclass(frozen=True)
+class Or(Together):
+    """At t: whether at least one operand is true at t.
+
+    >>> from timeline.operators.example import run
+    >>> run('has_existed(state == "stop") || has_existed_within(state == "seek", 2s)',
+    ...     {1: "play", 3: "seek", 9: "stop"})
+    1 s False
+    3 s True
+    5 s False
+    9 s True
+    """
+
+    @property
+    def name(self) -> str:
+        return "or"
+
+    def combine(self, values: Sequence[Bools]) -> Bools:
+        return any_of(values)

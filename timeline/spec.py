@@ -1,0 +1,173 @@
+"""The spec of a timeline: a TOML file, checked in whole before anything is done with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from timeline.errors import ExpressionError, Problem, SpecError, TimelineError
+from timeline.node import Limits
+from timeline.parser import parse
+from timeline.plan import Plan, make_plan
+from timeline.ticks import format_duration, parse_duration
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    try:
+        return parse_duration(str(value))
+    except TimelineError as error:
+        raise ValueError(str(error)) from None
+
+
+#: Milliseconds, written as the DSL writes durations ("5s", "10m"; a bare number is seconds).
+Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Part):
+    """Where the events are and how they are read: a ``topic``, or ``files`` beside the spec."""
+
+    topic: str | None = Field(default=None, min_length=1)
+    files: tuple[str, ...] = ()
+    key: str = Field(default="key", min_length=1)
+    time: str = Field(default="time", min_length=1)
+    unit: Literal["ms", "s", "us", "ns", "rfc3339"] = "ms"
+
+    @property
+    def numeric_unit(self) -> Literal["ms", "s", "us", "ns"]:
+        """The unit of times that are numbers; RFC 3339 text is understood with any."""
+        return "ms" if self.unit == "rfc3339" else self.unit
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Source:
+        if self.topic is not None and self.files:
+            raise ValueError("give topic or files, not both")
+        return self
+
+
+class SpecLimits(_Part):
+    """How long events may be late, how far back nodes can be asked, how many streams share the work."""
+
+    allowed_lateness: Duration = 60_000
+    retention: Duration = 3_600_000
+    shards: int = Field(default=1, ge=1, le=256)
+
+
+class Spec(_Part):
+    """A named expression over a source.
+
+    >>> spec = Spec(name="plays", expression='has_existed(state == "play")')
+    >>> spec.limits.allowed_lateness, spec.plan.result.text
+    (60000, 'has_existed(state == "play")')
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    description: str = ""
+    expression: str
+    source: Source = Source()
+    limits: SpecLimits = SpecLimits()
+
+    @field_validator("expression")
+    @classmethod
+    def _understood(cls, text: str) -> str:
+        try:
+            parse(text)
+        except ExpressionError as error:
+            caret = "".join(f"\n      {line}" for line in error.caret().splitlines())
+            raise ValueError(f"{error}{caret}") from None
+        return text
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The nodes of the expression."""
+        return make_plan(self.expression)
+
+    @property
+    def node_limits(self) -> Limits:
+        """What every node keeps to."""
+        return Limits(self.limits.allowed_lateness, self.limits.retention)
+
+    @property
+    def source_label(self) -> str:
+        """The source as a person calls it: its topic, or the timeline that the files are for."""
+        return self.source.topic.rsplit("/", 1)[-1] if self.source.topic else self.name
+
+    @cached_property
+    def source_id(self) -> str:
+        """Stands for everything that makes two timelines' events, and so their nodes, the same."""
+        source = self.source.model_dump(exclude={"files"})
+        identity = [self.source.topic or f"files of {self.name}", source, self.limits.model_dump()]
+        text = json.dumps(identity, sort_keys=True)
+        return f"{self.source_label}.{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    def to_wire(self) -> dict[str, Any]:
+        """The spec as JSON, from which `from_wire` makes it again."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Spec:
+        """The inverse of `to_wire`."""
+        return cls.model_validate(wire)
+
+
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "string_pattern_mismatch": "use lower-case letters, digits, - and _, 63 at most, and begin with "
+    "a letter or digit",
+}
+
+
+def load_spec(path: str | Path) -> Spec:
+    """Reads and checks a spec file; relative ``files`` are taken from the spec's folder.
+
+    Raises:
+        SpecError: all that is wrong with it, each with its place.
+    """
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SpecError(str(path), [Problem("file", "does not exist")]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(str(path), [Problem("file", f"cannot be read: {error}")]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(str(path), [Problem("file", f"is not TOML: {error}")]) from None
+    try:
+        spec = Spec.model_validate(data)
+    except ValidationError as error:
+        problems = [
+            Problem(".".join(map(str, e["loc"])) or "spec", _problem_text(e))
+            for e in error.errors(include_url=False)
+        ]
+        raise SpecError(str(path), problems) from None
+    files = tuple(str(path.parent / file) for file in spec.source.files)
+    return spec.model_copy(update={"source": spec.source.model_copy(update={"files": files})})
+
+
+def _problem_text(error: Any) -> str:
+    text = _WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    if error["type"] in ("missing", "extra_forbidden") or error["loc"] == ("expression",):
+        return str(text)
+    return f"{text}, got {error['input']!r}"

@@ -1,0 +1,94 @@
+"""Dictionaries that turn names into small integers, so that tables hold nothing but integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timeline.expression import Scalar
+
+I64: TypeAlias = NDArray[np.int64]
+#: The code of ``null`` in every vocabulary.
+NULL_CODE = 0
+
+
+def canonical(value: Scalar) -> Scalar:
+    """One spelling for equal values: a float that is whole becomes the int (1 equals 1.0).
+
+    >>> canonical(1.0), canonical(1.5), canonical(True)
+    (1, 1.5, True)
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def identity(value: Scalar) -> tuple[bool, Scalar]:
+    """A dict key under which ``true`` and ``1`` differ, as they do in JSON."""
+    return isinstance(value, bool), value
+
+
+class Vocabulary:
+    """The distinct values of a State, in order of first appearance; code 0 is always ``null``.
+
+    Grows only, so a table made earlier stays valid. ``values[code]`` is the value of a code.
+
+    >>> v = Vocabulary()
+    >>> v.encode(["play", None, "buffer", "play"]).tolist(), v.values
+    ([1, 0, 2, 1], [None, 'play', 'buffer'])
+    """
+
+    __slots__ = ("_codes", "values")
+
+    def __init__(self, values: Iterable[Scalar] = ()) -> None:
+        self.values: list[Scalar] = [None]
+        self._codes: dict[tuple[bool, Scalar], int] = {identity(None): NULL_CODE}
+        self.encode(list(values))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def encode(self, values: Sequence[Scalar]) -> I64:
+        """Codes of ``values``, with new ones added."""
+        codes = np.empty(len(values), np.int64)
+        for i, value in enumerate(values):
+            value = canonical(value)
+            code = self._codes.setdefault(identity(value), len(self.values))
+            if code == len(self.values):
+                self.values.append(value)
+            codes[i] = code
+        return codes
+
+
+class Keys:
+    """The names of keys, in order of first appearance; ``names[code]`` is the name of a code.
+
+    >>> k = Keys()
+    >>> k.encode(["a", "b", "a"]).tolist(), k.find("b"), k.find("z")
+    ([0, 1, 0], 1, None)
+    """
+
+    __slots__ = ("_codes", "names")
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.names: list[str] = list(names)
+        self._codes: dict[str, int] = {name: code for code, name in enumerate(self.names)}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def find(self, name: str) -> int | None:
+        """The code of a name; ``None`` if it was never seen."""
+        return self._codes.get(name)
+
+    def encode(self, names: Sequence[str]) -> I64:
+        """Codes of ``names``, with new ones added."""
+        known = self._codes
+        for name in names:
+            if name not in known:
+                known[name] = len(self.names)
+                self.names.append(name)
+        return np.fromiter(map(known.__getitem__, names), np.int64, len(names))

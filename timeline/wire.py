@@ -1,0 +1,223 @@
+"""Batches, patches and carried state as columnar JSON: arrays as differences, ready for orjson.
+
+What ``to_*`` returns may hold numpy arrays (`orjson.OPT_SERIALIZE_NUMPY`); what ``from_*`` takes has
+been through JSON, so it holds lists. Compression is the payload codec's business, but for carried
+state, whose size must be known where it is made.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import orjson
+import zstandard
+
+from timeline.errors import TimelineError
+from timeline.events import EventColumn, Events, Position
+from timeline.node import Node, Patch
+from timeline.table import NULL, Shape, Table, Window
+from timeline.ticks import MAX_TICK, TICK_BITS
+from timeline.vocabulary import I64, Keys, Vocabulary
+
+Wire: TypeAlias = dict[str, Any]
+#: Version of the carried state; a reader understands this one and the one before.
+STATE_VERSION = 1
+
+
+def _differences(values: I64) -> I64:
+    return np.diff(values, prepend=np.int64(0)) if len(values) else values
+
+
+def _sums(differences: list[int]) -> I64:
+    return np.cumsum(np.array(differences, np.int64))
+
+
+def _places(at: I64) -> Wire:
+    """Packed places; keys and ticks apart, because each alone has small differences."""
+    return {"key": _differences(at >> TICK_BITS), "tick": _differences(at & MAX_TICK)}
+
+
+def _from_places(wire: Wire) -> I64:
+    return (_sums(wire["key"]) << TICK_BITS) | _sums(wire["tick"])
+
+
+def to_position(position: Position | None) -> list[int] | None:
+    """A position as JSON has it."""
+    return None if position is None else list(position)
+
+
+def from_position(wire: list[int] | None) -> Position | None:
+    """The inverse of `to_position`."""
+    return None if wire is None else tuple(wire)
+
+
+def to_events(events: Events, last: Position) -> Wire:
+    """An ``events`` signal: a batch that reaches up to and including ``last``."""
+    return {
+        "last": list(last),
+        "keys": events.keys,
+        "key": events.key,
+        "tick": _differences(events.tick),
+        "columns": {
+            name: {"values": column.values[1:], "codes": column.codes}
+            for name, column in events.columns.items()
+        },
+        "position": [
+            _differences(np.ascontiguousarray(events.position[:, i])) for i in range(events.position.shape[1])
+        ],
+    }
+
+
+def from_events(wire: Wire) -> tuple[Events, Position]:
+    """The inverse of `to_events`."""
+    events = Events(
+        wire["keys"],
+        np.array(wire["key"], np.int64),
+        _sums(wire["tick"]),
+        {
+            name: EventColumn(np.array(column["codes"], np.int64), [None, *column["values"]])
+            for name, column in wire["columns"].items()
+        },
+        np.stack([_sums(part) for part in wire["position"]], axis=1),
+    )
+    return events, tuple(wire["last"])
+
+
+def to_table(table: Table) -> Wire:
+    """The rows of a table; its vocabulary travels apart."""
+    wire: Wire = {"shape": table.shape.value, "at": _places(table.at)}
+    if table.shape is Shape.NUMERIC:
+        assert table.slope is not None
+        # Null is the lowest int64: far from all other values, so it is told by position instead.
+        null = np.flatnonzero(table.value == NULL)
+        value = table.value.copy()
+        value[null] = 0
+        wire |= {"value": _differences(value), "null": _differences(null), "slope": table.slope}
+    else:
+        wire["value"] = table.value.astype(np.int64)
+    return wire
+
+
+def from_table(wire: Wire, vocabulary: Vocabulary | None) -> Table:
+    """The inverse of `to_table`."""
+    shape = Shape(wire["shape"])
+    at = _from_places(wire["at"])
+    if shape is Shape.NUMERIC:
+        value = _sums(wire["value"])
+        value[_sums(wire["null"])] = NULL
+        return Table(shape, at, value, np.array(wire["slope"], np.int64))
+    if shape is Shape.BOOL:
+        return Table(shape, at, np.array(wire["value"], bool))
+    return Table(shape, at, np.array(wire["value"], np.int64), None, vocabulary)
+
+
+def to_patch(patch: Patch) -> Wire:
+    """A ``patch`` signal, without the inputs that it is for."""
+    return {
+        "position": list(patch.position),
+        "first_name": patch.first_name,
+        "names": patch.names,
+        "first_value": patch.first_value,
+        "values": patch.values,
+        "heard": _places(patch.heard),
+        "window": _places(patch.window.at),
+        "rows": to_table(patch.rows),
+        "more": patch.more,
+    }
+
+
+def from_patch(wire: Wire) -> Patch:
+    """The inverse of `to_patch`; the rows are still in the sender's codes, without a vocabulary."""
+    return Patch(
+        tuple(wire["position"]),
+        wire["first_name"],
+        wire["names"],
+        wire["first_value"],
+        wire["values"],
+        _from_places(wire["heard"]),
+        Window(_from_places(wire["window"])),
+        from_table(wire["rows"], None),
+        wire["more"],
+    )
+
+
+def to_state(node: Node, **rest: Any) -> bytes:
+    """All that a node knows, compressed; ``rest`` is carried along (it must be JSON)."""
+    vocabularies = [[] if e.table.vocabulary is None else e.table.vocabulary.values[1:] for e in node.edges]
+    wire = {
+        "version": STATE_VERSION,
+        "position": to_position(node.position),
+        "names": node.keys.names,
+        "origin": _differences(node.origin),
+        "newest": _differences(node.newest),
+        "accepted": node.accepted,
+        "refused": node.refused,
+        "sent_names": node.sent_names,
+        "sent_values": node.sent_values,
+        "own": to_table(node.own),
+        "edges": [
+            {
+                "table": to_table(edge.table),
+                "values": values,
+                "position": to_position(edge.position),
+                "codes": _differences(edge.codes),
+                "pending": [
+                    {
+                        "position": list(position),
+                        "more": more,
+                        "heard": _places(heard),
+                        "window": _places(window.at),
+                        "rows": to_table(rows),
+                    }
+                    for position, more, heard, window, rows in edge.pending
+                ],
+            }
+            for edge, values in zip(node.edges, vocabularies, strict=True)
+        ],
+        "rest": rest,
+    }
+    text = orjson.dumps(wire, option=orjson.OPT_SERIALIZE_NUMPY)
+    return zstandard.ZstdCompressor(level=3).compress(text)
+
+
+def from_state(blob: bytes, node: Node) -> dict[str, Any]:
+    """Puts a carried state into a new node of the same kind; returns what was carried along.
+
+    Raises:
+        TimelineError: the state was written by a version that this one does not know.
+    """
+    wire = orjson.loads(zstandard.ZstdDecompressor().decompress(blob))
+    if wire["version"] != STATE_VERSION:
+        raise TimelineError(
+            f"carried state has version {wire['version']}, this worker reads {STATE_VERSION}; "
+            "run a worker of the version that wrote it"
+        )
+    node.position = from_position(wire["position"])
+    node.keys = Keys(wire["names"])
+    node.origin = _sums(wire["origin"])
+    node.newest = _sums(wire["newest"])
+    node.accepted = wire["accepted"]
+    node.refused = wire["refused"]
+    node.sent_names = wire["sent_names"]
+    node.sent_values = wire["sent_values"]
+    for edge, data in zip(node.edges, wire["edges"], strict=True):
+        vocabulary = edge.table.vocabulary
+        if vocabulary is not None:
+            vocabulary.encode(data["values"])
+        edge.table = from_table(data["table"], vocabulary)
+        edge.position = from_position(data["position"])
+        edge.codes = _sums(data["codes"])
+        edge.pending = [
+            (
+                tuple(p["position"]),
+                p["more"],
+                _from_places(p["heard"]),
+                Window(_from_places(p["window"])),
+                from_table(p["rows"], vocabulary),
+            )
+            for p in data["pending"]
+        ]
+    node.own = from_table(wire["own"], node.own.vocabulary)
+    rest: dict[str, Any] = wire["rest"]
+    return rest

@@ -1,0 +1,1 @@
+"""Timelines as Temporal workflows: thin shells round the operators, with client and worker."""

@@ -1,0 +1,283 @@
+"""What the command line and the feeder ask of Temporal: register, signal, query."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio.client import (
+    Client,
+    RPCError,
+    WithStartWorkflowOperation,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCStatusCode
+
+from timeline.errors import LimitError, NotFoundError, ServiceError, TimelineError
+from timeline.events import Events, Position
+from timeline.expression import Scalar
+from timeline.plan import PlanNode
+from timeline.spec import Spec
+from timeline.wire import from_position, to_events
+from workflows.codec import prepared
+from workflows.connection import connect, no_worker, task_queue, worker_is_there
+from workflows.names import REGISTRY_ID, REGISTRY_TYPE, node_id, shard_of
+from workflows.node import MAX_ANSWER
+from workflows.registry import Segment
+
+T = TypeVar("T")
+#: How long an answer may take before it is asked whether there is a worker at all; and at most.
+PATIENCE = 3.0
+ANSWER_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The value of a key at ``at`` (ms), over the stream's prefix that ends at ``position``.
+
+    ``final``: no acceptable event can change it any more. ``error`` says why there is no value.
+    """
+
+    key: str
+    at: int | None
+    value: Scalar
+    position: Position | None
+    final: bool
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTimeline:
+    """A node's whole timeline of a key: rows as `timeline.table.Table.json_rows` has them, times in ms."""
+
+    origin: int
+    newest: int
+    rows: list[list[Any]]
+
+
+class Timelines:
+    """Timelines on a Temporal server.
+
+    Every method raises `ServiceError` if the server or a worker does not answer.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @classmethod
+    async def connect(cls) -> Timelines:
+        """Connects as Temporal's environment configuration says."""
+        return cls(await connect())
+
+    # --- the registry ----------------------------------------------------------------------------
+
+    async def register(self, spec: Spec) -> None:
+        """Starts what the timeline needs; the same spec again changes nothing.
+
+        Raises:
+            TimelineError: a timeline of that name has another spec.
+        """
+        await self._update("register", spec.to_wire())
+
+    async def remove(self, name: str) -> list[str]:
+        """Removes a timeline; returns the ids of the nodes that stopped, because nobody uses them.
+
+        Raises:
+            NotFoundError: there is no such timeline.
+        """
+        await self.spec(name)
+        stopped: list[str] = await self._update("remove", name)
+        return stopped
+
+    async def extend_log(self, source_id: str, files: Sequence[Segment]) -> list[Segment]:
+        """Appends what is new of some files to a source's log; the whole log."""
+        log: list[Segment] = await self._update("extend_log", source_id, list(files))
+        return log
+
+    async def specs(self) -> dict[str, Spec]:
+        """All registered timelines by name."""
+        try:
+            found = await self._query(REGISTRY_ID, "timelines")
+        except NotFoundError:
+            return {}
+        return {name: Spec.from_wire(wire) for name, wire in sorted(found.items())}
+
+    async def spec(self, name: str) -> Spec:
+        """The spec of a timeline.
+
+        Raises:
+            NotFoundError: there is none; with the names there are.
+        """
+        specs = await self.specs()
+        if name in specs:
+            return specs[name]
+        near = difflib.get_close_matches(name, specs, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "`timeline list` shows what there is"
+        raise NotFoundError(f"no timeline {name!r} is registered; {hint}")
+
+    async def users(self) -> dict[str, list[str]]:
+        """For every running node, the names of the timelines that use it."""
+        users: dict[str, list[str]] = await self._query(REGISTRY_ID, "users")
+        return users
+
+    # --- nodes -----------------------------------------------------------------------------------
+
+    async def status(self, workflow_id: str) -> dict[str, Any]:
+        """A node's position, counters and sizes, as `workflows.node.NodeWorkflow.status` gives them."""
+        status: dict[str, Any] = await self._query(workflow_id, "status")
+        return status
+
+    async def position(self, workflow_id: str) -> Position | None:
+        """The place in the stream that a node's table stands for."""
+        return from_position(await self._query(workflow_id, "position"))
+
+    async def values(
+        self, spec: Spec, node: PlanNode, wanted: Sequence[tuple[str, int | None]]
+    ) -> list[Answer]:
+        """A node's values at ``(key, tick)`` pairs, in their order; tick ``None`` is the key's newest.
+
+        Raises:
+            NotFoundError: a key of which no event was heard.
+        """
+        streams: dict[int, list[int]] = {}
+        for i, (key, _) in enumerate(wanted):
+            streams.setdefault(shard_of(key, spec.limits.shards), []).append(i)
+        answers: dict[int, Answer] = {}
+        for stream, indices in streams.items():
+            workflow_id = node_id(spec, node, stream)
+            for first in range(0, len(indices), MAX_ANSWER):
+                part = indices[first : first + MAX_ANSWER]
+                answer = await self._query(workflow_id, "values", [list(wanted[i]) for i in part])
+                position = from_position(answer["position"])
+                for i, value in zip(part, answer["values"], strict=True):
+                    if value is None:
+                        raise await self._no_key(spec, node, wanted[i][0])
+                    answers[i] = Answer(
+                        wanted[i][0],
+                        value["at"],
+                        value.get("value"),
+                        position,
+                        value.get("final", False),
+                        value.get("error"),
+                    )
+        return [answers[i] for i in range(len(wanted))]
+
+    async def keys(self, spec: Spec) -> list[str]:
+        """The names of all keys that the timeline has heard of, sorted."""
+        names: list[str] = []
+        for stream in range(spec.limits.shards):
+            workflow_id = node_id(spec, spec.plan.result, stream)
+            first = 0
+            while page := await self._query(workflow_id, "keys", first):
+                names += page
+                first += len(page)
+        return sorted(names)
+
+    async def timelines(self, spec: Spec, node: PlanNode, keys: Sequence[str]) -> dict[str, KeyTimeline]:
+        """A node's whole timelines of some keys; a key that it has not heard of is left out."""
+        streams: dict[int, list[str]] = {}
+        for key in keys:
+            streams.setdefault(shard_of(key, spec.limits.shards), []).append(key)
+        found: dict[str, KeyTimeline] = {}
+        for stream, names in streams.items():
+            # Rows are many: few keys a question, so that no answer nears the limit of a message.
+            for first in range(0, len(names), 100):
+                part = names[first : first + 100]
+                answer = await self._query(node_id(spec, node, stream), "timelines", part)
+                found |= {key: KeyTimeline(**t) for key, t in answer["timelines"].items()}
+        return found
+
+    async def signal_events(
+        self, leaves: Mapping[str, frozenset[str]], events: Events, last: Position
+    ) -> None:
+        """Signals a batch to leaves, each with the columns it reads; returns when the server has them."""
+        payloads = {}
+        for columns in leaves.values():
+            if columns not in payloads:
+                part = {name: events.columns[name] for name in sorted(columns)}
+                narrow = Events(events.keys, events.key, events.tick, part, events.position)
+                payloads[columns] = prepared(to_events(narrow, last))
+        try:
+            await asyncio.gather(
+                *(
+                    self.client.get_workflow_handle(leaf).signal("events", payloads[columns])
+                    for leaf, columns in leaves.items()
+                )
+            )
+        except RPCError as error:
+            raise self._rpc_error(error, "a leaf") from None
+
+    # --- asking ----------------------------------------------------------------------------------
+
+    async def _no_key(self, spec: Spec, node: PlanNode, key: str) -> NotFoundError:
+        names = await self.keys(spec)
+        near = difflib.get_close_matches(key, names[:10_000], 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has heard of {len(names)} keys"
+        return NotFoundError(f"timeline {spec.name!r} has no events of key {key!r}; {hint}")
+
+    async def _query(self, workflow_id: str, name: str, *args: Any) -> Any:
+        handle = self.client.get_workflow_handle(workflow_id)
+        timeout = timedelta(seconds=ANSWER_TIMEOUT)
+        try:
+            return await self._patiently(handle.query(name, args=args, rpc_timeout=timeout))
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+            raise ServiceError(f"{workflow_id} could not answer {name!r}: {error}") from None
+        except RPCError as error:
+            raise self._rpc_error(error, workflow_id) from None
+
+    async def _update(self, name: str, *args: Any) -> Any:
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            REGISTRY_TYPE,
+            id=REGISTRY_ID,
+            task_queue=task_queue(),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary="timelines, their nodes and their files",
+        )
+        try:
+            return await self._patiently(
+                self.client.execute_update_with_start_workflow(
+                    name, args=args, start_workflow_operation=start
+                )
+            )
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            kind = cause.type if isinstance(cause, ApplicationError) else None
+            errors: dict[str | None, type[TimelineError]] = {
+                "NotFound": NotFoundError,
+                "Limit": LimitError,
+            }
+            message = cause.message if isinstance(cause, ApplicationError) else str(cause)
+            raise errors.get(kind, TimelineError)(message) from None
+        except RPCError as error:
+            raise self._rpc_error(error, REGISTRY_ID) from None
+
+    async def _patiently(self, answer: Awaitable[T]) -> T:
+        """Waits for an answer, but says soon if nobody is there who could give it."""
+        task = asyncio.ensure_future(answer)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=PATIENCE)
+            if not done and not await worker_is_there(self.client):
+                raise no_worker(self.client)
+            return await asyncio.wait_for(task, ANSWER_TIMEOUT - PATIENCE)
+        except TimeoutError:
+            raise ServiceError(
+                f"no answer within {ANSWER_TIMEOUT:g} s; is the worker still running, or busy?"
+            ) from None
+        finally:
+            task.cancel()
+
+    def _rpc_error(self, error: RPCError, what: str) -> TimelineError:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return NotFoundError(f"no workflow {what} is running")
+        if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+            return ServiceError(f"{what} did not answer in time; is its worker still running?")
+        target = self.client.service_client.config.target_host
+        return ServiceError(f"Temporal at {target} refused: {error.message}")

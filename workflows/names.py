@@ -1,0 +1,38 @@
+"""Workflow ids that a person can read and anyone can compute."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from timeline.plan import PlanNode
+from timeline.spec import Spec
+from timeline.vocabulary import I64
+
+REGISTRY_ID = "timeline-registry"
+REGISTRY_TYPE = "timeline_registry"
+DEFAULT_TASK_QUEUE = "timeline"
+
+
+def node_id(spec: Spec, node: PlanNode, stream: int) -> str:
+    """The workflow id of a node on a stream: source, operator, hash of the canonical text, stream.
+
+    Equal sub-expressions over an equal source have equal ids, whichever timeline asks for them.
+    """
+    return f"{spec.source_id}.{node.operator.name}.{node.digest}.{stream}"
+
+
+def shard_of(key: str, shards: int) -> int:
+    """The stream of a key: CRC-32 of its UTF-8 name, which no version or machine changes.
+
+    >>> shard_of("session-1", 4)
+    3
+    """
+    return zlib.crc32(key.encode("utf-8", "surrogatepass")) % shards
+
+
+def shards_of(keys: Sequence[str], shards: int) -> I64:
+    """`shard_of` for many keys."""
+    return np.fromiter((shard_of(key, shards) for key in keys), np.int64, len(keys))

@@ -1,0 +1,268 @@
+"""The workflow of one node of a plan on one stream: a shell round `timeline.node.Node`.
+
+Its type is the operator's name. It never ends by itself; it continues as new when the server suggests
+it, with all that it knows in one compressed value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, TypedDict
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from timeline import wire
+    from timeline.errors import RetentionError
+    from timeline.events import concat
+    from timeline.node import Limits, Node, Patch, parts
+    from timeline.plan import make_plan
+
+#: A carried state must stay well below the 2 MiB at which a workflow is stuck for ever.
+MAX_STATE = 1 << 20
+#: The most keys that one answer of ``rows`` or ``keys`` speaks of.
+MAX_ANSWER = 2_000
+
+
+class Subscriber(TypedDict):
+    """A parent: its workflow id, and which of its inputs this node is."""
+
+    workflow: str
+    inputs: list[int]
+
+
+class NodeSpec(TypedDict):
+    """What a node is started with, and keeps."""
+
+    expression: str
+    stream: int
+    allowed_lateness: int | None
+    retention: int | None
+    subscribers: list[Subscriber]
+
+
+@workflow.defn(dynamic=True)
+class NodeWorkflow:
+    """Takes ``events`` (a leaf) or ``patch`` (an inner node), and sends patches to its subscribers.
+
+    Dynamic, so that one class serves every operator: the type it is started as is the operator's
+    name. Signal handlers only append; all work is done in `run`, in the order of arrival.
+    """
+
+    @workflow.init
+    def __init__(self, args: Sequence[RawValue]) -> None:
+        convert = workflow.payload_converter().from_payload
+        self.spec: NodeSpec = convert(args[0].payload, dict)  # type: ignore[assignment]
+        state: bytes | None = convert(args[1].payload, bytes) if len(args) > 1 else None
+        plan = make_plan(self.spec["expression"])
+        planned = plan.result
+        if planned.operator.name != workflow.info().workflow_type:
+            raise ApplicationError(
+                f"workflow type {workflow.info().workflow_type!r} does not fit the expression "
+                f"{planned.text!r}, whose operator is {planned.operator.name!r}",
+                non_retryable=True,
+            )
+        self.text = planned.text
+        self.node = Node(
+            planned.operator,
+            [plan.nodes[i].operator.shape for i in planned.inputs],
+            Limits(self.spec["allowed_lateness"], self.spec["retention"]),
+            planned.before_origin,
+        )
+        self.inbox: list[dict[str, Any]] = []
+        self.newcomers: list[Subscriber] = []
+        self.stopped = False
+        self.full: str | None = None
+        self.state_bytes = 0
+        self._measured_rows = 0
+        if state is not None:
+            rest = wire.from_state(state, self.node)
+            self.inbox = rest["inbox"]
+            self.newcomers = rest["newcomers"]
+            self.full = rest["full"]
+
+    @workflow.run
+    async def run(self, args: Sequence[RawValue]) -> None:
+        while True:
+            await workflow.wait_condition(
+                lambda: self.stopped or bool(self.newcomers) or (bool(self.inbox) and self.full is None)
+            )
+            if self.stopped:
+                return
+            await self._welcome()
+            patch = self._step() if self.full is None else None
+            if patch is not None:
+                await self._send(patch, self.spec["subscribers"])
+            if workflow.info().is_continue_as_new_suggested():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                # No await from here on: what has come in meanwhile goes along in the inbox.
+                workflow.continue_as_new(args=[self.spec, self._state()])
+
+    # --- signals ---------------------------------------------------------------------------------
+
+    @workflow.signal
+    def events(self, batch: dict) -> None:  # type: ignore[type-arg]
+        """A batch of events, as `timeline.wire.to_events` writes it."""
+        self.inbox.append(batch)
+
+    @workflow.signal
+    def patch(self, patch: dict) -> None:  # type: ignore[type-arg]
+        """A patch of a child (`timeline.wire.to_patch`) with the ``inputs`` that it is for."""
+        self.inbox.append(patch)
+
+    @workflow.signal
+    def subscribe(self, subscriber: dict) -> None:  # type: ignore[type-arg]
+        """A new parent: it gets a snapshot, then every patch."""
+        self.newcomers.append(Subscriber(workflow=subscriber["workflow"], inputs=subscriber["inputs"]))
+
+    @workflow.signal
+    def unsubscribe(self, workflow_id: str) -> None:
+        """A parent that wants no more patches."""
+        self.newcomers = [s for s in self.newcomers if s["workflow"] != workflow_id]
+        self.spec["subscribers"] = [s for s in self.spec["subscribers"] if s["workflow"] != workflow_id]
+
+    @workflow.signal
+    def stop(self) -> None:
+        """Ends the workflow: nobody uses the node any more."""
+        self.stopped = True
+
+    # --- queries ---------------------------------------------------------------------------------
+
+    @workflow.query
+    def status(self) -> dict[str, Any]:
+        """Position, counters, sizes, and what is wrong if anything is."""
+        node = self.node
+        return {
+            "expression": self.text,
+            "operator": node.operator.name,
+            "stream": self.spec["stream"],
+            "position": wire.to_position(node.position),
+            "keys": len(node.keys),
+            "rows": len(node.own),
+            "accepted": node.accepted,
+            "refused": node.refused,
+            "waiting": len(self.inbox),
+            "state_bytes": self.state_bytes,
+            "full": self.full,
+            "subscribers": [s["workflow"] for s in self.spec["subscribers"]],
+            "history_length": workflow.info().get_current_history_length(),
+        }
+
+    @workflow.query
+    def position(self) -> list[int] | None:
+        """The place in the stream that the node's table stands for."""
+        return wire.to_position(self.node.position)
+
+    @workflow.query
+    def values(self, wanted: list) -> dict[str, Any]:  # type: ignore[type-arg]
+        """Values of ``[[key, tick or null], ...]``, in that order; an unknown key gives null."""
+        return {
+            "position": wire.to_position(self.node.position),
+            "values": [self._value(key, at) for key, at in wanted],
+        }
+
+    @workflow.query
+    def keys(self, first: int) -> list[str]:
+        """The names of up to `MAX_ANSWER` keys, from the ``first`` on in order of appearance."""
+        return self.node.keys.names[first : first + MAX_ANSWER]
+
+    @workflow.query
+    def timelines(self, keys: list) -> dict[str, Any]:  # type: ignore[type-arg]
+        """The whole timelines of some keys: origin, newest tick and rows of each known one."""
+        known: dict[str, Any] = {}
+        for key in keys[:MAX_ANSWER]:
+            try:
+                table, origin, newest = self.node.timeline(key)
+            except KeyError:
+                continue
+            known[key] = {"origin": origin, "newest": newest, "rows": table.json_rows()}
+        return {"position": wire.to_position(self.node.position), "timelines": known}
+
+    def _value(self, key: str, at: int | None) -> dict[str, Any] | None:
+        try:
+            value, tick, final = self.node.value(key, at)
+        except KeyError:
+            return None
+        except RetentionError as error:
+            return {"at": at, "error": str(error)}
+        return {"at": tick, "value": value, "final": final}
+
+    # --- work ------------------------------------------------------------------------------------
+
+    def _step(self) -> Patch | None:
+        """Takes all that waits in the inbox; one patch for it."""
+        waiting, self.inbox = self.inbox, []
+        if not waiting:
+            return None
+        if self.node.leaf is not None:
+            decoded = [wire.from_events(batch) for batch in waiting]
+            fresh = []
+            last = self.node.position
+            for events, reaches in decoded:
+                if last is None or reaches > last:
+                    fresh.append(events if last is None else events.after(last))
+                    last = reaches
+            if not fresh or last is None:
+                return None
+            patch = self.node.accept(concat(fresh), last)
+        else:
+            for message in waiting:
+                incoming = wire.from_patch(message)
+                for index in message["inputs"]:
+                    self.node.receive(index, incoming)
+            patch = self.node.advance()
+        self._measure()
+        return patch
+
+    def _measure(self) -> None:
+        """Encodes the state whenever it may have grown by a quarter, and stops taking events in time."""
+        rows = len(self.node.own) + sum(len(edge.table) for edge in self.node.edges)
+        rows += len(self.node.keys)
+        if rows * 4 < self._measured_rows * 5 + 40_000:
+            return
+        self._measured_rows = rows
+        self.state_bytes = len(self._state())
+        if self.state_bytes > MAX_STATE:
+            self.full = (
+                f"the state of {workflow.info().workflow_id} has reached {self.state_bytes} bytes "
+                f"for {len(self.node.keys)} keys (limit {MAX_STATE}); no more events are taken. "
+                "Register the timeline under another name with more limits.shards, or with less "
+                "limits.retention or limits.allowed_lateness"
+            )
+
+    def _state(self) -> bytes:
+        return wire.to_state(self.node, inbox=self.inbox, newcomers=self.newcomers, full=self.full)
+
+    async def _welcome(self) -> None:
+        """Sends new subscribers a snapshot, and counts them among the others from then on."""
+        while self.newcomers:
+            newcomer = self.newcomers.pop(0)
+            others = [s for s in self.spec["subscribers"] if s["workflow"] != newcomer["workflow"]]
+            self.spec["subscribers"] = [*others, newcomer]
+            snapshot = self.node.snapshot()
+            if snapshot is not None:
+                await self._send(snapshot, [newcomer])
+
+    async def _send(self, patch: Patch, subscribers: Sequence[Subscriber]) -> None:
+        """Signals a patch to all, and waits until each has it: one in flight per edge keeps order."""
+        for part in parts(patch):
+            message = wire.to_patch(part)
+            await asyncio.gather(
+                *(self._signal(s["workflow"], message | {"inputs": s["inputs"]}) for s in subscribers)
+            )
+
+    async def _signal(self, parent: str, message: dict[str, Any]) -> None:
+        pause = 0.1
+        while parent in {s["workflow"] for s in self.spec["subscribers"]} and not self.stopped:
+            try:
+                await workflow.get_external_workflow_handle(parent).signal("patch", message)
+                return
+            except ApplicationError as error:
+                # The parent is not there (yet), or its run has had all the signals it may.
+                workflow.logger.warning("patch to %s not delivered, retrying: %s", parent, error)
+                await workflow.sleep(timedelta(seconds=pause))
+                pause = min(pause * 2, 10)

@@ -1,0 +1,215 @@
+"""The registry: which timelines there are, which nodes they use, and which files a source has had."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypedDict
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from timeline.plan import PlanNode
+    from timeline.spec import Spec
+    from workflows.names import REGISTRY_TYPE, node_id
+    from workflows.node import NodeSpec, Subscriber
+
+#: The most pieces of files that one source remembers; each is about 150 bytes of state.
+MAX_SEGMENTS = 2_000
+
+
+class Segment(TypedDict):
+    """Lines ``after + 1 .. last`` of a file; its place in the log is the first part of positions."""
+
+    path: str
+    fingerprint: str
+    after: int
+    last: int
+
+
+class RegistryState(TypedDict):
+    """What the registry carries: specs by name, users by node id, file logs by source."""
+
+    timelines: dict[str, dict[str, Any]]
+    users: dict[str, list[str]]
+    logs: dict[str, list[Segment]]
+
+
+@workflow.defn(name=REGISTRY_TYPE)
+class RegistryWorkflow:
+    """One per namespace. Updates run one after another, so that starting and stopping never cross."""
+
+    @workflow.init
+    def __init__(self, state: RegistryState | None = None) -> None:
+        self.state = state or RegistryState(timelines={}, users={}, logs={})
+        self.lock = asyncio.Lock()
+
+    @workflow.run
+    async def run(self, state: RegistryState | None = None) -> None:
+        await workflow.wait_condition(lambda: workflow.info().is_continue_as_new_suggested())
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        workflow.continue_as_new(self.state)
+
+    # --- updates ---------------------------------------------------------------------------------
+
+    @workflow.update
+    async def register(self, wire: dict[str, Any]) -> dict[str, Any]:
+        """Starts what a timeline needs and does not run yet. The same spec again changes nothing."""
+        spec = Spec.from_wire(wire)
+        async with self.lock:
+            known = self.state["timelines"].get(spec.name)
+            if known is not None and known != wire:
+                raise ApplicationError(
+                    f"a timeline {spec.name!r} is registered with another spec; "
+                    f"remove it first (timeline remove {spec.name}) or choose another name",
+                    type="Conflict",
+                    non_retryable=True,
+                )
+            await asyncio.gather(*(self._start(spec, stream) for stream in range(spec.limits.shards)))
+            self.state["timelines"][spec.name] = wire
+        return wire
+
+    @workflow.update
+    async def remove(self, name: str) -> list[str]:
+        """Forgets a timeline and stops the nodes that nobody else uses; returns their ids."""
+        async with self.lock:
+            wire = self.state["timelines"].get(name)
+            if wire is None:
+                raise ApplicationError(
+                    f"no timeline {name!r} is registered", type="NotFound", non_retryable=True
+                )
+            spec = Spec.from_wire(wire)
+            stopped = []
+            for stream in range(spec.limits.shards):
+                stopped += await self._stop(spec, stream)
+            del self.state["timelines"][name]
+            sources = {Spec.from_wire(w).source_id for w in self.state["timelines"].values()}
+            self.state["logs"] = {s: log for s, log in self.state["logs"].items() if s in sources}
+        return stopped
+
+    @workflow.update
+    async def extend_log(self, source: str, files: list[Segment]) -> list[Segment]:
+        """Appends what is new of some files to a source's log; returns the whole log.
+
+        A file is known by path and fingerprint: what the log has of it already is not added again.
+        """
+        log = self.state["logs"].setdefault(source, [])
+        for file in files:
+            had = [
+                s["last"] for s in log if (s["path"], s["fingerprint"]) == (file["path"], file["fingerprint"])
+            ]
+            after = max(had, default=0)
+            if file["last"] <= after:
+                continue
+            if len(log) >= MAX_SEGMENTS:
+                raise ApplicationError(
+                    f"source {source} has had {MAX_SEGMENTS} files or pieces of files, the most "
+                    "that are remembered; put the files together, or register a timeline anew",
+                    type="Limit",
+                    non_retryable=True,
+                )
+            log.append(
+                Segment(
+                    path=file["path"],
+                    fingerprint=file["fingerprint"],
+                    after=after,
+                    last=file["last"],
+                )
+            )
+        return log
+
+    # --- queries ---------------------------------------------------------------------------------
+
+    @workflow.query
+    def timelines(self) -> dict[str, Any]:
+        """All specs by name."""
+        return self.state["timelines"]
+
+    @workflow.query
+    def users(self) -> dict[str, list[str]]:
+        """For every node that runs, the timelines that use it."""
+        return self.state["users"]
+
+    # --- work ------------------------------------------------------------------------------------
+
+    async def _start(self, spec: Spec, stream: int) -> None:
+        users = self.state["users"]
+        parents = _parents(spec, stream)
+        missing = [n for n in spec.plan.nodes if node_id(spec, n, stream) not in users]
+        shared = [n for n in spec.plan.nodes if n not in missing]
+        await asyncio.gather(*(self._start_node(spec, n, stream, parents[n.index]) for n in missing))
+        new_ids = {node_id(spec, n, stream) for n in missing}
+        for node in shared:
+            for parent in parents[node.index]:
+                if parent["workflow"] in new_ids:
+                    await self._signal(node_id(spec, node, stream), "subscribe", parent)
+        for node in spec.plan.nodes:
+            using = users.setdefault(node_id(spec, node, stream), [])
+            if spec.name not in using:
+                using.append(spec.name)
+
+    async def _start_node(
+        self, spec: Spec, node: PlanNode, stream: int, subscribers: list[Subscriber]
+    ) -> None:
+        args = NodeSpec(
+            expression=node.text,
+            stream=stream,
+            allowed_lateness=spec.limits.allowed_lateness,
+            retention=spec.limits.retention,
+            subscribers=subscribers,
+        )
+        workflow_id = node_id(spec, node, stream)
+        try:
+            await workflow.start_child_workflow(
+                node.operator.name,
+                args=[args],
+                id=workflow_id,
+                static_summary=node.text[:200],
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            )
+        except WorkflowAlreadyStartedError:
+            # Left over from a registry that was lost: it runs, so it is told of its parents.
+            for subscriber in subscribers:
+                await self._signal(workflow_id, "subscribe", subscriber)
+
+    async def _stop(self, spec: Spec, stream: int) -> list[str]:
+        users = self.state["users"]
+        stopped = []
+        parents = _parents(spec, stream)
+        for node in reversed(spec.plan.nodes):
+            workflow_id = node_id(spec, node, stream)
+            using = users[workflow_id] = [u for u in users.get(workflow_id, []) if u != spec.name]
+            if not using:
+                del users[workflow_id]
+                stopped.append(workflow_id)
+                await self._signal(workflow_id, "stop", None)
+        # What goes on to run must not send to what has stopped.
+        for node in spec.plan.nodes:
+            workflow_id = node_id(spec, node, stream)
+            for parent in parents[node.index]:
+                if workflow_id in users and parent["workflow"] in stopped:
+                    await self._signal(workflow_id, "unsubscribe", parent["workflow"])
+        return stopped
+
+    async def _signal(self, workflow_id: str, name: str, arg: Any) -> None:
+        handle = workflow.get_external_workflow_handle(workflow_id)
+        try:
+            if arg is None:
+                await handle.signal(name)
+            else:
+                await handle.signal(name, arg)
+        except ApplicationError as error:
+            # A node that somebody terminated by hand cannot be stopped again.
+            workflow.logger.warning("%s to %s not delivered: %s", name, workflow_id, error)
+
+
+def _parents(spec: Spec, stream: int) -> dict[int, list[Subscriber]]:
+    """For each node of the plan its parents, with the inputs of theirs that it is."""
+    parents: dict[int, list[Subscriber]] = {n.index: [] for n in spec.plan.nodes}
+    for node in spec.plan.nodes:
+        for child in sorted(set(node.inputs)):
+            inputs = [i for i, c in enumerate(node.inputs) if c == child]
+            parents[child].append(Subscriber(workflow=node_id(spec, node, stream), inputs=inputs))
+    return parents
