@@ -35,7 +35,11 @@ def generate(events: int, keys: int, *, seed: int = 7, span_ms: int = 3_600_000)
     (1000, True)
     """
     random = np.random.default_rng(seed)
-    tick = np.sort(random.integers(0, span_ms, events))
+    if events <= span_ms:
+        # No two at one tick, so that their order can be told from their times alone.
+        tick = np.sort(random.choice(span_ms, events, replace=False))
+    else:
+        tick = np.sort(random.integers(0, span_ms, events))
     key = random.integers(0, keys, events)
     state = random.choice(len(STATES), events, p=WEIGHTS)
     return Sessions(key, tick, state)

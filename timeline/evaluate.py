@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timeline.builder import Build
 from timeline.errors import NotFoundError
 from timeline.events import Events
 from timeline.expression import Expression, Scalar
@@ -21,9 +22,13 @@ from timeline.table import (
     last_of_runs,
     lookup,
     pack,
+    stable_order,
 )
 from timeline.ticks import MAX_TICK, TICK_BITS
 from timeline.vocabulary import I64, Keys
+
+#: Keys whose rows are made at a time.
+CHUNK = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +80,30 @@ class Evaluation:
         """
         node = node or self.plan.result
         table = self.tables[node.index]
-        wanted = range(len(self.codes)) if keys is None else [self._index(key) for key in keys]
-        for i in wanted:
-            ticks = [] if at is None else list(at)
+        wanted = np.arange(len(self.codes)) if keys is None else np.array([self._index(k) for k in keys])
+        fixed = sorted(set(at or ()))
+        for first in range(0, len(wanted), CHUNK):
+            part = wanted[first : first + CHUNK]
             if every is not None:
-                first = int(self.origin[i]) if start is None else start
-                last = int(self.newest[i]) if end is None else end
-                ticks += range(-(-first // every) * every, last + 1, every)
-            if at is None and every is None:
-                ticks = [int(self.newest[i])]
-            ticks = sorted(set(ticks))
-            code = int(self.codes[i])
-            places = (code << TICK_BITS) | np.array(ticks, np.int64)
+                begin = self.origin[part] if start is None else np.full(len(part), start)
+                last = self.newest[part] if end is None else np.full(len(part), end)
+                ticks = [
+                    np.union1d(np.arange(-(-b // every) * every, e + 1, every), fixed).astype(np.int64)
+                    for b, e in zip(begin.tolist(), last.tolist(), strict=True)
+                ]
+                count = np.array([len(t) for t in ticks])
+                tick = np.concatenate(ticks)
+            elif at is not None:
+                count, tick = np.full(len(part), len(fixed)), np.tile(fixed, len(part)).astype(np.int64)
+            else:
+                count, tick = np.ones(len(part), np.int64), self.newest[part]
+            code = np.repeat(self.codes[part], count)
+            places = (code << TICK_BITS) | tick
             row, held = lookup(table, places)
-            name = self.keys.names[code]
-            for tick, r, known in zip(ticks, row.tolist(), held.tolist(), strict=True):
-                value = table.python_value(r, tick) if known else node.before_origin
-                yield Row(name, tick, value)
+            values = table.python_values(row, places) if len(table) else [None] * len(row)
+            names = map(self.keys.names.__getitem__, code.tolist())
+            for name, t, value, known in zip(names, tick.tolist(), values, held.tolist(), strict=True):
+                yield Row(name, t, value if known else node.before_origin)
 
     def timeline(self, key: str, node: PlanNode) -> Table:
         """The rows of one key of a node.
@@ -121,7 +133,9 @@ class Evaluation:
         return int(found[0])
 
 
-def evaluate(expression: str | Expression | Plan, events: Events, limits: Limits | None = None) -> Evaluation:
+def evaluate(
+    expression: str | Build | Expression | Plan, events: Events, limits: Limits | None = None
+) -> Evaluation:
     """The value of an expression over events, for every key at every tick.
 
     ``events`` are in stream order: of two at one tick the later counts as state, and with
@@ -147,7 +161,7 @@ def evaluate(expression: str | Expression | Plan, events: Events, limits: Limits
         events = events.take(np.flatnonzero(~late))
     at = pack(events.key, events.tick)
     if not bool(np.all(at[1:] >= at[:-1])):
-        order = np.argsort(at, kind="stable")
+        order = stable_order(at)
         at, events = at[order], events.take(order)
     key = at >> TICK_BITS
     window = Window(at[first_of_runs(key)])

@@ -158,7 +158,7 @@ def conjunction(operands: tuple[Expression, ...], span: Span | None = None) -> E
     flat: list[Expression] = []
     for operand in operands:
         flat.extend(operand.operands if isinstance(operand, And) else (operand,))
-    return And(tuple(flat), span=span)
+    return flat[0] if len(flat) == 1 else And(tuple(flat), span=span)
 
 
 def disjunction(operands: tuple[Expression, ...], span: Span | None = None) -> Expression:
@@ -166,4 +166,4 @@ def disjunction(operands: tuple[Expression, ...], span: Span | None = None) -> E
     flat: list[Expression] = []
     for operand in operands:
         flat.extend(operand.operands if isinstance(operand, Or) else (operand,))
-    return Or(tuple(flat), span=span)
+    return flat[0] if len(flat) == 1 else Or(tuple(flat), span=span)

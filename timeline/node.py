@@ -32,6 +32,10 @@ from timeline.ticks import MAX_TICK, TICK_BITS, format_duration
 from timeline.vocabulary import I64, Keys, Vocabulary
 
 
+#: Below this many rows a node does not look for what it may forget.
+COLLAPSE_ROWS = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``allowed_lateness`` and ``retention`` in ms; ``None`` means without end."""
@@ -274,7 +278,7 @@ class Node:
         if limits.allowed_lateness is None or limits.retention is None:
             return
         rows = len(self.own) + sum(len(edge.table) for edge in self.edges)
-        if rows < 2 * self._rows_after_collapse + 1024:
+        if rows < 2 * self._rows_after_collapse + COLLAPSE_ROWS:
             return
         codes = np.arange(len(self.keys)) << TICK_BITS
         watermark = np.maximum(self.newest - limits.allowed_lateness, 0)

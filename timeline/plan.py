@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from timeline import expression as ex
+from timeline.builder import Build
 from timeline.errors import NotFoundError, TimelineError
 from timeline.kinds import Kind, kind_of
 from timeline.operators.and_ import And
@@ -97,12 +98,14 @@ class Plan:
         return matching[0]
 
 
-def make_plan(expression: ex.Expression | str) -> Plan:
-    """The plan of an expression, given as a tree or as DSL text.
+def make_plan(expression: ex.Expression | Build | str) -> Plan:
+    """The plan of an expression, given as text, as built in Python, or as a tree.
 
     Raises:
         ExpressionError: text that cannot be understood, or parts that do not fit.
     """
+    if isinstance(expression, Build):
+        expression = expression.expression
     tree = parse(expression) if isinstance(expression, str) else expression
     nodes: list[PlanNode] = []
     known: dict[ex.Expression, int] = {}

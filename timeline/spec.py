@@ -38,7 +38,12 @@ def _duration(value: Any) -> Any:
 
 
 #: Milliseconds, written as the DSL writes durations ("5s", "10m"; a bare number is seconds).
-Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str)]
+Duration = Annotated[
+    int,
+    Field(strict=True),
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+]
 
 
 class _Part(BaseModel):
@@ -71,7 +76,7 @@ class SpecLimits(_Part):
 
     allowed_lateness: Duration = 60_000
     retention: Duration = 3_600_000
-    shards: int = Field(default=1, ge=1, le=256)
+    shards: int = Field(default=1, ge=1, le=256, strict=True)
 
 
 class Spec(_Part):
@@ -134,6 +139,11 @@ class Spec(_Part):
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text in quotes",
+    "int_type": "must be a whole number",
+    "model_type": "must be a table, such as [source] and the lines below it",
+    "tuple_type": 'must be a list, such as ["a.jsonl"]',
     "string_pattern_mismatch": "use lower-case letters, digits, - and _, 63 at most, and begin with "
     "a letter or digit",
 }
@@ -149,9 +159,11 @@ def load_spec(path: str | Path) -> Spec:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise SpecError(str(path), [Problem("file", "does not exist")]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(str(path), [Problem("file", f"cannot be read: {error}")]) from None
+        raise SpecError(str(path), [Problem("file", "does not exist; check the path")]) from None
+    except OSError as error:
+        raise SpecError(str(path), [Problem("file", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise SpecError(str(path), [Problem("file", "is not UTF-8 text")]) from None
     except tomllib.TOMLDecodeError as error:
         raise SpecError(str(path), [Problem("file", f"is not TOML: {error}")]) from None
     try:
@@ -168,6 +180,8 @@ def load_spec(path: str | Path) -> Spec:
 
 def _problem_text(error: Any) -> str:
     text = _WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-    if error["type"] in ("missing", "extra_forbidden") or error["loc"] == ("expression",):
+    text = text.replace("Input should be", "must be")
+    # What a problem of our own got is in its message.
+    if error["type"] in ("missing", "extra_forbidden", "value_error"):
         return str(text)
     return f"{text}, got {error['input']!r}"

@@ -63,7 +63,7 @@ class DevServer:
     """A dev server on a database file; ``async with`` starts it and stops it.
 
     ``port`` and ``ui_port`` 0 take free ones; without a ``ui_port`` there is no UI. ``codec_url`` is
-    the endpoint by which the UI reads payloads. The log goes beside the database.
+    the endpoint by which the UI reads payloads; ``options`` are further ones of its command line. The log goes beside the database.
     """
 
     def __init__(
@@ -73,11 +73,13 @@ class DevServer:
         port: int = 0,
         ui_port: int | None = None,
         codec_url: str | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.database = database
         self.port = port or free_port()
         self.ui_port = free_port() if ui_port == 0 else ui_port
         self.codec_url = codec_url
+        self.options = options
         self.log = database.with_suffix(".log")
         self._process: asyncio.subprocess.Process | None = None
 
@@ -98,7 +100,7 @@ class DevServer:
         where = ["--db-filename", str(self.database), "--ip", "127.0.0.1"]
         ports = ["--port", str(self.port), *ui]
         level = ["--log-level", "error"]
-        return [server_binary(), "server", "start-dev", *where, *ports, *level, *TUNING]
+        return [server_binary(), "server", "start-dev", *where, *ports, *level, *TUNING, *self.options]
 
     async def __aenter__(self) -> DevServer:
         await self.start()

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from timeline.cli.render import console, printable, short_text, value_text
 from timeline.evaluate import Evaluation
 from timeline.plan import Plan, PlanNode
 from timeline.table import Shape
@@ -30,8 +31,6 @@ class Lane:
 
 def plan_lanes(plan: Plan, rows_of: dict[int, list[list[Any]]]) -> list[Lane]:
     """The lanes of a plan, result first, each node under what it is for."""
-    from timeline.cli.render import short_text
-
     lanes: list[Lane] = []
 
     def add(node: PlanNode, lead: str, tail: str) -> None:
@@ -49,8 +48,6 @@ def print_evaluation(
     result: Evaluation, keys: Sequence[str] | None, start: int | None, end: int | None
 ) -> None:
     """Lanes of the given keys of a local evaluation, or of the first few."""
-    from timeline.cli.render import console
-
     names = list(keys) if keys else result.names()
     out = console()
     for name in names[:MAX_KEYS]:
@@ -79,7 +76,7 @@ def draw(
     label_width = min(max(len(lane.label) for lane in lanes), 60)
     width = max(20, min(out.width - label_width - 2, 80))
     ticks = [start + (end - start) * i // width for i in range(width + 1)]
-    out.print(Text(key, style="bold"))
+    out.print(Text(printable(key), style="bold"))
     for lane in lanes:
         label = lane.label if len(lane.label) <= label_width else lane.label[: label_width - 1] + "…"
         out.print(Text(label.ljust(label_width) + "  ") + _cells(lane, ticks))
@@ -131,7 +128,7 @@ def _state_cells(rows: list[list[Any]], ticks: list[int]) -> Text:
         if value is None:
             text.append("·" * room, style="dim")
         else:
-            name = value if isinstance(value, str) else str(value)
+            name = printable(value_text(value))
             text.append(name[:room].ljust(room), style=_STATE_STYLES[index % 4])
     return text
 

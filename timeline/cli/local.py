@@ -17,10 +17,11 @@ from timeline.cli.options import (
     JsonOption,
     ToOption,
     UsageError,
+    between,
     expression_file,
     step,
-    time_or_none,
     times,
+    utf8,
 )
 
 if TYPE_CHECKING:
@@ -75,20 +76,23 @@ def evaluate_files(
     key_name = key_column or (source.key if source else "key")
     time_name = time_column or (source.time if source else "time")
     ats, interval = times(at), step(every)
-    start, end = time_or_none(from_), time_or_none(to)
+    lanes = format is Format.LANES
+    start, end = between(from_, to, lanes or interval is not None, "--every or --format lanes")
+    wanted = list(dict.fromkeys(key)) if key else None
     events, rejected = _read(paths, key_name, time_name, unit, plan.columns)
     result = evaluate(plan, events, spec.node_limits if spec else None)
     complain(rejected)
     if result.refused:
-        typer.echo(f"{result.refused} events refused: later than allowed_lateness permits", err=True)
-    if format is Format.LANES:
+        events_were = "event" if result.refused == 1 else "events"
+        typer.echo(f"{result.refused} {events_were} refused: later than allowed_lateness permits", err=True)
+    if lanes:
         from timeline.cli.lanes import print_evaluation
 
-        print_evaluation(result, key, start, end)
+        print_evaluation(result, wanted, start, end)
         return
     from timeline.cli.render import print_rows
 
-    rows = result.values(ats, every=interval, start=start, end=end, keys=key)
+    rows = result.values(ats, every=interval, start=start, end=end, keys=wanted)
     print_rows(rows, format)
 
 
@@ -103,9 +107,9 @@ def explain(
     """Show the plan of a timeline as a tree: its nodes, their kinds and their workflow ids."""
     from timeline.cli.render import print_plan
 
-    loaded, plan, rest = _what(expression, [spec] if spec else [])
-    if rest:
+    if spec is not None and expression is not None:
         raise UsageError("give a spec or -e EXPR, not both")
+    loaded, plan, _ = _what(expression, [] if spec is None else [spec])
     print_plan(plan, loaded, as_json=json)
 
 
@@ -116,14 +120,16 @@ def _what(expression: str | None, arguments: Sequence[str]) -> tuple[Spec | None
 
     rest = list(arguments)
     if expression is not None:
-        return None, make_plan(expression), rest
+        if rest and Path(rest[0]).suffix == ".toml":
+            raise UsageError(f"give a spec or -e EXPR, not both, got -e and {rest[0]}")
+        return None, make_plan(utf8(expression, "EXPR")), rest
     if not rest:
         raise UsageError("give a spec (.toml), a file with an expression, or -e EXPR")
     first = Path(rest.pop(0))
     if first.suffix == ".toml":
         spec = load_spec(first)
         return spec, spec.plan, rest or list(spec.source.files)
-    if first.suffix in (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".gz"):
+    if first.suffix in (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".pq", ".gz"):
         raise UsageError(f"{first} holds events; say what to evaluate with a spec or -e EXPR")
     return None, make_plan(expression_file(first)), rest
 
@@ -145,15 +151,18 @@ def _read(
         block for path in paths for block in read_events(path, key=key, time=time, columns=columns, unit=unit)
     ]
     rejected = [r for block in blocks for r in block.rejected]
-    if not blocks:
+    if not sum(len(block.events) for block in blocks):
+        complain(rejected)
         raise UsageError(f"no events in {', '.join(paths)}")
     return concat([block.events for block in blocks]), rejected
 
 
 def complain(rejected: Sequence[Rejected], most: int = 5) -> None:
     """Says on standard error which lines were no events."""
+    from timeline.cli.render import printable
+
     for one in rejected[:most]:
-        typer.echo(f"skipped {one}", err=True)
+        typer.echo(f"skipped {printable(str(one))}", err=True)
     if rejected:
         count = len(rejected)
         typer.echo(f"{count} line{'s' if count != 1 else ''} skipped that hold no event", err=True)

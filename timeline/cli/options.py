@@ -11,6 +11,9 @@ import typer
 from timeline.errors import DurationError, TimelineError
 from timeline.ticks import parse_duration, parse_time
 
+#: Of a time or a duration that somebody types.
+MAX_LENGTH = 100
+
 
 class UsageError(TimelineError):
     """A command that was called with arguments that do not go together."""
@@ -45,14 +48,46 @@ ExpressionOption = Annotated[
 ]
 
 
+def utf8(text: str, what: str) -> str:
+    """An argument as it is, if it is text: the shell may hand over any bytes.
+
+    Raises:
+        UsageError: it is not UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} is not UTF-8 text, got {text!r}") from None
+    return text
+
+
 def times(texts: list[str] | None) -> list[int] | None:
     """Ticks of ``--at``; ``None`` if there is none."""
-    return [parse_time(text) for text in texts] if texts else None
+    return [_time(text) for text in texts] if texts else None
 
 
-def time_or_none(text: str | None) -> int | None:
-    """The tick of an option that may be absent."""
-    return None if text is None else parse_time(text)
+def between(
+    from_: str | None, to: str | None, used: bool = True, needs: str = ""
+) -> tuple[int | None, int | None]:
+    """The ticks of ``--from`` and ``--to``; ``used`` says whether the other options heed them.
+
+    Raises:
+        DurationError: not a time.
+        UsageError: the end is before the beginning, or nobody heeds them.
+    """
+    start = None if from_ is None else _time(from_)
+    end = None if to is None else _time(to)
+    if start is not None and end is not None and end < start:
+        raise UsageError(f"--to {to} is before --from {from_}")
+    if not used and (start is not None or end is not None):
+        raise UsageError(f"--from and --to need {needs}")
+    return start, end
+
+
+def _time(text: str) -> int:
+    if len(text) > MAX_LENGTH:
+        raise DurationError(f"a time has at most {MAX_LENGTH} characters, got {len(text)}")
+    return parse_time(text)
 
 
 def step(text: str | None) -> int | None:
@@ -63,6 +98,8 @@ def step(text: str | None) -> int | None:
     """
     if text is None:
         return None
+    if len(text) > MAX_LENGTH:
+        raise DurationError(f"a duration has at most {MAX_LENGTH} characters, got {len(text)}")
     ms = parse_duration(text)
     if ms == 0:
         raise DurationError("--every needs a duration of at least 1ms, got 0")
@@ -78,7 +115,7 @@ def expression_file(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(
             f"cannot read {path}: {reason}; give a spec (.toml), a file with an expression, "
             "or the expression itself with -e"

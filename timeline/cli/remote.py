@@ -17,9 +17,10 @@ from timeline.cli.options import (
     JsonOption,
     ToOption,
     UsageError,
+    between,
     step,
-    time_or_none,
     times,
+    utf8,
 )
 
 if TYPE_CHECKING:
@@ -174,14 +175,15 @@ def query(
 
     Without --at: at the key's newest event. "final" says that no acceptable event can change it.
     """
-    from timeline.cli.render import print_json, value_text
+    from timeline.cli.render import print_json, printable, value_text
     from timeline.errors import RetentionError
+
+    ats: list[int | None] = [None] if at is None else [*(times(at) or [])]
 
     async def work(timelines: Timelines) -> None:
         spec = await timelines.spec(name)
-        asked = spec.plan.find(node) if node else spec.plan.result
-        ats: list[int | None] = [None] if at is None else [*(times(at) or [])]
-        for answer in await timelines.values(spec, asked, [(key, tick) for tick in ats]):
+        asked = spec.plan.result if node is None else spec.plan.find(node)
+        for answer in await timelines.values(spec, asked, [(utf8(key, "KEY"), tick) for tick in ats]):
             if answer.error is not None:
                 raise RetentionError(answer.error)
             if json:
@@ -198,9 +200,8 @@ def query(
             else:
                 state = "final" if answer.final else "not final"
                 place = ".".join(map(str, answer.position or ()))
-                typer.echo(
-                    f"{value_text(answer.value)}  ({key} at {answer.at} ms, position {place}, {state})"
-                )
+                value = printable(value_text(answer.value))
+                typer.echo(f"{value}  ({printable(key)} at {answer.at} ms, position {place}, {state})")
 
     _connected(work)
 
@@ -216,9 +217,11 @@ def show(
     from timeline.cli.lanes import draw, plan_lanes
     from timeline.cli.render import console, print_json
 
+    start, end = between(from_, to)
+
     async def work(timelines: Timelines) -> None:
         spec = await timelines.spec(name)
-        await timelines.values(spec, spec.plan.result, [(key, None)])
+        await timelines.values(spec, spec.plan.result, [(utf8(key, "KEY"), None)])
         found = [await timelines.timelines(spec, n, [key]) for n in spec.plan.nodes]
         if json:
             for planned, timeline in zip(spec.plan.nodes, found, strict=True):
@@ -226,7 +229,6 @@ def show(
             return
         rows = {n.index: f[key].rows for n, f in zip(spec.plan.nodes, found, strict=True)}
         whole = found[-1][key]
-        start, end = time_or_none(from_), time_or_none(to)
         draw(console(), key, plan_lanes(spec.plan, rows), whole.origin, whole.newest, start, end)
 
     _connected(work)
@@ -336,7 +338,9 @@ def dry_run(
     if not paths:
         raise UsageError("give at least one file of events (.jsonl, .csv or .parquet)")
     ats, interval = times(at), step(every)
-    start, end = time_or_none(from_), time_or_none(to)
+    start, end = between(from_, to, lanes or interval is not None, "--every or --lanes")
+    if json and lanes:
+        raise UsageError("give --json or --lanes, not both")
 
     async def work(timelines: Timelines) -> bool:
         await timelines.register(loaded)
@@ -366,7 +370,7 @@ def _print_comparison(comparison: Comparison, values: list[tuple[Any, Any, str |
     from rich.table import Table
     from rich.text import Text
 
-    from timeline.cli.render import console, print_json, value_text
+    from timeline.cli.render import console, print_json, printable, value_text
 
     if json:
         for row, value, error in values:
@@ -379,7 +383,8 @@ def _print_comparison(comparison: Comparison, values: list[tuple[Any, Any, str |
         for row, value, error in values:
             verdict = "not kept" if error else "equal" if row.value == value else "DIFFERENT"
             theirs = "" if error else value_text(value)
-            table.add_row(Text(row.key), str(row.at), Text(theirs), Text(value_text(row.value)), verdict)
+            mine = Text(printable(value_text(row.value)))
+            table.add_row(Text(printable(row.key)), str(row.at), Text(printable(theirs)), mine, verdict)
         console().print(table)
     for difference in comparison.differences[:10]:
         typer.echo(
@@ -392,4 +397,5 @@ def _print_comparison(comparison: Comparison, values: list[tuple[Any, Any, str |
     if not json:
         wrong = len(comparison.differences)
         verdict = f"{wrong} differ" if wrong else "all equal to local evaluation"
-        typer.echo(f"{comparison.timelines} timelines ({keys} keys, {nodes} nodes): {verdict}")
+        of_keys = f"{keys} key{'s' if keys != 1 else ''}"
+        typer.echo(f"{comparison.timelines} timelines ({of_keys}, {nodes} nodes): {verdict}")

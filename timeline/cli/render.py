@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -22,10 +23,22 @@ from timeline.spec import Spec
 
 def console() -> Console:
     """Standard output; wide enough for whole texts where it is not a terminal."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not out.is_terminal:
-        out = Console(highlight=False, soft_wrap=True, width=200)
+        out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=100_000)
     return out
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Text of the data with what would steer a terminal written as escapes.
+
+    >>> print(printable("a\x1b[31m\n☃"))
+    a\x1b[31m\n☃
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def value_text(value: Scalar) -> str:
@@ -51,7 +64,8 @@ def print_rows(rows: Iterable[Row], format: Format) -> None:
     else:
         table = Table("key", "at (ms)", "value", box=None, pad_edge=False)
         for row in rows:
-            table.add_row(Text(row.key), str(row.at), Text(value_text(row.value)))
+            value = printable(value_text(row.value))
+            table.add_row(Text(printable(row.key)), str(row.at), Text(value))
         console().print(table)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from timeline.cli.options import UsageError
+from timeline.errors import ServiceError
 
 DEFAULT_PORT = 7233
 
@@ -20,9 +21,12 @@ def dev(
     db: Annotated[Path, typer.Option(metavar="FILE", help="Database file; made if it is not there.")] = Path(
         ".timeline/dev.db"
     ),
-    port: Annotated[int, typer.Option(help="Port of the server; 0 takes a free one.")] = (DEFAULT_PORT),
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the server; 0 takes a free one.")] = (
+        DEFAULT_PORT
+    ),
     ui_port: Annotated[
-        int | None, typer.Option(help="Port of the UI [default: port + 1000]; 0 takes a free one.")
+        int | None,
+        typer.Option(min=0, max=65_535, help="Port of the UI [default: port + 1000]; 0 takes a free one."),
     ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Without the UI.")] = False,
     worker: Annotated[bool, typer.Option(help="Run a worker too.")] = True,
@@ -92,14 +96,21 @@ async def _worker() -> None:
     from workflows.worker import make_worker
 
     client = await connect()
-    async with make_worker(client):
-        target = client.service_client.config.target_host
-        typer.echo(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
-        await asyncio.Event().wait()
+    target = client.service_client.config.target_host
+    try:
+        async with make_worker(client):
+            typer.echo(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+            await asyncio.Event().wait()
+    except RuntimeError as error:
+        # The SDK's word for all that keeps a worker from polling: no such namespace, no permission.
+        detail = str(error).split("Status {")[0].strip().rstrip(":")
+        raise ServiceError(f"no worker can run at {target}: {detail}") from None
 
 
 def codec(
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8234,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")
+    ] = 8234,
 ) -> None:
     """Run the codec endpoint, by which Temporal's UI and CLI read compressed payloads."""
     run_until_signalled(_codec(port))

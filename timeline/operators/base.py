@@ -10,7 +10,18 @@ import numpy as np
 
 from timeline.events import Events
 from timeline.expression import Scalar
-from timeline.table import Bools, Shape, Table, Window, collapse, cut, first_of_runs, lookup, merge
+from timeline.table import (
+    Bools,
+    Shape,
+    Table,
+    Window,
+    collapse,
+    cut,
+    first_of_runs,
+    lookup,
+    merge,
+    stable_order,
+)
 from timeline.ticks import TICK_BITS
 from timeline.vocabulary import I64, Vocabulary
 
@@ -99,7 +110,7 @@ def sort_rows(at: I64, *, keep: str) -> I64:
     if bool(np.all(at[1:] >= at[:-1])):
         order, ordered = np.arange(len(at)), at
     else:
-        order = np.argsort(at, kind="stable")
+        order = stable_order(at)
         ordered = at[order]
     if keep == "first":
         return order[first_of_runs(ordered)]

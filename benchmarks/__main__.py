@@ -1,0 +1,56 @@
+"""``python -m benchmarks [--quick] [--only NAME...] [--json FILE]``: every figure with its ratio."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import durable, local
+from benchmarks.measure import Figure
+
+PARTS = {"local": local.run, "durable": durable.run}
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller inputs; under two minutes.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(PARTS)}.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures here.")] = None,
+) -> None:
+    """Measure, and print what was reached against what was to be reached."""
+    for name in only or []:
+        if name not in PARTS:
+            raise typer.BadParameter(f"no benchmark {name!r}; there are {', '.join(PARTS)}")
+    figures: list[Figure] = []
+    for name, run in PARTS.items():
+        if not only or name in only:
+            figures += run(quick)
+    out = Console(width=200 if not Console().is_terminal else None)
+    out.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    table = Table("what", "value", "ratio", "against", "mark", "met", "detail", box=None)
+    for figure in figures:
+        value = (
+            f"{figure.value:,.3f} {figure.unit}"
+            if figure.value < 100
+            else f"{figure.value:,.0f} {figure.unit}"
+        )
+        met = "yes" if figure.met else "NO"
+        table.add_row(
+            figure.name, value, f"{figure.ratio:.2f}", figure.against, figure.mark, met, figure.detail
+        )
+    out.print(table)
+    if json is not None:
+        json.write_bytes(orjson.dumps([dataclasses.asdict(f) for f in figures], option=orjson.OPT_INDENT_2))
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()

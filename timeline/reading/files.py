@@ -1,0 +1,66 @@
+"""Opening files of events, and what their names say about their format."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from timeline.errors import EventError
+
+JSONL = (".jsonl", ".ndjson", ".json")
+CSV = (".csv",)
+PARQUET = (".parquet", ".pq")
+
+
+def format_of(name: str) -> str:
+    """The suffix that decides the format, one of those above.
+
+    Raises:
+        EventError: there is no such suffix.
+
+    >>> format_of("a.CSV.gz")
+    '.csv'
+    """
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    known: tuple[str, ...] = (*JSONL, *CSV, *PARQUET)
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+        known = (*JSONL, *CSV)
+    if suffixes and suffixes[-1] in known:
+        return suffixes[-1]
+    raise EventError(
+        f"cannot tell the format of {name} from its suffix; known are "
+        f"{', '.join((*JSONL, *CSV, *PARQUET))}, and .jsonl.gz, .csv.gz"
+    )
+
+
+def open_file(name: str) -> BinaryIO:
+    """The bytes of a file, unpacked if it is a ``.gz``.
+
+    Raises:
+        EventError: it is absent, a directory or not readable.
+    """
+    try:
+        if name.lower().endswith(".gz"):
+            return cast(BinaryIO, gzip.open(name, "rb"))
+        return open(name, "rb")
+    except FileNotFoundError:
+        raise EventError(f"no such file: {name}; check the path") from None
+    except IsADirectoryError:
+        raise EventError(f"{name} is a directory; name one file of events in it") from None
+    except OSError as error:
+        raise EventError(f"cannot read {name}: {error.strerror}; check its permissions") from None
+
+
+def read_chunk(stream: BinaryIO, size: int, name: str) -> bytes:
+    """The next ``size`` bytes, fewer only at the end.
+
+    Raises:
+        EventError: the file is damaged.
+    """
+    try:
+        return stream.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise EventError(f"cannot read {name}: {error}; is the file whole?") from None

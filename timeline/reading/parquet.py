@@ -1,0 +1,78 @@
+"""Parquet by pyarrow, batch by batch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from timeline.errors import EventError
+from timeline.reading.columns import flat
+from timeline.reading.files import open_file
+from timeline.reading.judging import block_of, judge_arrays
+from timeline.reading.model import Block, Wanted
+from timeline.vocabulary import I64
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    batch: pa.RecordBatch
+    lines: I64
+
+    def text(self, i: int) -> str:
+        row = self.batch.slice(i, 1).to_pylist()[0]
+        return json.dumps(row, default=str, ensure_ascii=False)
+
+
+def count_rows(name: str) -> int:
+    """The number of rows, from the footer alone."""
+    with _open_parquet(name) as file:
+        return int(file.metadata.num_rows)
+
+
+def read_parquet(wanted: Wanted, after: int, block_bytes: int) -> Iterator[Block]:
+    """The blocks of a Parquet file (see `timeline.reading.read_events`)."""
+    if os.path.getsize(wanted.path) == 0:
+        return
+    with _open_parquet(wanted.path) as file:
+        schema, metadata = file.schema_arrow, file.metadata
+    wanted.require(schema.names)
+    needed = [name for name in wanted.names if name in schema.names]
+    text = [name for name in needed if pa.types.is_string(schema.field(name).type)]
+    # Whole row groups at or before `after` need not be read.
+    row, group = 0, 0
+    while group < metadata.num_row_groups:
+        rows = metadata.row_group(group).num_rows
+        if row + rows > after:
+            break
+        row, group = row + rows, group + 1
+    groups = list(range(group, metadata.num_row_groups))
+    size = max(1, block_bytes // 64)
+    with _open_parquet(wanted.path, read_dictionary=text) as file:
+        try:
+            for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=needed):
+                first, row = max(row, after), row + batch.num_rows
+                if first >= row:
+                    continue
+                batch = batch.slice(batch.num_rows - (row - first))
+                rows_read = _Rows(batch, np.arange(first + 1, row + 1, dtype=np.int64))
+                arrays = {name: flat(batch.column(name)) for name in needed}
+                yield block_of(wanted, [judge_arrays(wanted, rows_read, arrays)], row)
+        except (pa.ArrowException, OSError) as error:
+            raise EventError(f"cannot read {wanted.path}: {error}; is the file whole?") from None
+
+
+def _open_parquet(name: str, **options: Any) -> Any:
+    open_file(name).close()
+    if os.path.getsize(name) == 0:
+        raise EventError(f"{name} is empty, and an empty file is not Parquet; write it again")
+    try:
+        return pq.ParquetFile(name, **options)
+    except (pa.ArrowException, OSError) as error:
+        raise EventError(f"cannot read {name} as Parquet: {error}") from None

@@ -1,0 +1,133 @@
+"""Text files as records: cut where lines end, numbered, and handed to readers in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from timeline.reading.files import open_file, read_chunk
+from timeline.reading.model import Part
+from timeline.vocabulary import I64
+
+#: A piece that the fast reader refuses is halved until it is this small, and then read exactly.
+LEAF_BYTES = 1 << 18
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Whole records of a text file, blank ones left out.
+
+    Record i is ``data[starts[i]:ends[i]]``, begins on line ``lines[i]`` and ends before a newline.
+    ``last`` is the last line that the piece covers. ``regular``: every quote in it opens, closes or
+    doubles as CSV wants it.
+    """
+
+    data: bytes
+    starts: I64
+    ends: I64
+    lines: I64
+    last: int
+    regular: bool = True
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def record(self, i: int) -> bytes:
+        return self.data[self.starts[i] : self.ends[i]]
+
+    def records(self) -> Iterator[bytes]:
+        for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True):
+            yield self.data[start:end]
+
+    def text(self, i: int) -> str:
+        return self.record(i).decode("utf-8", "replace").rstrip("\r")
+
+    def part(self, first: int = 0, stop: int | None = None) -> Piece:
+        """Records ``first`` to ``stop``, and no bytes before or behind them."""
+        starts, ends = self.starts[first:stop], self.ends[first:stop]
+        begin, end = (int(starts[0]), int(ends[-1]) + 1) if len(starts) else (0, 0)
+        return Piece(
+            self.data[begin:end],
+            starts - begin,
+            ends - begin,
+            self.lines[first:stop],
+            self.last,
+            self.regular,
+        )
+
+    def only(self, rows: list[int]) -> Piece:
+        """Some of the records, in the same bytes."""
+        at = np.array(rows, np.int64)
+        starts, ends, lines = self.starts[at], self.ends[at], self.lines[at]
+        return Piece(self.data, starts, ends, lines, self.last, self.regular)
+
+
+#: Finds where records end, given the data, its newlines and whether it is the end of the file; also
+#: says whether quotes are regular.
+Cut: TypeAlias = Callable[[bytes, I64, bool], tuple[I64, bool]]
+
+
+def pieces(name: str, cut: Cut, after: int, block_bytes: int) -> Iterator[Piece]:
+    """The records of a text file behind line ``after``, in pieces of about ``block_bytes``."""
+    line = 1
+    with open_file(name) as stream:
+        carry = read_chunk(stream, len(_BYTE_ORDER_MARK), name).removeprefix(_BYTE_ORDER_MARK)
+        at_end = False
+        while not at_end:
+            # A record longer than a block doubles what is read, so that it is copied few times.
+            chunk = read_chunk(stream, max(block_bytes, len(carry)), name)
+            data, at_end = carry + chunk, not chunk
+            if at_end and not data.endswith(b"\n"):
+                whole, newline, rest = data.rpartition(b"\n")
+                # A blank rest behind the last newline is no line.
+                data = data + b"\n" if rest.strip() else whole + newline
+            raw = np.frombuffer(data, np.uint8)
+            newlines = np.flatnonzero(raw == 10)
+            ends, regular = cut(data, newlines, at_end)
+            carry = data
+            if not len(ends):
+                continue
+            starts = np.concatenate([[0], ends[:-1] + 1])
+            size = int(ends[-1]) + 1
+            carry = data[size:]
+            lines = line + np.searchsorted(newlines, starts)
+            line += int(np.searchsorted(newlines, size))
+            blank = (ends == starts) | ((ends == starts + 1) & (raw[starts] == 13))
+            keep = ~blank & (lines > after)
+            if line - 1 > after:
+                kept = Piece(data, starts[keep], ends[keep], lines[keep], line - 1, regular)
+                # What lies before the first record kept must not reach the fast readers.
+                yield kept.part()
+
+
+def read_piece(
+    piece: Piece, fast: Callable[[Piece], Part | None], exact: Callable[[Piece], Part]
+) -> list[Part]:
+    """A piece through the fast reader; where that refuses, by halves, and the leaves exactly."""
+    n = len(piece)
+    if n == 0:
+        return []
+    part = fast(piece)
+    if part is not None:
+        return [part]
+    if n == 1 or len(piece.data) <= LEAF_BYTES:
+        return [exact(piece)]
+    return [
+        *read_piece(piece.part(0, n // 2), fast, exact),
+        *read_piece(piece.part(n // 2, n), fast, exact),
+    ]
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether bytes are UTF-8; pyarrow's readers do not look at columns that they skip."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
