@@ -17,7 +17,7 @@ import numpy as np
 from feeder.files import Piece, describe_file, end_of, read_log
 from timeline.errors import LimitError, NotFoundError
 from timeline.events import Events, Position, concat
-from timeline.reading import Rejected
+from timeline.reading import Rejected, read_events
 from timeline.spec import Spec
 from workflows.client import Timelines
 from workflows.names import node_id, shards_of
@@ -86,9 +86,9 @@ class Stream:
             if last <= self.low:
                 return
             events = events.after(self.low)
-        for part, end in self._divide(events, last):
+        for part, end in self._divide(events.compact(), last):
             await self._room(IN_FLIGHT - 1)
-            await self.timelines.signal_events(self.leaves, part.compact(), end)
+            await self.timelines.signal_events(self.leaves, part, end)
             self.in_flight.append(end)
 
     async def drain(self) -> None:
@@ -105,13 +105,13 @@ class Stream:
             rest = events.after(furthest)
             first = events.take(slice(0, len(events) - len(rest)))
             self.low = furthest
-            return [*self._divide(first, furthest), *self._divide(rest, last)]
+            return [*self._divide(first.compact(), furthest), *self._divide(rest.compact(), last)]
         if len(events) > 1 and (len(events) > BATCH_EVENTS or _bytes(events) > BATCH_BYTES):
             half = len(events) // 2
             middle: Position = tuple(events.position[half - 1].tolist())
             return [
-                *self._divide(events.take(slice(0, half)), middle),
-                *self._divide(events.take(slice(half, None)), last),
+                *self._divide(events.take(slice(0, half)).compact(), middle),
+                *self._divide(events.take(slice(half, None)).compact(), last),
             ]
         return [(events, last)]
 
@@ -167,6 +167,10 @@ async def feed_files(
         LimitError: a node's state is as large as it may be.
         ServiceError: the server or the workers do not answer.
     """
+    unit = spec.source.numeric_unit
+    for path in files:
+        # A file that is not what the spec says must not get into the log, where it would stay.
+        next(read_events(path, key=spec.source.key, time=spec.source.time, columns=[], unit=unit), None)
     described = [describe_file(path) for path in files]
     log = await timelines.extend_log(spec.source_id, described)
     end = end_of(log)
@@ -231,10 +235,10 @@ async def feed_files(
 
 
 def _bytes(events: Events) -> int:
-    """About how long the names and values of a batch are."""
-    size = sum(map(len, events.keys)) if len(events.keys) <= len(events) else 0
+    """About how long the names and values of a batch are, whose dictionaries hold only what occurs."""
+    size = sum(len(key.encode()) for key in events.keys)
     for column in events.columns.values():
-        size += sum(len(value) for value in column.values if isinstance(value, str))
+        size += sum(len(value.encode()) for value in column.values if isinstance(value, str))
     return size
 
 

@@ -39,7 +39,9 @@ def describe_file(path: str | Path) -> Segment:
         # A CSV file's first line is its header, which says little about what it holds.
         head = file.readline(65_536) + file.readline(65_536) if path.suffix == ".csv" else b""
         head = head or file.readline(65_536)
-    return Segment(path=str(path), fingerprint=hashlib.sha256(head).hexdigest()[:16], after=0, last=last)
+    # A first line that was written without its end gets it when the file grows.
+    fingerprint = hashlib.sha256(head.rstrip(b"\r\n")).hexdigest()[:16]
+    return Segment(path=str(path), fingerprint=fingerprint, after=0, last=last)
 
 
 def end_of(log: Sequence[Segment]) -> Position:
@@ -63,8 +65,9 @@ def read_log(
             if number == after[0]:
                 line = max(line, after[1])
         path = Path(segment["path"])
-        if not path.exists() or describe_file(path)["fingerprint"] != segment["fingerprint"]:
-            state = "has changed" if path.exists() else "is gone"
+        now = describe_file(path) if path.exists() else None
+        if now is None or now["fingerprint"] != segment["fingerprint"] or now["last"] < segment["last"]:
+            state = "is gone" if now is None else "has changed"
             raise EventError(
                 f"{path} was fed to this source before and {state}, but lines from {line + 1} on "
                 "are still needed; put it back as it was"

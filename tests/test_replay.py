@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -20,7 +21,8 @@ HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 async def test_recorded_history_replays(path: Path) -> None:
     replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)
     workflow_id = REGISTRY_ID if REGISTRY_ID in path.stem else path.stem
-    await replayer.replay_workflow(WorkflowHistory.from_json(workflow_id, path.read_text()))
+    text = await asyncio.to_thread(path.read_text)
+    await replayer.replay_workflow(WorkflowHistory.from_json(workflow_id, text))
 
 
 def test_every_operator_is_recorded_and_one_continued_as_new() -> None:

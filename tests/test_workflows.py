@@ -263,3 +263,17 @@ async def test_real_sessions(timelines: Timelines) -> None:
     await assert_exact(timelines, cirr, 10)
     [answer] = await timelines.values(cirr, cirr.plan.result, [("movement_Apr20_exp_135", None)])
     assert answer.value == 76.6
+
+
+async def test_a_file_that_does_not_fit_the_spec_leaves_no_trace(
+    timelines: Timelines, tmp_path: Path
+) -> None:
+    cirr = spec()
+    await timelines.register(cirr)
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text('{"user": "a", "time": 1}\n')
+    with pytest.raises(EventError, match="no column 'session'"):
+        await feed_files(timelines, cirr, [wrong])
+    right = write(tmp_path / "right.jsonl", many(1, 3))
+    assert (await feed_files(timelines, cirr, [right])).accepted == 3
+    await assert_exact(timelines, cirr, 1)

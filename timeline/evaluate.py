@@ -27,8 +27,8 @@ from timeline.table import (
 from timeline.ticks import MAX_TICK, TICK_BITS
 from timeline.vocabulary import I64, Keys
 
-#: Keys whose rows are made at a time.
-CHUNK = 4_096
+#: About how many rows are made at a time.
+CHUNK = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,33 +77,45 @@ class Evaluation:
 
         Raises:
             NotFoundError: a key without events.
+            LimitError: a tick that does not exist.
         """
         node = node or self.plan.result
         table = self.tables[node.index]
         wanted = np.arange(len(self.codes)) if keys is None else np.array([self._index(k) for k in keys])
-        fixed = sorted(set(at or ()))
-        for first in range(0, len(wanted), CHUNK):
-            part = wanted[first : first + CHUNK]
-            if every is not None:
-                begin = self.origin[part] if start is None else np.full(len(part), start)
-                last = self.newest[part] if end is None else np.full(len(part), end)
-                ticks = [
-                    np.union1d(np.arange(-(-b // every) * every, e + 1, every), fixed).astype(np.int64)
-                    for b, e in zip(begin.tolist(), last.tolist(), strict=True)
-                ]
-                count = np.array([len(t) for t in ticks])
-                tick = np.concatenate(ticks)
-            elif at is not None:
-                count, tick = np.full(len(part), len(fixed)), np.tile(fixed, len(part)).astype(np.int64)
-            else:
-                count, tick = np.ones(len(part), np.int64), self.newest[part]
-            code = np.repeat(self.codes[part], count)
-            places = (code << TICK_BITS) | tick
+        for code, tick in self._places(wanted, at, every, start, end):
+            places = pack(code, tick)
             row, held = lookup(table, places)
             values = table.python_values(row, places) if len(table) else [None] * len(row)
             names = map(self.keys.names.__getitem__, code.tolist())
             for name, t, value, known in zip(names, tick.tolist(), values, held.tolist(), strict=True):
                 yield Row(name, t, value if known else node.before_origin)
+
+    def _places(
+        self, wanted: I64, at: Sequence[int] | None, every: int | None, start: int | None, end: int | None
+    ) -> Iterator[tuple[I64, I64]]:
+        """Key codes and ticks to be asked for, at most about `CHUNK` at a time."""
+        fixed = np.array(sorted(set(at or ())), np.int64)
+        if every is None:
+            size = max(1, CHUNK // max(1, len(fixed)))
+            for first in range(0, len(wanted), size):
+                part = wanted[first : first + size]
+                code = self.codes[part]
+                if at is None:
+                    yield code, self.newest[part]
+                else:
+                    yield np.repeat(code, len(fixed)), np.tile(fixed, len(part))
+            return
+        for i in wanted.tolist():
+            begin = int(self.origin[i]) if start is None else start
+            last = int(self.newest[i]) if end is None else end
+            rest = fixed
+            for low in range(-(-begin // every) * every, last + 1, every * CHUNK):
+                ticks = np.arange(low, min(low + every * CHUNK, last + 1), every)
+                among = rest <= ticks[-1]
+                ticks, rest = np.union1d(ticks, rest[among]), rest[~among]
+                yield np.full(len(ticks), self.codes[i]), ticks
+            if len(rest):
+                yield np.full(len(rest), self.codes[i]), rest
 
     def timeline(self, key: str, node: PlanNode) -> Table:
         """The rows of one key of a node.

@@ -82,7 +82,7 @@ class Events:
 
 
 def concat(batches: Sequence[Events]) -> Events:
-    """One batch of several that follow each other in their stream and have the same columns."""
+    """One batch of several that follow each other in their stream; a column may be missing in some."""
     if len(batches) == 1:
         return batches[0]
     codes: dict[str, int] = {}
@@ -93,9 +93,9 @@ def concat(batches: Sequence[Events]) -> Events:
         )
         key_parts.append(recode[batch.key])
     columns = {}
-    for name in batches[0].columns:
+    for name in dict.fromkeys(name for batch in batches for name in batch.columns):
         vocabulary = Vocabulary()
-        parts = [vocabulary.encode(b.columns[name].values)[b.columns[name].codes] for b in batches]
+        parts = [vocabulary.encode(c.values)[c.codes] for c in (b.column(name) for b in batches)]
         columns[name] = EventColumn(np.concatenate(parts), vocabulary.values)
     return Events(
         list(codes),

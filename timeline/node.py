@@ -23,6 +23,7 @@ from timeline.table import (
     difference,
     empty,
     first_of_runs,
+    known_to_all,
     last_of_runs,
     lookup,
     pack,
@@ -30,7 +31,6 @@ from timeline.table import (
 )
 from timeline.ticks import MAX_TICK, TICK_BITS, format_duration
 from timeline.vocabulary import I64, Keys, Vocabulary
-
 
 #: Below this many rows a node does not look for what it may forget.
 COLLAPSE_ROWS = 1024
@@ -185,6 +185,7 @@ class Node:
         """An inner node's step, to the furthest position that all its children have reached."""
         common = set.intersection(*(edge.complete() for edge in self.edges))
         if not common:
+            self._condense()
             return None
         position = max(common)
         starts, heard = [], []
@@ -199,6 +200,30 @@ class Node:
         # All children hear of the same keys: a leaf reports every key of every batch.
         return self._compute(position, self._newest_of(heard), starts)
 
+    def _condense(self) -> None:
+        """Folds pending patches together where no position between them can be computed any more.
+
+        A new child that is fed from the beginning beside one whose snapshot is far ahead would
+        otherwise leave its whole history pending.
+        """
+        first = [min(complete) for edge in self.edges if (complete := edge.complete())]
+        for edge in self.edges:
+            while len(edge.pending) > 1 and first and edge.pending[0][0] < max(first):
+                (_, _, heard, window, rows), (position, more, heard_next, window_next, rows_next) = (
+                    edge.pending[:2]
+                )
+                starts = np.sort(np.concatenate((window.at, window_next.at)))
+                newest = np.sort(np.concatenate((heard, heard_next)))
+                edge.pending[:2] = [
+                    (
+                        position,
+                        more,
+                        newest[last_of_runs(newest >> TICK_BITS)],
+                        Window(starts[first_of_runs(starts >> TICK_BITS)]),
+                        splice(rows, window_next, rows_next),
+                    )
+                ]
+
     def _newest_of(self, heard: Sequence[I64]) -> I64:
         every = np.sort(np.concatenate(heard)) if heard else np.empty(0, np.int64)
         newest: I64 = every[last_of_runs(every >> TICK_BITS)]
@@ -208,7 +233,7 @@ class Node:
     def _grow(self) -> None:
         missing = len(self.keys) - len(self.origin)
         if missing > 0:
-            self.origin = np.concatenate((self.origin, np.full(missing, MAX_TICK, np.int64)))
+            self.origin = np.concatenate((self.origin, np.full(missing, MAX_TICK + 1, np.int64)))
             self.newest = np.concatenate((self.newest, np.full(missing, -1, np.int64)))
 
     def _hear(self, at: I64) -> tuple[I64, Window]:
@@ -228,6 +253,8 @@ class Node:
         every = np.sort(np.concatenate(starts))
         window = Window(every[first_of_runs(every >> TICK_BITS)])
         inputs = [edge.table for edge in self.edges]
+        if len(inputs) > 1:
+            window = known_to_all(inputs, window)
         new = self.operator.compute(inputs, window, self.own)
         changed = difference(self.own, new, window)
         self.own = splice(self.own, window, new)
@@ -282,7 +309,8 @@ class Node:
             return
         codes = np.arange(len(self.keys)) << TICK_BITS
         watermark = np.maximum(self.newest - limits.allowed_lateness, 0)
-        self.own = collapse(self.own, codes | np.maximum(watermark - limits.retention, 0))
+        # One tick more than is promised: a late event at the watermark looks at what held before it.
+        self.own = collapse(self.own, codes | np.maximum(watermark - limits.retention - 1, 0))
         horizon = codes | np.maximum(watermark - self.operator.reach - 1, 0)
         for edge in self.edges:
             if self.leaf is None:

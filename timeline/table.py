@@ -251,6 +251,18 @@ def align(tables: Sequence[Table]) -> tuple[I64, list[I64]]:
     return at, [np.searchsorted(t.at, at, side="right") - 1 for t in tables]
 
 
+def known_to_all(tables: Sequence[Table], window: Window) -> Window:
+    """The window from where all the tables have rows: snapshots of nodes that have forgotten different
+    pasts begin at different ticks, and before the last of them there is no common answer."""
+    at = window.at
+    for table in tables:
+        _, held = lookup(table, at)
+        if not held.all():
+            following = np.append(table.at, np.int64(-1))[np.searchsorted(table.at, at, side="right")]
+            at = np.where(held, at, following)[held | (following >> TICK_BITS == at >> TICK_BITS)]
+    return window if at is window.at else Window(at)
+
+
 def coalesce(table: Table) -> Table:
     """The same function without rows that change nothing."""
     if len(table) < 2:

@@ -13,7 +13,7 @@ TICK_BITS = 42
 MAX_TICK = (1 << TICK_BITS) - 1
 
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+_DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ms|s|m|h|d)?")
 
 
 def parse_duration(text: str) -> int:
@@ -60,7 +60,7 @@ def parse_time(text: str) -> int:
     (8000, 8000, 8000)
     """
     text = text.strip()
-    if re.fullmatch(r"\d+", text):
+    if re.fullmatch(r"[0-9]{1,18}", text):
         tick = int(text)
     elif _DURATION.fullmatch(text):
         tick = parse_duration(text)

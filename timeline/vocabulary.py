@@ -13,16 +13,21 @@ from timeline.expression import Scalar
 I64: TypeAlias = NDArray[np.int64]
 #: The code of ``null`` in every vocabulary.
 NULL_CODE = 0
+_EXACT = 1 << 63
 
 
 def canonical(value: Scalar) -> Scalar:
     """One spelling for equal values: a float that is whole becomes the int (1 equals 1.0).
 
-    >>> canonical(1.0), canonical(1.5), canonical(True)
-    (1, 1.5, True)
+    What 64 bits cannot hold is the nearest float, as it is when read from JSON, which has to carry it.
+
+    >>> canonical(1.0), canonical(1.5), canonical(True), canonical(1e300), canonical(10**30)
+    (1, 1.5, True, 1e+300, 1e+30)
     """
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and -_EXACT <= value < 2 * _EXACT:
         return int(value)
+    if isinstance(value, int) and not -_EXACT <= value < 2 * _EXACT:
+        return float(value)
     return value
 
 

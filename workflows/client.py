@@ -220,7 +220,8 @@ class Timelines:
     async def _no_key(self, spec: Spec, node: PlanNode, key: str) -> NotFoundError:
         names = await self.keys(spec)
         near = difflib.get_close_matches(key, names[:10_000], 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has heard of {len(names)} keys"
+        count = f"{len(names)} key{'' if len(names) == 1 else 's'}"
+        hint = f"did you mean {near[0]!r}?" if near else f"it has heard of {count}"
         return NotFoundError(f"timeline {spec.name!r} has no events of key {key!r}; {hint}")
 
     async def _query(self, workflow_id: str, name: str, *args: Any) -> Any:
@@ -275,6 +276,8 @@ class Timelines:
             task.cancel()
 
     def _rpc_error(self, error: RPCError, what: str) -> TimelineError:
+        if error.status == RPCStatusCode.NOT_FOUND and "namespace" in error.message.lower():
+            return ServiceError(f"{error.message}; set TEMPORAL_NAMESPACE to one that is there")
         if error.status == RPCStatusCode.NOT_FOUND:
             return NotFoundError(f"no workflow {what} is running")
         if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):

@@ -34,6 +34,15 @@ async def connect_embedded(address: str) -> Client:
     return await Client.connect(address, data_converter=data_converter)
 
 
+def _reason(error: BaseException) -> str:
+    """The SDK's account of a failed connection in a few words: it prints the structs of its core."""
+    text = str(error).lower()
+    for sign in ("connection refused", "dns error", "certificate", "timed out"):
+        if sign in text:
+            return sign
+    return "no answer in time" if isinstance(error, TimeoutError) else text.split("(")[0][:80].strip(" :")
+
+
 async def connect() -> Client:
     """A client for ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_*``
     or the profile ``TEMPORAL_PROFILE`` of ``temporal.toml``.
@@ -44,16 +53,16 @@ async def connect() -> Client:
     try:
         config = ClientConfig.load_client_connect_config()
     except (RuntimeError, ValueError, OSError) as error:
-        raise ServiceError(f"Temporal's configuration cannot be read: {error}") from None
+        reason = " ".join(str(error).split())
+        raise ServiceError(f"Temporal's configuration cannot be read: {reason}") from None
     target = config.setdefault("target_host", "localhost:7233")
     try:
         return await asyncio.wait_for(
             Client.connect(**config, data_converter=data_converter), CONNECT_TIMEOUT
         )
     except (RuntimeError, ValueError, OSError, TimeoutError, RPCError) as error:
-        detail = str(error).splitlines()[0] if str(error) else "no answer"
         raise ServiceError(
-            f"no Temporal server answers at {target} ({detail[:160]}); "
+            f"no Temporal server answers at {target} ({_reason(error)}); "
             "start one with `timeline dev`, or set TEMPORAL_ADDRESS"
         ) from None
 

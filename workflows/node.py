@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from timeline import wire
-    from timeline.errors import RetentionError
+    from timeline.errors import LimitError, RetentionError
     from timeline.events import concat
     from timeline.node import Limits, Node, Patch, parts
     from timeline.plan import make_plan
@@ -187,7 +187,7 @@ class NodeWorkflow:
             value, tick, final = self.node.value(key, at)
         except KeyError:
             return None
-        except RetentionError as error:
+        except (LimitError, RetentionError) as error:
             return {"at": at, "error": str(error)}
         return {"at": tick, "value": value, "final": final}
 
@@ -222,6 +222,10 @@ class NodeWorkflow:
         """Encodes the state whenever it may have grown by a quarter, and stops taking events in time."""
         rows = len(self.node.own) + sum(len(edge.table) for edge in self.node.edges)
         rows += len(self.node.keys)
+        # Vocabularies outlive the rows that retention takes away, and pending patches are carried too.
+        for edge in self.node.edges:
+            rows += 0 if edge.table.vocabulary is None else len(edge.table.vocabulary)
+            rows += sum(len(table) for *_, table in edge.pending)
         if rows * 4 < self._measured_rows * 5 + 40_000:
             return
         self._measured_rows = rows

@@ -63,7 +63,8 @@ class DevServer:
     """A dev server on a database file; ``async with`` starts it and stops it.
 
     ``port`` and ``ui_port`` 0 take free ones; without a ``ui_port`` there is no UI. ``codec_url`` is
-    the endpoint by which the UI reads payloads; ``options`` are further ones of its command line. The log goes beside the database.
+    the endpoint by which the UI reads payloads; ``options`` are further ones of its command line.
+    The log goes beside the database.
     """
 
     def __init__(

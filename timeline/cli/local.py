@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -147,14 +149,36 @@ def _read(
 
     if not paths:
         raise UsageError("give at least one file of events (.jsonl, .csv or .parquet)")
-    blocks = [
-        block for path in paths for block in read_events(path, key=key, time=time, columns=columns, unit=unit)
-    ]
+    blocks = []
+    with _counter() as show:
+        for path in paths:
+            for block in read_events(path, key=key, time=time, columns=columns, unit=unit):
+                blocks.append(block)
+                show(len(block.events))
     rejected = [r for block in blocks for r in block.rejected]
     if not sum(len(block.events) for block in blocks):
         complain(rejected)
         raise UsageError(f"no events in {', '.join(paths)}")
     return concat([block.events for block in blocks]), rejected
+
+
+@contextmanager
+def _counter() -> Iterator[Callable[[int], None]]:
+    """Shows on standard error, where that is a terminal, how many events were read."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    total = 0
+    with Console(stderr=True).status("reading") as status:
+
+        def show(more: int) -> None:
+            nonlocal total
+            total += more
+            status.update(f"{total:,} events read")
+
+        yield show
 
 
 def complain(rejected: Sequence[Rejected], most: int = 5) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from timeline.cli import local, remote, service
+from timeline.cli import feeding, local, remote, service
 from timeline.errors import ExpressionError, TimelineError
 
 app = typer.Typer(
@@ -25,9 +25,9 @@ app.command("explain")(local.explain)
 app.command("dev")(service.dev)
 app.command("worker")(service.worker)
 app.command("codec")(service.codec)
-app.command("register")(remote.register)
-app.command("dry-run")(remote.dry_run)
-app.command("feed")(remote.feed)
+app.command("register")(feeding.register)
+app.command("dry-run")(feeding.dry_run)
+app.command("feed")(feeding.feed)
 app.command("query")(remote.query)
 app.command("show")(remote.show)
 app.command("list")(remote.list_timelines)

@@ -194,7 +194,7 @@ def _cross(
     answers = np.array([op in _HOLDS[p] for p in ("less", "equal", "greater")])
     end = np.append(at[1:], 0)
     last = np.append((at[1:] >> TICK_BITS) != (at[:-1] >> TICK_BITS), True)[: len(at)]
-    end = np.where(last, at | MAX_TICK, end)
+    end = np.where(last, (at | MAX_TICK) + 1, end)
     room = end - at
     first_value = np.where(flat, np.where(valid, answers[phase], otherwise), answers[np.where(rising, 0, 2)])
     middle = ~flat & (second < third) & (second < room)

@@ -30,14 +30,15 @@ def held_for(starts: I64, ends: I64, duration: int, window: Window) -> Table:
 
     ``starts`` and ``ends`` are packed, sorted, of one length; ``ends`` exclusive.
     """
-    # A hold that would outlast time itself stops at the last tick of its own key.
-    ends = ends + np.minimum(duration, MAX_TICK - (ends & MAX_TICK))
+    # A hold that would outlast time itself stops behind the last tick, where the next key begins.
+    key = starts >> TICK_BITS
+    ends = ends + np.minimum(duration, MAX_TICK + 1 - (ends & MAX_TICK))
     opens = np.ones(len(starts), bool)
-    opens[1:] = starts[1:] > ends[:-1]
+    opens[1:] = (starts[1:] > ends[:-1]) | (key[1:] != key[:-1])
     first = np.flatnonzero(opens)
     last = np.append(first, len(starts))[1:] - 1
     starts, ends = starts[first], ends[last]
-    for_ever = (ends & MAX_TICK) == MAX_TICK
+    for_ever = (ends >> TICK_BITS) != key[first]
     at = np.concatenate((starts, ends[~for_ever]))
     value = np.concatenate((np.ones(len(starts), bool), np.zeros(len(at) - len(starts), bool)))
     order = np.argsort(at, kind="stable")

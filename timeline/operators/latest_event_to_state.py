@@ -49,8 +49,14 @@ class LatestEventToState(Leaf):
         column = events.column(self.column)
         carried = np.flatnonzero(column.codes != NULL_CODE)
         rows = carried[sort_rows(at[carried], keep="last")]
-        codes = raw.vocabulary.encode(column.values)[column.codes[rows]]
-        return Table(Shape.STATE, at[rows], codes, None, raw.vocabulary)
+        codes = column.codes[rows]
+        # A batch's dictionary may hold what none of its accepted events says.
+        occurs = np.zeros(len(column.values), bool)
+        occurs[codes] = True
+        used = np.flatnonzero(occurs)
+        recode = np.zeros(len(column.values), np.int64)
+        recode[used] = raw.vocabulary.encode([column.values[code] for code in used])
+        return Table(Shape.STATE, at[rows], recode[codes], None, raw.vocabulary)
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         return coalesce(with_start(inputs[0], window))

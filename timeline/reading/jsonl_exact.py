@@ -52,15 +52,18 @@ def read_exactly(wanted: Wanted, piece: Piece) -> Part:
             nested[name] = np.array(mask, bool)
             column = [None if bad else v for bad, v in zip(mask, column, strict=True)]
         coded[name] = _encoded(column)
+        if name == wanted.key:
+            # As text, because a value beyond 64 bits would be rounded, and keys must not meet.
+            key = _encoded([str(value) if type(value) is int else value for value in column])
     columns = {name: coded[name] for name in wanted.columns}
-    return judge(wanted, objects, Parsed(coded[wanted.key], tick, columns, nested, texts), broken)
+    return judge(wanted, objects, Parsed(key, tick, columns, nested, texts), broken)
 
 
 def _values(objects: Piece, rows: list[dict[str, Any]], name: str) -> list[Any]:
     values = [row.get(name) for row in rows]
     if float in set(map(type, values)):
         for i, value in enumerate(values):
-            # orjson makes a float of an integer beyond 64 bits; json keeps it.
+            # orjson makes a float of an integer beyond 64 bits; json keeps it, which a key needs.
             if type(value) is float and abs(value) >= 2.0**63:
                 values[i] = json.loads(objects.record(i))[name]
     return values

@@ -73,35 +73,37 @@ Cut: TypeAlias = Callable[[bytes, I64, bool], tuple[I64, bool]]
 
 def pieces(name: str, cut: Cut, after: int, block_bytes: int) -> Iterator[Piece]:
     """The records of a text file behind line ``after``, in pieces of about ``block_bytes``."""
-    line = 1
+    last = 0
     with open_file(name) as stream:
-        carry = read_chunk(stream, len(_BYTE_ORDER_MARK), name).removeprefix(_BYTE_ORDER_MARK)
+        data = read_chunk(stream, len(_BYTE_ORDER_MARK), name).removeprefix(_BYTE_ORDER_MARK)
         at_end = False
         while not at_end:
             # A record longer than a block doubles what is read, so that it is copied few times.
-            chunk = read_chunk(stream, max(block_bytes, len(carry)), name)
-            data, at_end = carry + chunk, not chunk
+            chunk = read_chunk(stream, max(block_bytes, len(data)), name)
+            data, at_end = data + chunk, not chunk
+            del chunk
             if at_end and not data.endswith(b"\n"):
                 whole, newline, rest = data.rpartition(b"\n")
                 # A blank rest behind the last newline is no line.
                 data = data + b"\n" if rest.strip() else whole + newline
-            raw = np.frombuffer(data, np.uint8)
-            newlines = np.flatnonzero(raw == 10)
+            newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
             ends, regular = cut(data, newlines, at_end)
-            carry = data
-            if not len(ends):
-                continue
-            starts = np.concatenate([[0], ends[:-1] + 1])
-            size = int(ends[-1]) + 1
-            carry = data[size:]
-            lines = line + np.searchsorted(newlines, starts)
-            line += int(np.searchsorted(newlines, size))
-            blank = (ends == starts) | ((ends == starts + 1) & (raw[starts] == 13))
-            keep = ~blank & (lines > after)
-            if line - 1 > after:
-                kept = Piece(data, starts[keep], ends[keep], lines[keep], line - 1, regular)
-                # What lies before the first record kept must not reach the fast readers.
-                yield kept.part()
+            if len(ends):
+                piece = _piece_of(data, newlines, ends, regular, last, after)
+                data, last = data[int(ends[-1]) + 1 :], piece.last
+                if last > after:
+                    yield piece
+
+
+def _piece_of(data: bytes, newlines: I64, ends: I64, regular: bool, before: int, after: int) -> Piece:
+    """The records of data that follows on line ``before``, as far as they lie behind ``after``."""
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lines = before + 1 + np.searchsorted(newlines, starts)
+    last = before + int(np.searchsorted(newlines, ends[-1])) + 1
+    returned = np.frombuffer(data, np.uint8)[starts] == 13
+    keep = (ends > starts + returned) & (lines > after)
+    # `part`, because what lies before the first record kept must not reach the fast readers.
+    return Piece(data, starts[keep], ends[keep], lines[keep], last, regular).part()
 
 
 def read_piece(
