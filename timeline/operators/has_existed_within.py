@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.events import Events
-from timeline.expression import Expression
-from timeline.operators.base import Leaf, Operator, sort_rows
-from timeline.predicate import columns_of, matches
+from timeline.operators.base import Operator
+from timeline.operators.matching import Matching
 from timeline.table import (
     Shape,
     Table,
     Window,
     coalesce,
     cut,
-    empty,
     lookup,
     merge,
 )
@@ -85,7 +82,7 @@ class HasExistedWithin(Operator):
 
 
 @dataclass(frozen=True)
-class HasExistedWithinEvent(HasExistedWithin, Leaf):
+class HasExistedWithinEvent(HasExistedWithin, Matching):
     """Over a predicate: an event that matches at s makes ``[s, s + duration)`` true.
 
     >>> from timeline.operators.example import run
@@ -94,20 +91,6 @@ class HasExistedWithinEvent(HasExistedWithin, Leaf):
     2 s True
     9 s False
     """
-
-    predicate: Expression
-
-    @property
-    def columns(self) -> frozenset[str]:
-        return columns_of(self.predicate)
-
-    def empty_raw(self) -> Table:
-        return empty(Shape.BOOL)
-
-    def read(self, events: Events, at: I64, raw: Table) -> Table:
-        rows = np.flatnonzero(matches(self.predicate, events))
-        rows = rows[sort_rows(at[rows], keep="first")]
-        return Table(Shape.BOOL, at[rows], np.ones(len(rows), bool))
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         raw = inputs[0]

@@ -1,0 +1,33 @@
+"""What the operators over predicates share: leaves whose raw rows are the events that match."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.events import Events
+from timeline.expression import Expression
+from timeline.operators.base import Leaf, sort_rows
+from timeline.predicate import columns_of, matches
+from timeline.table import Shape, Table, empty
+from timeline.vocabulary import I64
+
+
+@dataclass(frozen=True)
+class Matching(Leaf):
+    """A leaf over a predicate: one true raw row for each tick at which an event matches."""
+
+    predicate: Expression
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return columns_of(self.predicate)
+
+    def empty_raw(self) -> Table:
+        return empty(Shape.BOOL)
+
+    def read(self, events: Events, at: I64, raw: Table) -> Table:
+        rows = np.flatnonzero(matches(self.predicate, events))
+        rows = rows[sort_rows(at[rows], keep="first")]
+        return Table(Shape.BOOL, at[rows], np.ones(len(rows), bool))
