@@ -11,10 +11,11 @@ import pytest
 
 from feeder.dry_run import compare
 from feeder.feed import feed_files
-from tests.conftest import CIRR, TRACES, needs_traces
+from tests.conftest import CIRR, ROOT, TRACES, needs_traces
 from timeline.errors import EventError, NotFoundError, TimelineError
 from timeline.events import from_rows
-from timeline.spec import Spec
+from timeline.spec import Spec, load_spec
+from timeline.ticks import parse_time
 from workflows.client import Timelines
 from workflows.names import node_id
 
@@ -277,3 +278,25 @@ async def test_a_file_that_does_not_fit_the_spec_leaves_no_trace(
     right = write(tmp_path / "right.jsonl", many(1, 3))
     assert (await feed_files(timelines, cirr, [right])).accepted == 3
     await assert_exact(timelines, cirr, 1)
+
+
+@pytest.mark.parametrize(("name", "events", "keys"), [("cirr", 3, 1), ("credit-card", 7, 3)])
+async def test_examples(timelines: Timelines, name: str, events: int, keys: int) -> None:
+    example = load_spec(ROOT / "examples" / f"{name}.toml")
+    await timelines.register(example)
+    report = await feed_files(timelines, example, example.source.files)
+    assert (report.accepted, report.refused, report.rejected) == (events, 0, [])
+    await assert_exact(timelines, example, keys)
+    await timelines.remove(example.name)
+
+
+async def test_credit_card_example_values(timelines: Timelines) -> None:
+    """A card at home for hours; one that shows up overseas; one that was never seen before."""
+    example = load_spec(ROOT / "examples" / "credit-card.toml")
+    await timelines.register(example)
+    await feed_files(timelines, example, example.source.files)
+    at = parse_time("2026-03-01T11:35:00Z")
+    asked = [(f"4111-000{card}", at) for card in (1, 2, 3)]
+    answers = await timelines.values(example, example.plan.result, asked)
+    assert [answer.value for answer in answers] == [False, True, True]
+    await timelines.remove(example.name)

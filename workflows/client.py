@@ -36,7 +36,7 @@ from workflows.registry import Segment
 T = TypeVar("T")
 #: How long an answer may take before it is asked whether there is a worker at all; and at most.
 PATIENCE = 3.0
-ANSWER_TIMEOUT = 30.0
+ANSWER_TIMEOUT = 15.0
 
 
 @dataclass(frozen=True, slots=True)
