@@ -26,8 +26,9 @@ from workflows.registry import Segment
 #: Events a batch and batches in flight per stream: a wave costs the same whatever it carries.
 BATCH_EVENTS = 20_000
 IN_FLIGHT = 3
-#: A batch is divided until its names and values are below this many bytes.
-BATCH_BYTES = 1 << 20
+#: A batch is divided until its names and values are below this many bytes: a node that continues as
+#: new carries the batches that wait in its inbox, beside a state of up to a MiB, in one payload of 2 MiB.
+BATCH_BYTES = 1 << 18
 
 
 @dataclass(slots=True)
