@@ -34,6 +34,15 @@ def spec(expression: str = CIRR, *, shards: int = 1, **limits: Any) -> Spec:
     )
 
 
+def two_on_a_topic(first: str, second: str) -> tuple[Spec, Spec]:
+    """Two timelines on one new topic, ``...-a`` and ``...-b``, which share what they have in common."""
+    topic = f"topic-{uuid.uuid4().hex[:6]}"
+    source = {"topic": topic, "key": "session"}
+    named = ((f"{topic}-a", first), (f"{topic}-b", second))
+    a, b = (Spec.from_wire({"name": n, "expression": e, "source": source}) for n, e in named)
+    return a, b
+
+
 def write(path: Path, rows: list[tuple[Any, ...]]) -> Path:
     lines = [
         json.dumps({"session": session, "time": time, "playerStateChange": state})
@@ -160,15 +169,10 @@ async def test_uneven_leaves_are_brought_up_first(timelines: Timelines, tmp_path
 async def test_shared_nodes_run_once_and_stop_with_their_last_user(
     timelines: Timelines, tmp_path: Path
 ) -> None:
-    topic = f"topic-{uuid.uuid4().hex[:6]}"
-
-    def on_topic(name: str, expression: str) -> Spec:
-        source = {"topic": topic, "key": "session"}
-        return Spec.from_wire({"name": name, "expression": expression, "source": source})
-
     state = "latest_event_to_state(playerStateChange)"
-    first = on_topic(f"{topic}-a", f'duration_where({state} == "buffer")')
-    second = on_topic(f"{topic}-b", f'duration_in_cur_state({state} == "buffer") >= 2s')
+    first, second = two_on_a_topic(
+        f'duration_where({state} == "buffer")', f'duration_in_cur_state({state} == "buffer") >= 2s'
+    )
     await timelines.register(first)
     file = write(tmp_path / "many.jsonl", many(3, 12))
     await feed_files(timelines, first, [file])
@@ -192,15 +196,11 @@ async def test_shared_nodes_run_once_and_stop_with_their_last_user(
 
 
 async def test_new_leaf_on_a_fed_source_is_brought_up(timelines: Timelines, tmp_path: Path) -> None:
-    topic = f"topic-{uuid.uuid4().hex[:6]}"
-    source = {"topic": topic, "key": "session"}
-    wire = {"name": f"{topic}-a", "expression": CIRR, "source": source}
-    first = Spec.from_wire(wire)
+    wanted = 'has_existed(playerStateChange == "pause") && has_existed(playerStateChange == "play")'
+    first, second = two_on_a_topic(CIRR, wanted)
     await timelines.register(first)
     file = write(tmp_path / "many.jsonl", many(3, 12))
     await feed_files(timelines, first, [file])
-    wanted = 'has_existed(playerStateChange == "pause") && has_existed(playerStateChange == "play")'
-    second = Spec.from_wire(wire | {"name": f"{topic}-b", "expression": wanted})
     await timelines.register(second)
     await feed_files(timelines, second, [write(tmp_path / "more.jsonl", [("k1", 99_000, "seek")])])
     await assert_exact(timelines, first, 3)
@@ -221,17 +221,13 @@ async def test_registering_twice_and_otherwise(timelines: Timelines) -> None:
 
 
 async def test_a_file_that_is_gone_is_missed_only_where_needed(timelines: Timelines, tmp_path: Path) -> None:
-    topic = f"topic-{uuid.uuid4().hex[:6]}"
-    source = {"topic": topic, "key": "session"}
-    wire = {"name": f"{topic}-a", "expression": CIRR, "source": source}
-    first = Spec.from_wire(wire)
+    first, second = two_on_a_topic(CIRR, "latest_event_to_state(quality)")
     await timelines.register(first)
     file = write(tmp_path / "gone.jsonl", many(2, 4))
     await feed_files(timelines, first, [file])
     file.unlink()
     more = write(tmp_path / "more.jsonl", [("k0", 50_000, "play")])
     assert (await feed_files(timelines, first, [more])).accepted == 1
-    second = Spec.from_wire(wire | {"name": f"{topic}-b", "expression": "latest_event_to_state(quality)"})
     await timelines.register(second)
     with pytest.raises(EventError, match="was fed to this source before and is gone"):
         await feed_files(timelines, second, [])

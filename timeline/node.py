@@ -21,10 +21,12 @@ from timeline.table import (
     collapse,
     cut,
     difference,
+    earliest,
     empty,
     first_of_runs,
     known_to_all,
     last_of_runs,
+    latest,
     lookup,
     pack,
     splice,
@@ -212,21 +214,18 @@ class Node:
                 (_, _, heard, window, rows), (position, more, heard_next, window_next, rows_next) = (
                     edge.pending[:2]
                 )
-                starts = np.sort(np.concatenate((window.at, window_next.at)))
-                newest = np.sort(np.concatenate((heard, heard_next)))
                 edge.pending[:2] = [
                     (
                         position,
                         more,
-                        newest[last_of_runs(newest >> TICK_BITS)],
-                        Window(starts[first_of_runs(starts >> TICK_BITS)]),
+                        latest((heard, heard_next)),
+                        Window(earliest((window.at, window_next.at))),
                         splice(rows, window_next, rows_next),
                     )
                 ]
 
     def _newest_of(self, heard: Sequence[I64]) -> I64:
-        every = np.sort(np.concatenate(heard)) if heard else np.empty(0, np.int64)
-        newest: I64 = every[last_of_runs(every >> TICK_BITS)]
+        newest = latest(heard)
         self.newest[newest >> TICK_BITS] = np.maximum(self.newest[newest >> TICK_BITS], newest & MAX_TICK)
         return newest
 
@@ -250,8 +249,7 @@ class Node:
     # --- what goes out ---------------------------------------------------------------------------
 
     def _compute(self, position: Position, heard: I64, starts: Sequence[I64]) -> Patch:
-        every = np.sort(np.concatenate(starts))
-        window = Window(every[first_of_runs(every >> TICK_BITS)])
+        window = Window(earliest(starts))
         inputs = [edge.table for edge in self.edges]
         if len(inputs) > 1:
             window = known_to_all(inputs, window)

@@ -167,6 +167,18 @@ def empty(shape: Shape, vocabulary: Vocabulary | None = None) -> Table:
     )
 
 
+def earliest(places: Sequence[I64]) -> I64:
+    """Of packed places, the earliest of each key, sorted."""
+    every = np.sort(np.concatenate(places))
+    return every[first_of_runs(every >> TICK_BITS)]
+
+
+def latest(places: Sequence[I64]) -> I64:
+    """Of packed places, the latest of each key, sorted."""
+    every = np.sort(np.concatenate(places))
+    return every[last_of_runs(every >> TICK_BITS)]
+
+
 def all_of(values: Sequence[Bools]) -> Bools:
     """Elementwise conjunction."""
     result: Bools = np.logical_and.reduce(values)

@@ -23,7 +23,7 @@ from timeline.table import (
     stable_order,
 )
 from timeline.ticks import TICK_BITS
-from timeline.vocabulary import I64, Vocabulary
+from timeline.vocabulary import I64
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def sort_rows(at: I64, *, keep: str) -> I64:
     return order[last]
 
 
-def with_start(table: Table, window: Window, vocabulary: Vocabulary | None = None) -> Table:
+def with_start(table: Table, window: Window) -> Table:
     """``table`` cut to the window, with the initial value (null, false) where nothing holds at a start."""
     table = cut(table, window)
     _, held = lookup(table, window.at)
@@ -132,7 +132,7 @@ def with_start(table: Table, window: Window, vocabulary: Vocabulary | None = Non
             missing,
             np.zeros(len(missing), table.value.dtype),
             None,
-            vocabulary or table.vocabulary,
+            table.vocabulary,
         ),
     )
 
