@@ -1,6 +1,6 @@
 """The operators by their definitions, one tick at a time, straight from the sentences of DESIGN.
 
-Slow and plain on purpose, and without any code of the package but the classes of the tree. Events
+Slow and plain on purpose, and without any code of the package but the tree's classes and kinds. Events
 are ``(tick, {column: value})`` in stream order; values are exact (`Fraction` seconds for Numerics).
 """
 
@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from timeline import expression as ex
+from timeline.kinds import Kind, kind_of
 
 Event = tuple[int, Mapping[str, Any]]
 
@@ -28,7 +29,13 @@ def kind(value: Any) -> str:
 
 
 def exact(value: Any) -> Any:
-    return Fraction(str(value)) if kind(value) == "number" and value is not None else value
+    return (
+        value
+        if isinstance(value, Fraction)
+        else Fraction(str(value))
+        if kind(value) == "number" and value is not None
+        else value
+    )
 
 
 def compared(op: str, left: Any, right: Any) -> bool:
@@ -62,6 +69,18 @@ def matches(predicate: ex.Expression, event: Mapping[str, Any]) -> bool:
     return compared(predicate.op, *sides)
 
 
+def number(value: Any) -> Fraction | None:
+    """What a value is in arithmetic."""
+    return Fraction(exact(value)) if value is not None and kind(value) == "number" else None
+
+
+def calculated(op: str, left: Any, right: Any) -> Fraction | None:
+    x, y = number(left), number(right)
+    if x is None or y is None or (op == "/" and y == 0):
+        return None
+    return {"+": x + y, "-": x - y, "*": x * y, "/": x / y if y else x}[op]
+
+
 def is_predicate(part: ex.Expression) -> bool:
     if isinstance(part, ex.Not | ex.And | ex.Or):
         return all(is_predicate(p) for p in part.parts)
@@ -74,9 +93,16 @@ class Oracle:
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
         self.origin = min(tick for tick, _ in events)
+        self.known: dict[tuple[int, int], Any] = {}
 
     def at(self, part: ex.Expression, tick: int) -> Any:
         """The value of a timeline at a tick from the origin on."""
+        place = (id(part), tick)
+        if place not in self.known:
+            self.known[place] = self._at(part, tick)
+        return self.known[place]
+
+    def _at(self, part: ex.Expression, tick: int) -> Any:
         ticks = range(self.origin, tick + 1)
         match part:
             case ex.Constant(value=value):
@@ -113,8 +139,60 @@ class Oracle:
                 now = self.at(of, tick)
                 if now is None:
                     return None
-                since = tick
-                while since > self.origin and same(self.at(of, since - 1), now):
-                    since -= 1
-                return Fraction(tick - since, 1000)
+                return Fraction(tick - self.start(of, tick), 1000)
+            case ex.PriorState(of=of):
+                start = self.start(of, tick)
+                return None if start == self.origin else self.at(of, start - 1)
+            case ex.DurationInPriorState(of=of):
+                start = self.start(of, tick)
+                if start == self.origin or self.at(of, start - 1) is None:
+                    return None
+                return Fraction(start - self.start(of, start - 1), 1000)
+            case ex.Count(of=of):
+                return Fraction(sum(t <= tick and matches(of, e) for t, e in self.events))
+            case ex.Sum(column=column):
+                numbers = [number(e.get(column.column)) for t, e in self.events if t <= tick]
+                return sum((n for n in numbers if n is not None), Fraction(0))
+            case ex.CountRises(of=of):
+                return Fraction(
+                    sum(
+                        self.at(of, t) is True and (t == self.origin or self.at(of, t - 1) is not True)
+                        for t in ticks
+                    )
+                )
+            case ex.Arithmetic(op=op, left=left, right=right):
+                return calculated(op, self.at(left, tick), self.at(right, tick))
+            case ex.If(condition=condition, then=then, otherwise=otherwise):
+                return self.at(then if self.at(condition, tick) else otherwise, tick)
+            case ex.Lag(of=of, duration=d):
+                return self.at(of, tick - d) if tick - d >= self.origin else self.before(of)
         raise AssertionError(part)
+
+    def start(self, part: ex.Expression, tick: int) -> int:
+        """When the value that holds at a tick began."""
+        now = self.at(part, tick)
+        while tick > self.origin and same(self.at(part, tick - 1), now):
+            tick -= 1
+        return tick
+
+    def before(self, part: ex.Expression) -> Any:
+        """The value of a timeline before the origin."""
+        match part:
+            case ex.Constant(value=value):
+                return value
+            case ex.DurationWhere() | ex.Count() | ex.Sum() | ex.CountRises():
+                return Fraction(0)
+            case ex.DurationInCurState() | ex.DurationInPriorState():
+                return None
+            case ex.LatestEventToState() | ex.PriorState():
+                return None
+            case ex.Arithmetic(op=op, left=left, right=right):
+                return calculated(op, self.before(left), self.before(right))
+            case ex.Lag(of=of):
+                return self.before(of)
+            case ex.If(otherwise=otherwise):
+                kind = kind_of(part)
+                if kind is Kind.NUMERIC:
+                    return self.before(otherwise)
+                return False if kind is Kind.BOOL else None
+        return False

@@ -7,17 +7,25 @@ import functools
 from hypothesis import strategies as st
 
 from timeline.expression import (
+    Arithmetic,
     Column,
     Compare,
     CompareOp,
     Constant,
+    Count,
+    CountRises,
     DurationInCurState,
+    DurationInPriorState,
     DurationWhere,
     Expression,
     HasExisted,
     HasExistedWithin,
+    If,
+    Lag,
     LatestEventToState,
     Not,
+    PriorState,
+    Sum,
     conjunction,
     disjunction,
 )
@@ -27,6 +35,7 @@ from timeline.ticks import MAX_TICK
 _NAMES = (
     *("state", "_x", "a1", "lat_long", "android", "nothing", "e5", "s", "ms"),
     *("not", "and", "or", "true", "false", "null", "True", "None", "col"),
+    *("count", "sum", "if", "lag", "prior_state"),
     *("has_existed", "TL_And", "TL_HasExistedWithin", "TL_Nope"),
     *("", "lat long", "é", "5s", "a-b", 'a"b', "a'b", "a\\b", "a\nb", "# a", "// a", "\u2028"),
 )
@@ -96,9 +105,38 @@ def bools(depth: int) -> st.SearchStrategy[Expression]:
 
 @functools.cache
 def numerics(depth: int) -> st.SearchStrategy[Expression]:
-    return st.builds(DurationWhere, bools(depth)) | st.builds(DurationInCurState, states() | bools(depth))
+    stateful = states() | bools(depth)
+    leaves = (
+        st.builds(DurationWhere, bools(depth))
+        | st.builds(DurationInCurState, stateful)
+        | st.builds(DurationInPriorState, stateful)
+        | st.builds(Count, predicates())
+        | st.builds(Sum, columns)
+        | st.builds(CountRises, bools(depth))
+    )
+    if depth == 0:
+        return leaves
+    inner = numerics(depth - 1) | states()
+    signs = st.sampled_from(["+", "-"])
+    return (
+        leaves
+        | st.builds(Arithmetic, signs, inner, inner | numbers)
+        | st.builds(Arithmetic, signs, numbers, inner)
+        | st.builds(Arithmetic, st.just("*"), inner, numbers)
+        | st.builds(Arithmetic, st.just("*"), numbers, inner)
+        | st.builds(Arithmetic, st.just("/"), inner, numbers)
+        | st.builds(Lag, numerics(depth - 1), durations)
+        | st.builds(If, bools(depth - 1), numerics(depth - 1), numerics(depth - 1) | numbers | nothing)
+    )
+
+
+def ratios(depth: int) -> st.SearchStrategy[Expression]:
+    inner = numerics(depth) | states()
+    return st.builds(Arithmetic, st.just("/"), inner | numbers, inner)
 
 
 def expressions(depth: int = 2) -> st.SearchStrategy[Expression]:
-    """Whole expressions: State, Bool and Numeric timelines, about ``3 * depth`` levels at most."""
-    return states() | bools(depth) | numerics(depth)
+    """Whole expressions: timelines of every kind, about ``3 * depth`` levels at most."""
+    prior = st.builds(PriorState, states() | bools(1))
+    chosen = st.builds(If, bools(1), states(), states() | constants) | st.builds(Lag, states(), durations)
+    return states() | prior | chosen | bools(depth) | numerics(depth) | ratios(1)

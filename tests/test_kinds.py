@@ -27,7 +27,8 @@ B = "has_existed(a == 1)"
 S = "latest_event_to_state(s)"
 N = f"duration_where({B})"
 TRUTHS = ("a predicate over events", "a Bool")
-WHOLES = ("a State", "a Bool", "a Numeric")
+WHOLES = ("a State", "a Bool", "a Numeric", "a Ratio")
+R = f"{N} / {N}"
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,26 @@ WHOLES = ("a State", "a Bool", "a Numeric")
         (f"{S} < {N}", Kind.BOOL),
         (f"{S} == {B}", Kind.BOOL),
         (f"{N} >= {N}", Kind.BOOL),
+        (f"duration_in_prior_state({B})", Kind.NUMERIC),
+        (f"prior_state({S})", Kind.STATE),
+        (f"prior_state({B})", Kind.STATE),
+        ("count(a == 1)", Kind.NUMERIC),
+        ("sum(a)", Kind.NUMERIC),
+        (f"count_rises({B})", Kind.NUMERIC),
+        (f"{N} + {S} - 5s", Kind.NUMERIC),
+        (f"2 * {S} / 3", Kind.NUMERIC),
+        (R, Kind.RATIO),
+        (f"1 / {S}", Kind.RATIO),
+        (f"{R} > 0.5", Kind.BOOL),
+        (f"{R} == {R}", Kind.BOOL),
+        (f"if({B}, {N}, 0)", Kind.NUMERIC),
+        (f'if({B}, "x", "y")', Kind.STATE),
+        (f"if({B}, true, false)", Kind.BOOL),
+        (f"if({B}, {S}, null)", Kind.STATE),
+        (f"if({B}, {B}, false)", Kind.BOOL),
+        (f"lag({N}, 5s) + 1", Kind.NUMERIC),
+        (f"lag(lag({B}, 1), 2)", Kind.BOOL),
+        (f"lag({S}, 10m)", Kind.STATE),
         (f"{N} == null", Kind.BOOL),
         (f"{B} == {B}", Kind.BOOL),
         (f"{B} != true", Kind.BOOL),
@@ -288,7 +309,7 @@ def test_expressions_are_timelines(e: Expression) -> None:
 
 @given(states(), bools(1), numerics(1))
 def test_kinds_of_timelines(state: Expression, boolean: Expression, numeric: Expression) -> None:
-    assert [check(e) for e in (state, boolean, numeric)] == list(TIMELINES)
+    assert [check(e) for e in (state, boolean, numeric)] == list(TIMELINES[:3])
 
 
 def test_every_operator_has_both_its_names() -> None:
@@ -297,5 +318,8 @@ def test_every_operator_has_both_its_names() -> None:
         *("duration_where", "duration_in_cur_state"),
         *("TL_LatestEventToState", "TL_HasExisted", "TL_HasExistedWithin"),
         *("TL_DurationWhere", "TL_DurationInCurState", "TL_Not", "TL_And", "TL_Or"),
+        *("duration_in_prior_state", "prior_state", "count", "sum", "count_rises", "if", "lag"),
+        *("TL_DurationInPriorState", "TL_PriorState", "TL_Count", "TL_Sum", "TL_CountRises"),
+        *("TL_If", "TL_Lag"),
     }
     assert [s.usage for s in SIGNATURES][:2] == ["latest_event_to_state(col)", "has_existed(p)"]

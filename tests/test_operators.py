@@ -16,21 +16,25 @@ from tests.oracle import Oracle, exact, same
 from timeline import expression as ex
 from timeline.evaluate import evaluate
 from timeline.events import Events, from_rows
+from timeline.exact import NULL
 from timeline.expression import conjunction, disjunction
 from timeline.graph import Graph
 from timeline.node import Limits, Node
 from timeline.plan import Plan, make_plan
-from timeline.table import NULL, Shape, Table, Window, cut
+from timeline.table import Shape, Table, Window, cut
 from timeline.ticks import TICK_BITS
 from timeline.wire import from_events, from_patch, from_state, to_events, to_patch, to_state
 
 END = 26
 COLUMNS = ("a", "b")
-VALUES: tuple[Any, ...] = ("x", "y", 1, 2.5, True, None)
+VALUES: tuple[Any, ...] = ("x", "y", 1, 2.5, 0.0001, -3, True, None)
 
 columns = st.sampled_from(COLUMNS).map(ex.Column)
 constants = st.sampled_from(VALUES).map(ex.Constant)
+booleans = st.booleans().map(ex.Constant)
 numbers = st.sampled_from([0, 0.002, 0.0035, 0.005, 1, -1]).map(ex.Constant)
+factors = st.sampled_from([0, 2, -1, 0.25, 3, 7]).map(ex.Constant)
+nothing = st.just(ex.Constant(None))
 durations = st.integers(1, 8)
 comparison_ops = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 equality_ops = st.sampled_from(["==", "!="])
@@ -45,7 +49,22 @@ comparisons = st.builds(ex.Compare, comparison_ops, columns, columns | constants
     ex.Compare, comparison_ops, constants, columns
 )
 predicates = comparisons | combined(comparisons)
-states = st.builds(ex.LatestEventToState, columns)
+latest = st.builds(ex.LatestEventToState, columns)
+
+
+@functools.cache
+def states(depth: int) -> st.SearchStrategy[ex.Expression]:
+    if depth == 0:
+        return latest
+    inner = states(depth - 1)
+    choices = st.tuples(inner, inner | constants) | st.tuples(inner | constants, inner)
+    chosen = st.tuples(constants, constants).filter(lambda c: not all(type(x.value) is bool for x in c))
+    return (
+        latest
+        | st.builds(ex.PriorState, inner | bools(depth - 1))
+        | st.builds(ex.Lag, inner, durations)
+        | st.builds(lambda b, c: ex.If(b, *c), bools(depth - 1), choices | chosen)
+    )
 
 
 @functools.cache
@@ -53,7 +72,7 @@ def bools(depth: int) -> st.SearchStrategy[ex.Expression]:
     leaves = (
         st.builds(ex.HasExisted, predicates)
         | st.builds(ex.HasExistedWithin, predicates, durations)
-        | st.builds(ex.Compare, comparison_ops, states, states | constants)
+        | st.builds(ex.Compare, comparison_ops, latest, latest | constants)
     )
     if depth == 0:
         return leaves
@@ -63,23 +82,55 @@ def bools(depth: int) -> st.SearchStrategy[ex.Expression]:
         | combined(inner)
         | st.builds(ex.HasExisted, inner)
         | st.builds(ex.HasExistedWithin, inner, durations)
-        | st.builds(ex.Compare, equality_ops, inner, inner | constants | states)
+        | st.builds(ex.Compare, equality_ops, inner, inner | constants | latest)
+        | st.builds(ex.Compare, comparison_ops, states(depth - 1), states(depth - 1) | constants)
         | st.builds(
             ex.Compare,
             comparison_ops,
-            numerics(depth - 1),
-            numerics(depth - 1) | numbers | states | st.just(ex.Constant(None)),
+            numerics(depth - 1) | ratios(depth - 1),
+            numerics(depth - 1) | ratios(depth - 1) | numbers | latest | nothing,
         )
-        | st.builds(ex.Compare, comparison_ops, numbers | states, numerics(depth - 1))
+        | st.builds(ex.Compare, comparison_ops, numbers | latest, numerics(depth - 1) | ratios(depth - 1))
+        | st.builds(ex.Lag, inner, durations)
+        | st.builds(ex.If, inner, inner, inner | booleans)
+        | st.builds(ex.If, inner, booleans, inner | booleans)
     )
 
 
 @functools.cache
 def numerics(depth: int) -> st.SearchStrategy[ex.Expression]:
-    return st.builds(ex.DurationWhere, bools(depth)) | st.builds(ex.DurationInCurState, states | bools(depth))
+    plain = (
+        st.builds(ex.DurationWhere, bools(depth))
+        | st.builds(ex.DurationInCurState, states(depth) | bools(depth))
+        | st.builds(ex.DurationInPriorState, states(depth) | bools(depth))
+        | st.builds(ex.Count, predicates)
+        | st.builds(ex.Sum, columns)
+        | st.builds(ex.CountRises, bools(depth))
+    )
+    if depth == 0:
+        return plain
+    inner = numerics(depth - 1)
+    signs = st.sampled_from(["+", "-"])
+    return (
+        plain
+        | st.builds(ex.Lag, inner, durations)
+        | st.builds(ex.If, bools(depth - 1), inner, inner | numbers | nothing)
+        | st.builds(ex.If, bools(depth - 1), numbers | nothing, inner)
+        | st.builds(ex.Arithmetic, signs, inner | latest, inner | latest | numbers)
+        | st.builds(ex.Arithmetic, signs, numbers, inner | latest)
+        | st.builds(ex.Arithmetic, st.just("*"), inner | latest, factors)
+        | st.builds(ex.Arithmetic, st.just("*"), factors, inner | latest)
+        | st.builds(ex.Arithmetic, st.just("/"), inner | latest, factors)
+    )
 
 
-expressions = states | bools(2) | numerics(2)
+@functools.cache
+def ratios(depth: int) -> st.SearchStrategy[ex.Expression]:
+    numeric = numerics(depth)
+    return st.builds(ex.Arithmetic, st.just("/"), numeric | latest | factors, numeric | latest)
+
+
+expressions = states(2) | bools(2) | numerics(2) | ratios(1)
 rows = st.lists(
     st.tuples(
         st.sampled_from(["k", "l", "m"]),
@@ -110,13 +161,14 @@ def json(wire: Any) -> Any:
 
 
 def exact_value(table: Table, row: int, tick: int) -> Any:
-    if table.shape is not Shape.NUMERIC:
+    if table.slope is None:
         return table.python_value(row, tick)
-    assert table.slope is not None
-    if table.value[row] == NULL:
+    if np.any(table.value[row] == NULL):
         return None
-    moved = int(table.slope[row]) * (tick - int(table.tick[row]))
-    return Fraction(int(table.value[row]) + moved, 1000)
+    moved = table.value[row] + table.slope[row] * (tick - int(table.tick[row]))
+    if table.shape is Shape.NUMERIC:
+        return int(moved) * table.unit
+    return None if moved[1] == 0 else Fraction(int(moved[0]), int(moved[1]))
 
 
 def check(table: Table, names: list[str], plan: Plan, events: Any, what: str) -> None:

@@ -34,7 +34,8 @@ duration_where(
 VALUE = ("a column or a call", "a constant", "!", "(")
 NAMES = (
     *("col", "latest_event_to_state", "has_existed", "has_existed_within"),
-    *("duration_where", "duration_in_cur_state"),
+    *("duration_where", "duration_in_cur_state", "duration_in_prior_state", "prior_state"),
+    *("count", "sum", "count_rises", "if", "lag"),
 )
 
 

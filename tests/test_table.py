@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timeline.errors import LimitError
+from timeline.exact import NULL
 from timeline.table import (
     MAX_KEYS,
-    NULL,
     Shape,
     Table,
     Window,

@@ -78,7 +78,8 @@ def test_empty_table(shape: Shape) -> None:
     table = from_table(json(to_table(empty(shape, vocabulary))), vocabulary)
     assert (table.shape, len(table)) == (shape, 0)
     assert table.value.dtype == empty(shape).value.dtype
-    assert (table.slope is None) == (shape is not Shape.NUMERIC)
+    assert table.value.shape == empty(shape).value.shape
+    assert (table.slope is None) == (shape not in (Shape.NUMERIC, Shape.RATIO))
 
 
 def test_any_scalar_is_a_state() -> None:

@@ -15,11 +15,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from timeline.builder import (
         col,
+        count,
+        count_rises,
         duration_in_cur_state,
+        duration_in_prior_state,
         duration_where,
         has_existed,
         has_existed_within,
+        if_,
+        lag,
         latest_event_to_state,
+        prior_state,
+        sum_,
     )
     from timeline.errors import (
         ExpressionError,
@@ -40,11 +47,18 @@ if TYPE_CHECKING:
 _HOMES = {
     "builder": (
         "col",
+        "count",
+        "count_rises",
         "duration_in_cur_state",
+        "duration_in_prior_state",
         "duration_where",
         "has_existed",
         "has_existed_within",
+        "if_",
+        "lag",
         "latest_event_to_state",
+        "prior_state",
+        "sum_",
     ),
     "errors": ("ExpressionError", "KindError", "SpecError", "TimelineError"),
     "evaluate": ("Evaluation", "Row", "evaluate"),
@@ -71,18 +85,25 @@ __all__ = [
     "TimelineError",
     "col",
     "concat",
+    "count",
+    "count_rises",
     "duration_in_cur_state",
+    "duration_in_prior_state",
     "duration_where",
     "evaluate",
     "from_rows",
     "has_existed",
     "has_existed_within",
+    "if_",
+    "lag",
     "latest_event_to_state",
     "load_spec",
     "make_plan",
     "parse",
     "print_expression",
+    "prior_state",
     "read_events",
+    "sum_",
 ]
 
 

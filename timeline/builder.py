@@ -12,18 +12,27 @@ from typing import TypeAlias
 
 from timeline.errors import DurationError, ExpressionError
 from timeline.expression import (
+    Arithmetic,
+    ArithmeticOp,
     Column,
     Compare,
     CompareOp,
     Constant,
+    Count,
+    CountRises,
     DurationInCurState,
+    DurationInPriorState,
     DurationWhere,
     Expression,
     HasExisted,
     HasExistedWithin,
+    If,
+    Lag,
     LatestEventToState,
     Not,
+    PriorState,
     Scalar,
+    Sum,
     conjunction,
     disjunction,
 )
@@ -43,8 +52,9 @@ class BuildError(ExpressionError, TypeError):
 class Build:
     """An expression, or a part of one, with Python's operators.
 
-    ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=`` compare; ``&``, ``|``, ``~`` are and, or, not, and
-    need parentheses round comparisons. ``expression`` is the tree, ``str()`` the DSL.
+    ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=`` compare; ``+``, ``-``, ``*``, ``/`` calculate; ``&``,
+    ``|``, ``~`` are and, or, not, and need parentheses round comparisons. ``expression`` is the tree,
+    ``str()`` the DSL.
 
     Raises:
         KindError: parts that do not fit together, at once when they are put together.
@@ -87,6 +97,30 @@ class Build:
 
     def __ge__(self, other: Operand) -> Build:
         return _compare(">=", self, other)
+
+    def __add__(self, other: Operand) -> Build:
+        return _calculate("+", self, other)
+
+    def __radd__(self, other: Operand) -> Build:
+        return _calculate("+", other, self)
+
+    def __sub__(self, other: Operand) -> Build:
+        return _calculate("-", self, other)
+
+    def __rsub__(self, other: Operand) -> Build:
+        return _calculate("-", other, self)
+
+    def __mul__(self, other: Operand) -> Build:
+        return _calculate("*", self, other)
+
+    def __rmul__(self, other: Operand) -> Build:
+        return _calculate("*", other, self)
+
+    def __truediv__(self, other: Operand) -> Build:
+        return _calculate("/", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Build:
+        return _calculate("/", other, self)
 
     # `==` makes an expression, so a set or a dict could not tell two of these apart.
     __hash__ = None  # type: ignore[assignment]
@@ -182,6 +216,74 @@ def duration_in_cur_state(s: Build) -> Build:
     return _call(DurationInCurState, s)
 
 
+def duration_in_prior_state(s: Build) -> Build:
+    """How many seconds the state before the current one lasted: a Numeric.
+
+    >>> print(duration_in_prior_state(latest_event_to_state("place")) < 10)
+    duration_in_prior_state(latest_event_to_state(place)) < 10
+    """
+    return _call(DurationInPriorState, s)
+
+
+def prior_state(s: Build) -> Build:
+    """What ``s`` was before its current state: a State.
+
+    >>> print(prior_state(latest_event_to_state("place")))
+    prior_state(latest_event_to_state(place))
+    """
+    return _call(PriorState, s)
+
+
+def count(p: Build) -> Build:
+    """How many events matched so far: a Numeric.
+
+    >>> print(count(col("state") == "seek"))
+    count(state == "seek")
+    """
+    return _call(Count, p)
+
+
+def sum_(column: str | Build) -> Build:
+    """The sum of a column's numbers so far: a Numeric.
+
+    >>> print(sum_("bytes") / 1_000_000)
+    sum(bytes) / 1000000
+    """
+    return _call(Sum, col(column) if isinstance(column, str) else column)
+
+
+def count_rises(b: Build) -> Build:
+    """How many times ``b`` turned true so far: a Numeric.
+
+    >>> print(count_rises(latest_event_to_state("state") == "buffer"))
+    count_rises(latest_event_to_state(state) == "buffer")
+    """
+    return _call(CountRises, b)
+
+
+def if_(b: Build, x: Operand, y: Operand) -> Build:
+    """``x`` where ``b`` is true, else ``y``: of their kind.
+
+    >>> print(if_(has_existed(col("state") == "error"), "broken", "fine"))
+    if(has_existed(state == "error"), "broken", "fine")
+    """
+    return _call(If, b, x, y)
+
+
+def lag(x: Build, d: Duration) -> Build:
+    """What ``x`` was ``d`` ago: of its kind.
+
+    Raises:
+        DurationError: ``d`` is no whole number of ms.
+        ExpressionError: ``d`` is below 1 ms or longer than time itself.
+
+    >>> stalls = count(col("state") == "buffer")
+    >>> print(stalls - lag(stalls, "10m"))
+    count(state == "buffer") - lag(count(state == "buffer"), 10m)
+    """
+    return _call(Lag, x, _milliseconds(d))
+
+
 def _call(node: type[Expression], *arguments: Operand) -> Build:
     """A call of one operator; a plain int where a duration is wanted is ms."""
     signature = SIGNATURE_OF[node]
@@ -199,6 +301,11 @@ def _call(node: type[Expression], *arguments: Operand) -> Build:
 def _compare(op: CompareOp, left: Build, right: Operand) -> Build:
     other = _build(right)
     return _made(Compare(op, left.expression, other.expression), left, other)
+
+
+def _calculate(op: ArithmeticOp, left: Operand, right: Operand) -> Build:
+    parts = (_build(left), _build(right))
+    return _made(Arithmetic(op, *(p.expression for p in parts)), *parts)
 
 
 def _made(node: Expression, *parts: Build) -> Build:

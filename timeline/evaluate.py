@@ -10,14 +10,14 @@ import numpy as np
 from timeline.builder import Build
 from timeline.errors import NotFoundError
 from timeline.events import Events
+from timeline.exact import user_value
 from timeline.expression import Expression, Scalar
-from timeline.node import Limits, late_events
+from timeline.node import Limits, late_events, own_table
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.table import (
     Table,
     Window,
     cut,
-    empty,
     first_of_runs,
     last_of_runs,
     lookup,
@@ -81,6 +81,7 @@ class Evaluation:
         """
         node = node or self.plan.result
         table = self.tables[node.index]
+        initial = user_value(node.before_origin)
         wanted = np.arange(len(self.codes)) if keys is None else np.array([self._index(k) for k in keys])
         for code, tick in self._places(wanted, at, every, start, end):
             places = pack(code, tick)
@@ -88,7 +89,7 @@ class Evaluation:
             values = table.python_values(row, places) if len(table) else [None] * len(row)
             names = map(self.keys.names.__getitem__, code.tolist())
             for name, t, value, known in zip(names, tick.tolist(), values, held.tolist(), strict=True):
-                yield Row(name, t, value if known else node.before_origin)
+                yield Row(name, t, value if known else initial)
 
     def _places(
         self, wanted: I64, at: Sequence[int] | None, every: int | None, start: int | None, end: int | None
@@ -184,7 +185,8 @@ def evaluate(
         if node.leaf is not None:
             raw = node.leaf.empty_raw()
             inputs = [node.leaf.thin(node.leaf.absorb(raw, node.leaf.read(events, at, raw)))]
-        tables.append(node.operator.compute(inputs, window, empty(node.operator.shape)))
+        own = own_table(node.operator, inputs[0].vocabulary)
+        tables.append(node.operator.compute(inputs, window, own))
     keys = Keys(events.keys)
     codes = window.key
     by_name = np.array(sorted(range(len(codes)), key=lambda i: keys.names[codes[i]]), np.int64)

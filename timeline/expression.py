@@ -13,6 +13,7 @@ from timeline.errors import Span
 
 Scalar: TypeAlias = str | int | float | bool | None
 CompareOp = Literal["==", "!=", "<", "<=", ">", ">="]
+ArithmeticOp = Literal["+", "-", "*", "/"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,19 @@ class Compare(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class Arithmetic(Expression):
+    """``left op right`` over timelines and constants; ``/`` by a timeline makes a Ratio."""
+
+    op: ArithmeticOp
+    left: Expression
+    right: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
 class DurationWhere(Expression):
     name: ClassVar[str] = "duration_where"
     of: Expression
@@ -147,6 +161,83 @@ class DurationWhere(Expression):
 class DurationInCurState(Expression):
     name: ClassVar[str] = "duration_in_cur_state"
     of: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, slots=True)
+class DurationInPriorState(Expression):
+    name: ClassVar[str] = "duration_in_prior_state"
+    of: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorState(Expression):
+    name: ClassVar[str] = "prior_state"
+    of: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, slots=True)
+class Count(Expression):
+    name: ClassVar[str] = "count"
+    of: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum(Expression):
+    name: ClassVar[str] = "sum"
+    column: Column
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.column,)
+
+
+@dataclass(frozen=True, slots=True)
+class CountRises(Expression):
+    name: ClassVar[str] = "count_rises"
+    of: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+
+@dataclass(frozen=True, slots=True)
+class If(Expression):
+    """``then`` where ``condition`` is true, else ``otherwise``; both of one kind, or constants."""
+
+    name: ClassVar[str] = "if"
+    condition: Expression
+    then: Expression
+    otherwise: Expression
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.condition, self.then, self.otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag(Expression):
+    """The value ``duration`` (ms, at least 1) ago."""
+
+    name: ClassVar[str] = "lag"
+    of: Expression
+    duration: int
 
     @property
     def parts(self) -> tuple[Expression, ...]:

@@ -7,10 +7,14 @@ import math
 from timeline.errors import ExpressionError, KindError, Span
 from timeline.expression import (
     And,
+    Arithmetic,
     Column,
     Compare,
     Constant,
+    Count,
+    CountRises,
     Expression,
+    If,
     LatestEventToState,
     Not,
     Or,
@@ -47,6 +51,16 @@ def kind_of(e: Expression) -> Kind:
             case Compare():
                 bare = isinstance(e.left, Column) or isinstance(e.right, Column)
                 return Kind.PREDICATE if bare else Kind.BOOL
+            case Arithmetic():
+                divided = e.op == "/" and not isinstance(e.right, Constant)
+                return Kind.RATIO if divided else Kind.NUMERIC
+            case If(then=Constant(value=bool()), otherwise=Constant(value=bool())):
+                return Kind.BOOL
+            case If(then=Constant(), otherwise=Constant()):
+                return Kind.STATE
+            case If():
+                e = e.otherwise if isinstance(e.then, Constant) else e.then
+                continue
         result = SIGNATURE_OF[type(e)].result
         if result is not None:
             return result
@@ -69,7 +83,7 @@ def check(e: Expression, source: str | None = None) -> Kind:
     Traceback (most recent call last):
     ...
     timeline.errors.KindError: the whole cannot be quality, a column of an event; \
-expected a State, a Bool, a Numeric; did you mean latest_event_to_state(quality)?
+expected a State, a Bool, a Numeric, a Ratio; did you mean latest_event_to_state(quality)?
     """
     try:
         kind = check_parts(e)
@@ -116,6 +130,8 @@ def check_node(e: Expression) -> None:
             _check_scalar(e.value, e)
         case Compare():
             _check_compare(e)
+        case Arithmetic():
+            _check_arithmetic(e)
         case _:
             _check_arguments(e)
 
@@ -148,6 +164,8 @@ def _check_arguments(e: Expression) -> None:
             raise _misfit(f"{label} cannot take", argument, kind, parameter.kinds, of=e)
     if isinstance(e, And | Or):
         _check_one_kind(e, label)
+    if isinstance(e, If):
+        _check_choices(e)
 
 
 def _check_one_kind(e: And | Or, label: str) -> None:
@@ -159,6 +177,50 @@ def _check_one_kind(e: And | Or, label: str) -> None:
             f"{Kind.BOOL.value} timeline",
             span=first.span,
             suggestion=_lifts(first),
+        )
+
+
+def _check_choices(e: If) -> None:
+    """Both of one kind, where a constant is of the other's kind if it can be."""
+    kind = kind_of(e)
+    for choice in (e.then, e.otherwise):
+        if isinstance(choice, Constant):
+            fits = {
+                Kind.BOOL: isinstance(choice.value, bool),
+                Kind.NUMERIC: choice.value is None or type(choice.value) in (int, float),
+            }.get(kind, True)
+        else:
+            fits = kind_of(choice) is kind
+        if not fits:
+            raise KindError(
+                f"{SIGNATURE_OF[If].usage} cannot choose between a {kind.value} and {_quote(choice)}, "
+                f"a {kind_of(choice).value}",
+                span=choice.span,
+                expected=(f"a {kind.value} on both sides",),
+                suggestion=f"{_quote(choice)} + 0" if kind_of(choice) is Kind.STATE else None,
+            )
+
+
+def _check_arithmetic(e: Arithmetic) -> None:
+    wanted = (Kind.NUMERIC, Kind.STATE, Kind.CONSTANT)
+    for side in (e.left, e.right):
+        kind = kind_of(side)
+        if kind not in wanted:
+            raise _misfit(f"{e.op} cannot take", side, kind, wanted, of=e)
+        if isinstance(side, Constant) and type(side.value) not in (int, float):
+            raise KindError(f"{e.op} cannot take {_quote(side)}", span=side.span, expected=("a number",))
+    constants = [isinstance(side, Constant) for side in (e.left, e.right)]
+    if all(constants):
+        raise KindError(
+            f"{e.op} between two constants is a constant itself",
+            span=e.span,
+            expected=("a timeline on one side",),
+        )
+    if e.op == "*" and not any(constants):
+        raise KindError(
+            f"* takes a constant on one side, got {_quote(e.left)} and {_quote(e.right)}",
+            span=e.span,
+            expected=("a number on one side",),
         )
 
 
@@ -183,12 +245,13 @@ def _check_compare(e: Compare) -> None:
                 span=side.span,
                 suggestion=f"duration_where({_quote(side)})",
             )
-    if Kind.NUMERIC in kinds:
+    if kinds & {Kind.NUMERIC, Kind.RATIO}:
+        number = Kind.NUMERIC if Kind.NUMERIC in kinds else Kind.RATIO
         for side, _ in sides:
             if isinstance(side, Constant) and isinstance(side.value, (str, bool)):
                 word = "string" if isinstance(side.value, str) else "boolean"
                 raise KindError(
-                    f"a Numeric can never equal a {word}, nor be ordered beside it",
+                    f"a {number.value} can never equal a {word}, nor be ordered beside it",
                     span=side.span,
                     expected=("a number",),
                 )
@@ -217,19 +280,29 @@ def _suggest(e: Expression, kind: Kind, wanted: tuple[Kind, ...], of: Expression
     match kind:
         case Kind.CONSTANT if Kind.COLUMN in wanted and isinstance(e, Constant):
             return print_expression(Column(e.value)) if isinstance(e.value, str) else None
+        case Kind.PREDICATE if isinstance(of, CountRises):
+            return f"count({text}) or {_quote_lift(e)}"
+        case Kind.PREDICATE if isinstance(of, Arithmetic):
+            return f"count({text})"
+        case Kind.BOOL if isinstance(of, Count):
+            return f"count_rises({text})"
+        case Kind.BOOL if isinstance(of, Arithmetic):
+            return f"duration_where({text}) or count_rises({text})"
         case Kind.PREDICATE if Kind.STATE in wanted and Kind.CONSTANT not in wanted:
             return _lifts(e)
         case Kind.PREDICATE:
             return _quote_lift(e)
         case Kind.COLUMN if Kind.PREDICATE in wanted:
             return compare.format(text, "==")
+        case Kind.COLUMN if isinstance(of, Arithmetic):
+            return f"latest_event_to_state({text}) or sum({text})"
         case Kind.COLUMN if Kind.STATE in wanted:
             return f"latest_event_to_state({text})"
         case Kind.COLUMN:
             return compare.format(f"latest_event_to_state({text})", "==")
         case Kind.STATE if Kind.BOOL in wanted:
             return compare.format(text, "==")
-        case Kind.NUMERIC if Kind.BOOL in wanted:
+        case Kind.NUMERIC | Kind.RATIO if Kind.BOOL in wanted:
             return compare.format(text, ">")
     return None
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from timeline.errors import LimitError, RetentionError
 from timeline.events import Events, Position
+from timeline.exact import user_value
 from timeline.expression import Scalar
 from timeline.operators.base import Leaf, Operator
 from timeline.table import (
@@ -110,8 +111,7 @@ class Node:
             self.edges = [Edge(self.leaf.empty_raw())]
         else:
             self.edges = [Edge(empty(s, Vocabulary() if s is Shape.STATE else None)) for s in shapes]
-        state = operator.shape is Shape.STATE
-        self.own = empty(operator.shape, self.edges[0].table.vocabulary if state else None)
+        self.own = own_table(operator, self.edges[0].table.vocabulary)
         self.sent_names = 0
         self.sent_values = 1
         self._rows_after_collapse = 0
@@ -177,6 +177,7 @@ class Node:
             rows.value[order],
             None if rows.slope is None else rows.slope[order],
             edge.table.vocabulary,
+            rows.unit,
         )
         window = Window(np.sort(_recode(patch.window.at, edge.codes)))
         heard = _recode(patch.heard, edge.codes)
@@ -344,7 +345,7 @@ class Node:
                 f"{format_duration(self.limits.retention or 0)}), got {tick} ms; "
                 "ask for a later time or raise limits.retention"
             )
-        return self.before_origin, tick, final
+        return user_value(self.before_origin), tick, final
 
     def timeline(self, key: str) -> tuple[Table, int, int]:
         """A key's rows, its origin and its newest tick.
@@ -357,6 +358,13 @@ class Node:
             raise KeyError(key)
         rows = cut(self.own, Window(np.array([code << TICK_BITS])))
         return rows, int(self.origin[code]), int(self.newest[code])
+
+
+def own_table(operator: Operator, of_input: Vocabulary | None) -> Table:
+    """An operator's table without rows: a leaf's State has the vocabulary of what it reads."""
+    if operator.shape is not Shape.STATE:
+        return empty(operator.shape)
+    return empty(operator.shape, of_input if isinstance(operator, Leaf) else Vocabulary())
 
 
 def _recode(at: I64, codes: I64) -> I64:

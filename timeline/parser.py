@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from timeline.errors import DurationError, ExpressionError, Span
 from timeline.expression import (
+    Arithmetic,
+    ArithmeticOp,
     Column,
     Compare,
     CompareOp,
@@ -35,7 +37,7 @@ _NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _MEANT = {"=>": ">=", "=<": "<=", "=!": "!=", "=": "==", "&": "&&", "|": "||"}
 # The grammar's terminals in a reader's words, in the order in which they are listed.
 _WORDS = {
-    **dict.fromkeys(("AND", "AMPERSANDS", "OR", "BARS", "COMPARE"), "an operator"),
+    **dict.fromkeys(("AND", "AMPERSANDS", "OR", "BARS", "COMPARE", "PLUS", "STAR", "SLASH"), "an operator"),
     "NAME": "a column or a call",
     **dict.fromkeys(("STRING", "QUANTITY", "TRUE", "FALSE", "NULL"), "a constant"),
     "BANG": "!",
@@ -62,7 +64,8 @@ right=Constant(value='seek')), duration=5000)
     ...
     timeline.errors.ExpressionError: line 1, column 1: unknown operator has_existed_wihin; \
 expected col, latest_event_to_state, has_existed, has_existed_within, duration_where, \
-duration_in_cur_state; did you mean has_existed_within(...)?
+duration_in_cur_state, duration_in_prior_state, prior_state, count, sum, count_rises, if, lag; \
+did you mean has_existed_within(...)?
     """
     try:
         expression = _Reader(text).read(_syntax_tree(text))
@@ -126,7 +129,7 @@ class _Nesting:
             case "BANG" | "NOT":
                 self._prefixes[-1] += 1
                 self._depth += 1
-            case "AND" | "AMPERSANDS" | "OR" | "BARS" | "COMPARE" | "COMMA":
+            case "AND" | "AMPERSANDS" | "OR" | "BARS" | "COMPARE" | "COMMA" | "PLUS" | "STAR" | "SLASH":
                 self._depth -= self._prefixes[-1]
                 self._prefixes[-1] = 0
         if self._depth > MAX_DEPTH:
@@ -278,6 +281,15 @@ class _Reader:
                 suggestion=print_expression(conjunction(tuple(compares))),
             )
         return compares[0]
+
+    def total(self, parts: list[_Part], span: Span) -> Expression:
+        made = _expression(parts[0])
+        for sign, right in zip(parts[1::2], parts[2::2], strict=True):
+            op = cast(ArithmeticOp, str(cast("Token", sign)))
+            made = Arithmetic(op, made, _expression(right), span=span)
+        return made
+
+    product = total
 
     def call(self, parts: list[_Part], span: Span) -> Expression:
         name, *arguments = parts

@@ -12,17 +12,26 @@ from timeline.builder import Build
 from timeline.errors import NotFoundError, TimelineError
 from timeline.kinds import Kind, kind_of
 from timeline.operators.and_ import And
+from timeline.operators.arithmetic import Arithmetic
 from timeline.operators.base import Leaf, Operator
 from timeline.operators.compare import FLIPPED, Compare
+from timeline.operators.count import Count
+from timeline.operators.count_rises import CountRises
 from timeline.operators.duration_in_cur_state import DurationInCurState
+from timeline.operators.duration_in_prior_state import DurationInPriorState
 from timeline.operators.duration_where import DurationWhere
 from timeline.operators.has_existed import HasExisted, HasExistedEvent
 from timeline.operators.has_existed_within import HasExistedWithin, HasExistedWithinEvent
+from timeline.operators.if_ import If
+from timeline.operators.lag import Lag
 from timeline.operators.latest_event_to_state import LatestEventToState
 from timeline.operators.not_ import Not
 from timeline.operators.or_ import Or
+from timeline.operators.prior_state import PriorState
+from timeline.operators.sum_ import Sum
 from timeline.parser import parse
 from timeline.printer import print_expression
+from timeline.table import Shape
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,10 @@ def make_plan(expression: ex.Expression | Build | str) -> Plan:
             return known[part]
         operator, inputs = _operator(part)
         indices = tuple(add(child) for child in inputs)
-        initial = operator.before_origin([nodes[i].before_origin for i in indices])
+        before = [nodes[i].before_origin for i in indices]
+        if isinstance(operator, Lag):
+            operator = replace(operator, initial=before[0])
+        initial = operator.before_origin(before)
         node = PlanNode(len(nodes), part, operator, indices, print_expression(part), initial)
         nodes.append(node)
         known[part] = node.index
@@ -123,6 +135,18 @@ def make_plan(expression: ex.Expression | Build | str) -> Plan:
 
     add(tree)
     return Plan(tuple(nodes))
+
+
+_SHAPES = {
+    Kind.STATE: Shape.STATE,
+    Kind.BOOL: Shape.BOOL,
+    Kind.NUMERIC: Shape.NUMERIC,
+    Kind.RATIO: Shape.RATIO,
+}
+
+
+def _constant(part: ex.Expression) -> ex.Constant | None:
+    return replace(part, span=None) if isinstance(part, ex.Constant) else None
 
 
 def _operator(part: ex.Expression) -> tuple[Operator, Sequence[ex.Expression]]:
@@ -154,4 +178,26 @@ def _operator(part: ex.Expression) -> tuple[Operator, Sequence[ex.Expression]]:
             return DurationWhere(), (of,)
         case ex.DurationInCurState(of=of):
             return DurationInCurState(), (of,)
+        case ex.DurationInPriorState(of=of):
+            return DurationInPriorState(), (of, ex.DurationInCurState(of))
+        case ex.PriorState(of=of):
+            return PriorState(), (of,)
+        case ex.Count(of=of):
+            return Count(of), ()
+        case ex.Sum(column=column):
+            return Sum(column.column), ()
+        case ex.CountRises(of=of):
+            return CountRises(), (of,)
+        case ex.Arithmetic(op=op, left=left, right=ex.Constant() as constant):
+            return Arithmetic(op, replace(constant, span=None), 1), (left,)
+        case ex.Arithmetic(op=op, left=ex.Constant() as constant, right=right):
+            return Arithmetic(op, replace(constant, span=None), 0), (right,)
+        case ex.Arithmetic(op=op, left=left, right=right):
+            return Arithmetic(op), (left, right)
+        case ex.If(condition=condition, then=then, otherwise=otherwise):
+            choices = (_constant(then), _constant(otherwise))
+            timelines = [c for c in (then, otherwise) if not isinstance(c, ex.Constant)]
+            return If(_SHAPES[kind_of(part)], choices), (condition, *timelines)
+        case ex.Lag(of=of, duration=duration):
+            return Lag(duration, _SHAPES[kind_of(of)], None), (of,)
     raise AssertionError(f"no operator for {part!r}")

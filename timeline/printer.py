@@ -6,7 +6,7 @@ import json
 import re
 from itertools import repeat
 
-from timeline.expression import And, Column, Compare, Constant, Expression, Not, Or
+from timeline.expression import And, Arithmetic, ArithmeticOp, Column, Compare, Constant, Expression, Not, Or
 from timeline.signatures import NOT_BARE, SIGNATURE_OF
 from timeline.ticks import format_duration
 
@@ -15,7 +15,8 @@ WIDTH = 80
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # How tightly a node holds its operands; what is not in here never needs parentheses.
-_TIGHTNESS: dict[type[Expression], int] = {Or: 1, And: 2, Compare: 3, Not: 4}
+_TIGHTNESS: dict[type[Expression], int] = {Or: 1, And: 2, Compare: 3, Not: 6}
+_ARITHMETIC: dict[ArithmeticOp, int] = {"+": 4, "-": 4, "*": 5, "/": 5}
 
 
 def print_expression(e: Expression) -> str:
@@ -33,7 +34,7 @@ def print_expression(e: Expression) -> str:
             return _column(e.column)
         case Constant():
             return _constant(e)
-        case Compare():
+        case Compare() | Arithmetic():
             return f"{_operand(e.left, e)} {e.op} {_operand(e.right, e)}"
         case Not():
             return "!" + _operand(e.of, e)
@@ -83,11 +84,15 @@ def _argument(argument: Expression | int) -> str:
     return print_expression(argument)
 
 
+def _tightness(e: Expression) -> int:
+    return _ARITHMETIC[e.op] if isinstance(e, Arithmetic) else _TIGHTNESS.get(type(e), 9)
+
+
 def _needs_parentheses(child: Expression, parent: Expression) -> bool:
-    tightness = _TIGHTNESS.get(type(child), 9)
-    # `!!b` needs none; a comparison in a comparison does, for they do not chain.
-    least = _TIGHTNESS[type(parent)] + (0 if isinstance(parent, Not) else 1)
-    return tightness < least
+    # `!!b` needs none, nor does `a - b` before `- c`; a comparison in a comparison does, for they do
+    # not chain.
+    alike = isinstance(parent, Not) or (isinstance(parent, Arithmetic) and child is parent.left)
+    return _tightness(child) < _tightness(parent) + (0 if alike else 1)
 
 
 def _operand(child: Expression, parent: Expression) -> str:
@@ -103,7 +108,7 @@ def _block(e: Expression, indent: int) -> str:
     match e:
         case Column() | Constant():
             return line
-        case Compare():
+        case Compare() | Arithmetic():
             return f"{_inner(e.left, e, indent)} {e.op} {_inner(e.right, e, indent)}"
         case Not():
             return "!" + _inner(e.of, e, indent + 1)

@@ -12,14 +12,21 @@ from typing import cast
 
 from timeline.expression import (
     And,
+    Count,
+    CountRises,
     DurationInCurState,
+    DurationInPriorState,
     DurationWhere,
     Expression,
     HasExisted,
     HasExistedWithin,
+    If,
+    Lag,
     LatestEventToState,
     Not,
     Or,
+    PriorState,
+    Sum,
     conjunction,
     disjunction,
 )
@@ -32,13 +39,14 @@ class Kind(enum.Enum):
     STATE = "State"
     BOOL = "Bool"
     NUMERIC = "Numeric"
+    RATIO = "Ratio"
     PREDICATE = "predicate over events"
     COLUMN = "column of an event"
     CONSTANT = "constant"
 
 
 #: The kinds that have a value at every tick, and so can be a whole expression.
-TIMELINES = (Kind.STATE, Kind.BOOL, Kind.NUMERIC)
+TIMELINES = (Kind.STATE, Kind.BOOL, Kind.NUMERIC, Kind.RATIO)
 
 #: How deep an expression may be nested; far below Python's own limit, far above what can be read.
 MAX_DEPTH = 200
@@ -62,13 +70,16 @@ _MATCH = Parameter("p", (Kind.PREDICATE, Kind.BOOL))
 _CONDITION = Parameter("b", (Kind.BOOL,))
 _STATE = Parameter("s", (Kind.STATE, Kind.BOOL))
 _DURATION = Parameter("d", ())
+_EVENTS = Parameter("p", (Kind.PREDICATE,))
+_CHOICES = (Kind.STATE, Kind.BOOL, Kind.NUMERIC, Kind.CONSTANT)
+_LAGGED = Parameter("x", (Kind.STATE, Kind.BOOL, Kind.NUMERIC))
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
     """How one operator is written and what it makes.
 
-    ``result`` is ``None`` where the result is of the operands' own kind. An operator with a
+    ``result`` is ``None`` where the operands decide (`timeline.kinds.kind_of`). An operator with a
     ``symbol`` is written with it, and as a call only by the seed's name (``TL_And``).
     """
 
@@ -132,13 +143,20 @@ class Signature:
         return tuple(getattr(node, f.name) for f in fields(node) if f.name != "span")
 
 
-#: Every operator but the comparisons, which have a syntax of their own.
+#: Every operator but comparisons and arithmetic, which have a syntax of their own.
 SIGNATURES = (
     Signature(LatestEventToState, (_COLUMN,), Kind.STATE),
     Signature(HasExisted, (_MATCH,), Kind.BOOL),
     Signature(HasExistedWithin, (_MATCH, _DURATION), Kind.BOOL),
     Signature(DurationWhere, (_CONDITION,), Kind.NUMERIC),
     Signature(DurationInCurState, (_STATE,), Kind.NUMERIC),
+    Signature(DurationInPriorState, (_STATE,), Kind.NUMERIC),
+    Signature(PriorState, (_STATE,), Kind.STATE),
+    Signature(Count, (_EVENTS,), Kind.NUMERIC),
+    Signature(Sum, (_COLUMN,), Kind.NUMERIC),
+    Signature(CountRises, (_CONDITION,), Kind.NUMERIC),
+    Signature(If, (_CONDITION, Parameter("x", _CHOICES), Parameter("y", _CHOICES)), None),
+    Signature(Lag, (_LAGGED, _DURATION), None),
     Signature(Not, (_MATCH,), None, symbol="!"),
     Signature(And, (_MATCH,), None, symbol="&&", join=conjunction),
     Signature(Or, (_MATCH,), None, symbol="||", join=disjunction),
@@ -158,9 +176,15 @@ LOOKALIKES = {
     **dict.fromkeys(("None", "Null", "NULL"), "null"),
 }
 
+# A column may bear an operator's name: only a call is one. The text of version 0.1 was stricter, and
+# stands for the nodes that it started, so the operators of then are still printed as col("...").
+_CALLS_OF_0_1 = (
+    s for s in SIGNATURES if s.node not in (DurationInPriorState, PriorState, Count, Sum, CountRises, If, Lag)
+)
 #: Names that are printed as ``col("...")`` when they are columns.
 NOT_BARE = frozenset(
-    {"not", "and", "or", "true", "false", "null", "col", *CALLS, *LOOKALIKES},
+    {"not", "and", "or", "true", "false", "null", "col", *LOOKALIKES}
+    | {name for s in _CALLS_OF_0_1 for name in (s.alias, *(() if s.symbol else (s.name,)))},
 )
 
 

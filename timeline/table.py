@@ -11,12 +11,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timeline.errors import LimitError
+from timeline.exact import (
+    NULL,
+    ROOM,
+    THOUSANDTH,
+    common_unit,
+    fitted,
+    multiplied,
+    user_fraction,
+    user_number,
+)
 from timeline.expression import Scalar
 from timeline.ticks import MAX_TICK, TICK_BITS
 from timeline.vocabulary import I64, Vocabulary
@@ -25,8 +36,6 @@ Bools: TypeAlias = NDArray[np.bool_]
 #: The most keys one table can hold: what is left of 63 bits beside the tick, less one, so that the
 #: place behind the last tick of the last key can be written too.
 MAX_KEYS = (1 << (63 - TICK_BITS)) - 1
-#: ``null`` in the value column of a Numeric.
-NULL = np.iinfo(np.int64).min
 
 
 class Shape(Enum):
@@ -35,14 +44,16 @@ class Shape(Enum):
     STATE = "state"
     BOOL = "bool"
     NUMERIC = "numeric"
+    RATIO = "ratio"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows sorted by ``at``, which holds each packed (key, tick) at most once.
 
-    ``value``: STATE int64 codes into ``vocabulary``; BOOL bool; NUMERIC int64 thousandths (`NULL` for
-    null) growing by ``slope`` thousandths a ms (0 where null).
+    ``value``: STATE int64 codes into ``vocabulary``; BOOL bool; NUMERIC whole numbers of ``unit``
+    (`NULL` for null, see `timeline.exact`) growing by ``slope`` a ms (0 where null); RATIO the same for
+    two columns (n, 2), what is divided and what it is divided by.
     """
 
     shape: Shape
@@ -50,6 +61,7 @@ class Table:
     value: NDArray[Any]
     slope: I64 | None = None
     vocabulary: Vocabulary | None = None
+    unit: Fraction = THOUSANDTH
 
     def __len__(self) -> int:
         return len(self.at)
@@ -72,6 +84,7 @@ class Table:
             self.value[rows],
             None if self.slope is None else self.slope[rows],
             self.vocabulary,
+            self.unit,
         )
 
     def first_rows(self) -> I64:
@@ -91,20 +104,34 @@ class Table:
             return [self.vocabulary.values[code] for code in values]
         if self.shape is Shape.BOOL:
             return values
-        return [None if v == NULL else v // 1000 if v % 1000 == 0 else v / 1000 for v in values]
+        if self.shape is Shape.RATIO:
+            return [None if above == NULL else user_fraction(above, below) for above, below in values]
+        if self.unit == THOUSANDTH and self.value.dtype != object:
+            return [None if v == NULL else v // 1000 if v % 1000 == 0 else v / 1000 for v in values]
+        return [user_number(v, self.unit) for v in values]
 
     def json_rows(self) -> list[list[Any]]:
-        """``[tick, value]`` rows; of a Numeric ``[tick, thousandths or null, thousandths a ms]``."""
+        """``[tick, value]`` rows; of a Numeric ``[tick, thousandths or null, thousandths a ms]``, of a
+        Ratio the same with pairs. Thousandths that are not whole are text, as in ``"1/3"``."""
         ticks = self.tick.tolist()
-        if self.shape is Shape.NUMERIC:
-            assert self.slope is not None
-            values = [None if v == NULL else v for v in self.value.tolist()]
-            return [list(row) for row in zip(ticks, values, self.slope.tolist(), strict=True)]
-        values = self.value.tolist()
+        value: list[Any] = self.value.tolist()
+        if self.slope is not None:
+            values = [_thousandths(v, self.unit) for v in value]
+            slopes = [_thousandths(v, self.unit) for v in self.slope.tolist()]
+            return [list(row) for row in zip(ticks, values, slopes, strict=True)]
         if self.shape is Shape.STATE:
             assert self.vocabulary is not None
-            values = [self.vocabulary.values[code] for code in values]
-        return [list(row) for row in zip(ticks, values, strict=True)]
+            value = [self.vocabulary.values[code] for code in value]
+        return [list(row) for row in zip(ticks, value, strict=True)]
+
+
+def _thousandths(number: int | list[int], unit: Fraction) -> Any:
+    if isinstance(number, list):
+        return [_thousandths(n, unit) for n in number]
+    if number == NULL or (unit == THOUSANDTH and -ROOM < number < ROOM):
+        return None if number == NULL else number
+    exact = number * unit * 1000
+    return int(exact) if exact.denominator == 1 and -ROOM < exact < ROOM else str(exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +185,9 @@ def first_of_runs(sorted_values: I64) -> I64:
 def empty(shape: Shape, vocabulary: Vocabulary | None = None) -> Table:
     """A table without rows."""
     nothing = np.empty(0, np.int64)
+    if shape is Shape.RATIO:
+        pairs = np.empty((0, 2), np.int64)
+        return Table(shape, nothing, pairs, pairs)
     return Table(
         shape,
         nothing,
@@ -224,8 +254,39 @@ def values_at(table: Table, row: I64, at: I64) -> NDArray[Any]:
     value = table.value[row]
     if table.slope is None:
         return value
-    moved = value + table.slope[row] * ((at & MAX_TICK) - (table.at[row] & MAX_TICK))
-    return np.where(value == NULL, NULL, moved)
+    passed = (at & MAX_TICK) - (table.at[row] & MAX_TICK)
+    if value.ndim == 2:
+        passed = passed[:, np.newaxis]
+    return np.where(value == NULL, NULL, value + table.slope[row] * passed)
+
+
+def same_rows(a: NDArray[Any], b: NDArray[Any]) -> Bools:
+    """Where two value columns agree."""
+    equal: Bools = a == b
+    return np.logical_and.reduce(equal, axis=1) if equal.ndim == 2 else equal
+
+
+def in_unit(table: Table, unit: Fraction) -> Table:
+    """The same function in a unit of which its own is a whole multiple."""
+    if table.slope is None or table.unit == unit:
+        return table
+    factor = (table.unit / unit).numerator
+    # Values and slopes may need more than int64 apart; together they are looked at once more.
+    value, slope = multiplied(table.value, factor), multiplied(table.slope, factor)
+    if object in (value.dtype, slope.dtype):
+        value, slope = value.astype(object), slope.astype(object)
+    return Table(table.shape, table.at, *fitted(value, slope), None, unit)
+
+
+def in_one_unit(tables: Sequence[Table]) -> list[Table]:
+    """The tables with one unit for all that hold numbers."""
+    units = {table.unit for table in tables if table.slope is not None}
+    if len(units) < 2:
+        return list(tables)
+    unit = units.pop()
+    for other in units:
+        unit = common_unit(unit, other)
+    return [in_unit(table, unit) for table in tables]
 
 
 def cut(table: Table, window: Window) -> Table:
@@ -247,7 +308,15 @@ def cut(table: Table, window: Window) -> Table:
     value = table.value[index]
     value[heads] = values_at(table, base[held], window.at[held])
     slope = None if table.slope is None else table.slope[index]
-    return Table(table.shape, at, value, slope, table.vocabulary)
+    return Table(table.shape, at, value, slope, table.vocabulary, table.unit)
+
+
+def rows_in(table: Table, window: Window) -> I64:
+    """Indices of the rows that begin in the window."""
+    low = np.searchsorted(table.at, window.at, side="left")
+    count = np.searchsorted(table.at, window.end, side="left") - low
+    rows: I64 = np.repeat(low - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+    return rows
 
 
 def align(tables: Sequence[Table]) -> tuple[I64, list[I64]]:
@@ -281,9 +350,9 @@ def coalesce(table: Table) -> Table:
         return table
     same = (table.at[1:] >> TICK_BITS) == (table.at[:-1] >> TICK_BITS)
     before = np.arange(len(table) - 1)
-    same &= values_at(table, before, table.at[1:]) == table.value[1:]
+    same &= same_rows(values_at(table, before, table.at[1:]), table.value[1:])
     if table.slope is not None:
-        same &= table.slope[1:] == table.slope[:-1]
+        same &= same_rows(table.slope[1:], table.slope[:-1])
     if not same.any():
         return table
     return table.take(np.concatenate(([True], ~same)))
@@ -295,12 +364,13 @@ def merge(old: Table, new: Table) -> Table:
         return new
     if not len(new):
         return old
+    old, new = in_one_unit((old, new))
     where = np.searchsorted(old.at, new.at) + np.arange(len(new))
     from_new = np.zeros(len(old) + len(new), bool)
     from_new[where] = True
 
     def put(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-        out = np.empty(len(from_new), a.dtype)
+        out = np.empty((len(from_new), *a.shape[1:]), np.result_type(a, b))
         out[from_new] = b
         out[~from_new] = a
         return out
@@ -308,7 +378,8 @@ def merge(old: Table, new: Table) -> Table:
     slope = None
     if old.slope is not None and new.slope is not None:
         slope = put(old.slope, new.slope)
-    return Table(old.shape, put(old.at, new.at), put(old.value, new.value), slope, old.vocabulary)
+    value = put(old.value, new.value)
+    return Table(old.shape, put(old.at, new.at), value, slope, old.vocabulary, old.unit)
 
 
 def without(table: Table, window: Window) -> Table:
@@ -326,15 +397,16 @@ def without(table: Table, window: Window) -> Table:
 
 def splice(table: Table, window: Window, new: Table) -> Table:
     """The table with everything in the window replaced by ``new`` (coalesced, and on that window)."""
+    table, new = in_one_unit((table, new))
     kept = without(table, window)
     heads = np.flatnonzero(np.isin(new.at, window.at, assume_unique=True))
     row, held = lookup(kept, new.at[heads])
     heads, row = heads[held], row[held]
     if len(heads):
         # A first row that goes on as the kept one before it would is no change.
-        same = values_at(kept, row, new.at[heads]) == new.value[heads]
+        same = same_rows(values_at(kept, row, new.at[heads]), new.value[heads])
         if kept.slope is not None and new.slope is not None:
-            same &= kept.slope[row] == new.slope[heads]
+            same &= same_rows(kept.slope[row], new.slope[heads])
         if same.any():
             keep = np.ones(len(new), bool)
             keep[heads[same]] = False
@@ -347,7 +419,7 @@ def difference(old: Table, new: Table, window: Window) -> Window:
 
     A key whose rows begin earlier than they did differs from its new origin on.
     """
-    old = cut(old, window)
+    old, new = in_one_unit((cut(old, window), new))
     at = np.concatenate((old.at, new.at))
     at.sort(kind="stable")
     at = at[first_of_runs(at)]
@@ -355,10 +427,10 @@ def difference(old: Table, new: Table, window: Window) -> Window:
     row_new, in_new = lookup(new, at)
     differs = in_old != in_new
     both = np.flatnonzero(in_old & in_new)
-    unequal = values_at(old, row_old[both], at[both]) != values_at(new, row_new[both], at[both])
+    equal = same_rows(values_at(old, row_old[both], at[both]), values_at(new, row_new[both], at[both]))
     if old.slope is not None and new.slope is not None:
-        unequal |= old.slope[row_old[both]] != new.slope[row_new[both]]
-    differs[both] = unequal
+        equal &= same_rows(old.slope[row_old[both]], new.slope[row_new[both]])
+    differs[both] = ~equal
     at = at[differs]
     return Window(at[first_of_runs(at >> TICK_BITS)])
 

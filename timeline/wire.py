@@ -7,16 +7,19 @@ state, whose size must be known where it is made.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
 import zstandard
+from numpy.typing import NDArray
 
 from timeline.errors import TimelineError
 from timeline.events import EventColumn, Events, Position
+from timeline.exact import NULL, THOUSANDTH
 from timeline.node import Node, Patch
-from timeline.table import NULL, Shape, Table, Window
+from timeline.table import Shape, Table, Window
 from timeline.ticks import MAX_TICK, TICK_BITS
 from timeline.vocabulary import I64, Keys, Vocabulary
 
@@ -87,26 +90,55 @@ def from_events(wire: Wire) -> tuple[Events, Position]:
 def to_table(table: Table) -> Wire:
     """The rows of a table; its vocabulary travels apart."""
     wire: Wire = {"shape": table.shape.value, "at": _places(table.at)}
-    if table.shape is Shape.NUMERIC:
+    if table.shape is Shape.RATIO:
         assert table.slope is not None
-        # Null is the lowest int64: far from all other values, so it is told by position instead.
-        null = np.flatnonzero(table.value == NULL)
-        value = table.value.copy()
-        value[null] = 0
-        wire |= {"value": _differences(value), "null": _differences(null), "slope": table.slope}
+        value, slope = np.ascontiguousarray(table.value.T), np.ascontiguousarray(table.slope.T)
+        wire["parts"] = [_numbers(value[i], slope[i], table.unit) for i in range(2)]
+    elif table.shape is Shape.NUMERIC:
+        assert table.slope is not None
+        wire |= _numbers(table.value, table.slope, table.unit)
     else:
         wire["value"] = table.value.astype(np.int64)
     return wire
+
+
+def _numbers(value: NDArray[Any], slope: NDArray[Any], unit: Fraction) -> Wire:
+    # Null is the lowest int64: far from all other values, so it is told by position instead.
+    null = np.flatnonzero(value == NULL)
+    value = value.copy()
+    value[null] = 0
+    wire: Wire = {"null": _differences(null)}
+    if value.dtype == object:  # JSON's numbers end at 64 bits
+        wire |= {"value": list(map(str, value)), "slope": list(map(str, slope))}
+    else:
+        wire |= {"value": _differences(value), "slope": slope}
+    if unit != THOUSANDTH:
+        wire["unit"] = str(unit)
+    return wire
+
+
+def _from_numbers(wire: Wire) -> tuple[NDArray[Any], NDArray[Any], Fraction]:
+    if wire["value"] and isinstance(wire["value"][0], str):
+        value = np.array(list(map(int, wire["value"])), object)
+        slope = np.array(list(map(int, wire["slope"])), object)
+    else:
+        value, slope = _sums(wire["value"]), np.array(wire["slope"], np.int64)
+    value[_sums(wire["null"])] = NULL
+    return value, slope, Fraction(wire.get("unit", THOUSANDTH))
 
 
 def from_table(wire: Wire, vocabulary: Vocabulary | None) -> Table:
     """The inverse of `to_table`."""
     shape = Shape(wire["shape"])
     at = _from_places(wire["at"])
+    if shape is Shape.RATIO:
+        parts = [_from_numbers(part) for part in wire["parts"]]
+        value = np.stack([value for value, _, _ in parts], axis=1)
+        slope = np.stack([slope for _, slope, _ in parts], axis=1)
+        return Table(shape, at, value, slope, None, parts[0][2])
     if shape is Shape.NUMERIC:
-        value = _sums(wire["value"])
-        value[_sums(wire["null"])] = NULL
-        return Table(shape, at, value, np.array(wire["slope"], np.int64))
+        value, slope, unit = _from_numbers(wire)
+        return Table(shape, at, value, slope, None, unit)
     if shape is Shape.BOOL:
         return Table(shape, at, np.array(wire["value"], bool))
     return Table(shape, at, np.array(wire["value"], np.int64), None, vocabulary)
@@ -156,6 +188,7 @@ def to_state(node: Node, **rest: Any) -> bytes:
         "sent_names": node.sent_names,
         "sent_values": node.sent_values,
         "own": to_table(node.own),
+        "own_values": [] if node.own.vocabulary is None else node.own.vocabulary.values[1:],
         "edges": [
             {
                 "table": to_table(edge.table),
@@ -218,6 +251,8 @@ def from_state(blob: bytes, node: Node) -> dict[str, Any]:
             )
             for p in data["pending"]
         ]
+    if node.own.vocabulary is not None:
+        node.own.vocabulary.encode(wire.get("own_values", ()))
     node.own = from_table(wire["own"], node.own.vocabulary)
     rest: dict[str, Any] = wire["rest"]
     return rest

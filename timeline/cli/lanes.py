@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from timeline.cli.render import console, printable, short_text, value_text
 from timeline.evaluate import Evaluation
+from timeline.exact import user_fraction
 from timeline.plan import Plan, PlanNode
 from timeline.table import Shape
 from timeline.ticks import format_seconds
@@ -134,12 +136,7 @@ def _state_cells(rows: list[list[Any]], ticks: list[int]) -> Text:
 
 
 def _numeric_cells(rows: list[list[Any]], ticks: list[int]) -> Text:
-    values: list[float | None] = []
-    for tick in ticks[:-1]:
-        row = _row_at(rows, tick)
-        known = row is not None and row[1] is not None
-        values.append(row[1] + row[2] * (tick - row[0]) if row is not None and known else None)
-    final = _row_at(rows, ticks[-1])
+    values = [_number_at(_row_at(rows, tick), tick) for tick in ticks[:-1]]
     top = max([abs(v) for v in values if v is not None], default=0) or 1
     text = Text()
     for value in values:
@@ -148,10 +145,23 @@ def _numeric_cells(rows: list[list[Any]], ticks: list[int]) -> Text:
         else:
             bar = "_" if value == 0 else _BARS[min(7, int(abs(value) / top * 8))]
             text.append(bar, style="dim" if value == 0 else "blue")
-    if final is not None and final[1] is not None:
-        end = final[1] + final[2] * (ticks[-1] - final[0])
-        text.append(f" {format_seconds(end)}", style="bold")
+    final = _number_at(_row_at(rows, ticks[-1]), ticks[-1])
+    if final is not None:
+        shown = user_fraction(final.numerator, final.denominator)
+        text.append(f" {shown:.6g}" if isinstance(shown, float) else f" {shown}", style="bold")
     return text
+
+
+def _number_at(row: list[Any] | None, tick: int) -> Fraction | None:
+    """The number that a row of a Numeric or Ratio stands for at a tick."""
+    if row is None or row[1] is None or row[1] == [None, None]:
+        return None
+    start, value, slope = row
+    pairs = zip(value, slope, strict=True) if isinstance(value, list) else [(value, slope)]
+    parts: list[Fraction] = [Fraction(v) + Fraction(s) * (tick - start) for v, s in pairs]
+    if len(parts) == 1:
+        return parts[0] / 1000
+    return parts[0] / parts[1] if parts[1] else None
 
 
 def _axis(start: int, end: int, width: int) -> Text:

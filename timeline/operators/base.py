@@ -23,7 +23,7 @@ from timeline.table import (
     stable_order,
 )
 from timeline.ticks import TICK_BITS
-from timeline.vocabulary import I64
+from timeline.vocabulary import I64, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,22 @@ def with_start(table: Table, window: Window) -> Table:
 
 def before(own: Table, window: Window) -> tuple[I64, Bools]:
     """The row of ``own`` that holds one tick before each key's window, and whether there is one."""
-    at = window.at - 1
-    row, held = lookup(own, at)
-    if len(own):
-        held &= (own.at[row] >> TICK_BITS) == (window.at >> TICK_BITS)
+    return just_before(own, window.at)
+
+
+def just_before(table: Table, at: I64) -> tuple[I64, Bools]:
+    """The row that holds one tick before each packed place, and whether there is one of its key."""
+    row, held = lookup(table, at - 1)
+    if len(table):
+        held &= (table.at[row] >> TICK_BITS) == (at >> TICK_BITS)
     return row, held
+
+
+def recoded(vocabulary: Vocabulary, table: Table) -> I64:
+    """The values of a State or Bool as codes of ``vocabulary``, which gets those that it lacks."""
+    if table.vocabulary is vocabulary:
+        return table.value
+    values = (False, True) if table.vocabulary is None else table.vocabulary.values
+    used, index = np.unique(table.value.astype(np.int64), return_inverse=True)
+    codes: I64 = vocabulary.encode([values[code] for code in used])[index]
+    return codes

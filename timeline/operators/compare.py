@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from timeline.exact import NULL, ROOM, exact_scalar
 from timeline.expression import CompareOp, Constant, Scalar
 from timeline.operators.base import Operator
+from timeline.operators.compare_ratio import (
+    Quotient,
+    compare_quotients,
+    quotient_of,
+    quotient_of_scalars,
+)
 from timeline.predicate import compare_scalars
-from timeline.table import NULL, Bools, Shape, Table, Window, align, coalesce, cut
+from timeline.table import Bools, Shape, Table, Window, align, coalesce, cut, in_one_unit, values_at
 from timeline.ticks import MAX_TICK, TICK_BITS
 from timeline.vocabulary import I64
 
@@ -38,7 +44,6 @@ FLIPPED: dict[CompareOp, CompareOp] = {
     ">": "<",
     ">=": "<=",
 }
-_FAR = 1 << 62
 _HOLDS = {
     "less": ("!=", "<", "<="),
     "equal": ("==", "<=", ">="),
@@ -52,6 +57,7 @@ class Compare(Operator):
 
     Values of different types are never equal and never ordered; null equals null only. A crossing
     inside a linear piece switches at the first tick at which the comparison holds, or no longer does.
+    A Ratio is compared as the exact quotient that it is at each tick.
 
     >>> from timeline.operators.example import run
     >>> run('duration_in_cur_state(latest_event_to_state(state)) >= 3s', {1: "play", 2: "seek"})
@@ -74,18 +80,20 @@ class Compare(Operator):
         return Shape.BOOL
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
-        tables = [cut(table, window) for table in inputs]
+        tables = in_one_unit([cut(table, window) for table in inputs])
         at, rows = align(tables)
         sides: list[_Side] = [_Side(t, r) for t, r in zip(tables, rows, strict=True)]
         if self.constant is not None:
             sides.append(_Side.of_constant(self.constant.value, len(at)))
         left, right = sides
+        if left.ratio or right.ratio:
+            return compare_quotients(self.op, at, left.quotients(at), right.quotients(at))
         if left.numeric and right.numeric:
             return self._lines(at, left.lines(at), right.lines(at))
         if left.numeric:
-            return self._line_and_scalars(self.op, at, left.lines(at), right)
+            return self._line_and_scalars(self.op, at, left, right)
         if right.numeric:
-            return self._line_and_scalars(FLIPPED[self.op], at, right.lines(at), left)
+            return self._line_and_scalars(FLIPPED[self.op], at, right, left)
         pair = left.codes * len(right.scalars) + right.codes
         distinct = np.unique(pair)
         answers = [
@@ -108,11 +116,13 @@ class Compare(Operator):
         otherwise = fixed[(null_left & null_right).astype(np.int64)]
         return _cross(self.op, at, value, left[1] - right[1], zero, zero + 1, valid, otherwise)
 
-    def _line_and_scalars(self, op: CompareOp, at: I64, line: tuple[I64, I64], other: _Side) -> Table:
+    def _line_and_scalars(self, op: CompareOp, at: I64, side: _Side, other: _Side) -> Table:
+        assert side.table is not None
+        line, unit = side.lines(at), side.table.unit
         null = line[0] == NULL
         used = np.unique(other.codes)
-        low = np.zeros(len(used), np.int64)
-        high = np.zeros(len(used), np.int64)
+        low = np.zeros(len(used), line[0].dtype)
+        high = np.zeros(len(used), line[0].dtype)
         number = np.zeros(len(used), bool)
         against_number = np.zeros(len(used), bool)
         against_null = np.zeros(len(used), bool)
@@ -120,11 +130,13 @@ class Compare(Operator):
             scalar = other.scalars[int(code)]
             against_number[i] = compare_scalars(op, 0, "" if scalar is None else scalar)
             against_null[i] = compare_scalars(op, None, scalar)
-            if type(scalar) in (int, float):
+            exact = exact_scalar(scalar)
+            if exact is not None:
                 number[i] = True
-                thousandths = Fraction(str(scalar)) * 1000
-                low[i] = min(max(ceil(thousandths), -_FAR), _FAR)
-                high[i] = min(max(floor(thousandths) + 1, -_FAR), _FAR)
+                bounds = ceil(exact / unit), floor(exact / unit) + 1
+                if low.dtype != object:  # then no line ever gets as far as ROOM
+                    bounds = min(max(bounds[0], -ROOM), ROOM), min(max(bounds[1], -ROOM), ROOM)
+                low[i], high[i] = bounds
         index = np.searchsorted(used, other.codes)
         if not len(used):
             return Table(Shape.BOOL, at, np.zeros(0, bool))
@@ -142,6 +154,7 @@ class _Side:
         self.table = table
         self.row = row
         self.numeric = table is not None and table.shape is Shape.NUMERIC
+        self.ratio = table is not None and table.shape is Shape.RATIO
         self.codes: NDArray[Any] = row
         self.scalars: Sequence[Scalar] = ()
         if table is not None and table.shape is Shape.STATE and table.vocabulary is not None:
@@ -157,12 +170,15 @@ class _Side:
 
     def lines(self, at: I64) -> tuple[I64, I64]:
         """Value at each place, and slope from there on."""
-        table, row = self.table, self.row
-        assert table is not None
-        assert table.slope is not None
-        slope = table.slope[row]
-        value = table.value[row] + slope * (at - table.at[row])
-        return np.where(table.value[row] == NULL, NULL, value), slope
+        assert self.table is not None
+        assert self.table.slope is not None
+        return values_at(self.table, self.row, at), self.table.slope[self.row]
+
+    def quotients(self, at: I64) -> Quotient:
+        """The side as a quotient of lines."""
+        if self.table is None or not (self.numeric or self.ratio):
+            return quotient_of_scalars(self.codes, self.scalars)
+        return quotient_of(self.table, self.row, at)
 
 
 def _cross(
@@ -187,8 +203,8 @@ def _cross(
     # Ticks from the start of a piece to the first of its second and of its third phase.
     to_low = np.where(rising, -((value - low) // steep), (value - low) // steep + 1)
     to_high = np.where(rising, -((value - high) // steep), (value - high) // steep + 1)
-    second = np.maximum(np.where(rising, to_low, to_high), 0)
-    third = np.maximum(np.where(rising, to_high, to_low), 0)
+    second = _ticks(np.where(rising, to_low, to_high))
+    third = _ticks(np.where(rising, to_high, to_low))
     flat = ~(rising | falling)
     phase = (value >= low).astype(np.int64) + (value >= high)
     answers = np.array([op in _HOLDS[p] for p in ("less", "equal", "greater")])
@@ -210,3 +226,9 @@ def _cross(
     )
     order = np.argsort(places, kind="stable")
     return coalesce(Table(Shape.BOOL, places[order], held[order]))
+
+
+def _ticks(passed: NDArray[Any]) -> I64:
+    """Ticks after the start of a piece; those that never come are behind the last there is."""
+    ticks: I64 = np.clip(passed, 0, MAX_TICK + 1).astype(np.int64)
+    return ticks

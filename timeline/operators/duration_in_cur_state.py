@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timeline.exact import NULL
 from timeline.expression import Scalar
 from timeline.operators.base import Operator, before
-from timeline.table import NULL, Shape, Table, Window, coalesce, cut, lookup, values_at
+from timeline.table import Shape, Table, Window, coalesce, cut, lookup, values_at
 from timeline.vocabulary import NULL_CODE
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from timeline.events import from_rows
+from timeline.exact import NULL, user_number
 from timeline.expression import Scalar
 from timeline.graph import Graph
 from timeline.plan import make_plan
-from timeline.table import NULL, Shape
+from timeline.table import Shape
 from timeline.ticks import format_seconds
 
 
@@ -29,6 +30,6 @@ def run(expression: str, events: Mapping[float, Scalar], late: Mapping[float, Sc
     for row, tick in enumerate(table.tick.tolist()):
         value = repr(table.python_value(row, tick))
         if table.shape is Shape.NUMERIC and table.slope is not None and table.value[row] != NULL:
-            slope = int(table.slope[row])
+            slope = user_number(int(table.slope[row]) * 1000, table.unit)
             value += f" + {slope}/s" if slope else ""
         print(f"{format_seconds(tick)} s {value}")

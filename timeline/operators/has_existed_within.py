@@ -17,6 +17,7 @@ from timeline.table import (
     cut,
     lookup,
     merge,
+    rows_in,
 )
 from timeline.ticks import MAX_TICK, TICK_BITS
 from timeline.vocabulary import I64
@@ -94,12 +95,8 @@ class HasExistedWithinEvent(HasExistedWithin, Matching):
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         raw = inputs[0]
-        reached = window.back(self.reach)
-        low = np.searchsorted(raw.at, reached.at, side="left")
-        high = np.searchsorted(raw.at, reached.end, side="left")
-        count = high - low
-        rows = np.repeat(low - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
-        return held_for(raw.at[rows], raw.at[rows], self.duration, window)
+        at = raw.at[rows_in(raw, window.back(self.reach))]
+        return held_for(at, at, self.duration, window)
 
     def thin(self, raw: Table) -> Table:
         """Without the events whose neighbours on both sides hold all that they hold."""

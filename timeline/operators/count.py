@@ -1,0 +1,42 @@
+"""``count(p)``: how many events have matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.events import Events
+from timeline.expression import Expression
+from timeline.operators.running import Running, added_up
+from timeline.predicate import columns_of, matches
+from timeline.table import Shape, Table
+from timeline.vocabulary import I64
+
+
+@dataclass(frozen=True)
+class Count(Running):
+    """At t: the number of events at or before t that match; several at one tick all count.
+
+    >>> from timeline.operators.example import run
+    >>> run('count(state == "seek")', {1: "play", 2: "seek", 5: "seek"}, late={3: "seek"})
+    1 s 0
+    2 s 1
+    3 s 2
+    5 s 3
+    """
+
+    predicate: Expression
+
+    @property
+    def name(self) -> str:
+        return "count"
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return columns_of(self.predicate)
+
+    def read(self, events: Events, at: I64, raw: Table) -> Table:
+        places = at[matches(self.predicate, events)]
+        places, number = added_up(places, np.full(len(places), 1000))
+        return Table(Shape.NUMERIC, places, number, np.zeros(len(places), np.int64))

@@ -1,0 +1,57 @@
+"""``duration_in_prior_state(s)``: how long it was what it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.exact import NULL
+from timeline.expression import Scalar
+from timeline.operators.base import Operator, before, just_before
+from timeline.table import Shape, Table, Window, coalesce, cut, values_at
+
+
+@dataclass(frozen=True)
+class DurationInPriorState(Operator):
+    """At t: the seconds that the value before the current one lasted; null if there was none or it was
+    null.
+
+    Its inputs are s and ``duration_in_cur_state(s)``, which knows how long a value lasted when it ends.
+
+    >>> from timeline.operators.example import run
+    >>> run('duration_in_prior_state(latest_event_to_state(state))', {1: "play", 3: "play", 6: "seek"})
+    1 s None
+    6 s 5
+    """
+
+    @property
+    def name(self) -> str:
+        return "duration_in_prior_state"
+
+    @property
+    def shape(self) -> Shape:
+        return Shape.NUMERIC
+
+    @property
+    def reach(self) -> int:
+        return 1  # how long the value had lasted that a window's start ends
+
+    def before_origin(self, inputs: Sequence[Scalar]) -> Scalar:
+        return None
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        source, lasted = inputs
+        table = coalesce(cut(source, window))
+        heads = table.first_rows()
+        row, held = just_before(lasted, table.at)
+        value = np.full(len(table), NULL)
+        spent = values_at(lasted, row[held], table.at[held] - 1)
+        # It counts from 0, so that a tick more has passed when the next value begins.
+        value[held] = np.where(spent == NULL, NULL, spent + 1)
+        own_row, known = before(own, window)
+        source_row, _ = just_before(source, window.at)
+        known[known] = source.value[source_row[known]] == table.value[heads[known]]
+        value[heads[known]] = own.value[own_row[known]]
+        return coalesce(Table(Shape.NUMERIC, table.at, value, np.zeros(len(table), np.int64)))

@@ -1,0 +1,69 @@
+"""``lag(x, d)``: what it was a while ago."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timeline.exact import exact_scalar
+from timeline.expression import Scalar
+from timeline.operators.base import Operator, recoded
+from timeline.operators.lines import constant_like
+from timeline.table import Shape, Table, Window, coalesce, cut, lookup, merge
+from timeline.ticks import MAX_TICK
+
+
+@dataclass(frozen=True)
+class Lag(Operator):
+    """At t: the value at ``t - duration`` (ms); before the origin that is ``initial``.
+
+    >>> from timeline.operators.example import run
+    >>> run('lag(latest_event_to_state(state), 5s)', {1: "play", 3: "seek"})
+    1 s None
+    6 s 'play'
+    8 s 'seek'
+    >>> run('count(state == "seek") - lag(count(state == "seek"), 5s)', {1: "play", 3: "seek"})
+    1 s 0
+    3 s 1
+    8 s 0
+    """
+
+    duration: int
+    lagged: Shape
+    initial: Scalar
+
+    @property
+    def name(self) -> str:
+        return "lag"
+
+    @property
+    def shape(self) -> Shape:
+        return self.lagged
+
+    @property
+    def reach(self) -> int:
+        return self.duration
+
+    def before_origin(self, inputs: Sequence[Scalar]) -> Scalar:
+        return self.initial
+
+    def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        table = cut(inputs[0], window.back(self.duration))
+        table = table.take(table.tick <= MAX_TICK - self.duration)
+        value = table.value
+        if self.shape is Shape.STATE:
+            assert own.vocabulary is not None
+            value = recoded(own.vocabulary, table)
+        at = table.at + self.duration
+        shifted = Table(self.shape, at, value, table.slope, own.vocabulary, table.unit)
+        _, held = lookup(shifted, window.at)
+        starts = window.at[~held]
+        if self.shape is Shape.NUMERIC:
+            like = Table(Shape.BOOL, starts, np.zeros(len(starts), bool))
+            first = constant_like(like, exact_scalar(self.initial))
+        else:
+            # Every State is null before its origin, and every Bool false.
+            first = Table(self.shape, starts, np.zeros(len(starts), value.dtype), None, own.vocabulary)
+        return coalesce(merge(shifted, first))
