@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from tests.test_operators import batches, expressions, json, rows, through_wire
 from timeline import expression as ex
-from timeline import node as node_module
+from timeline import shrinking
 from timeline.errors import LimitError, RetentionError
 from timeline.evaluate import evaluate
 from timeline.events import Events, from_rows
 from timeline.graph import Graph
-from timeline.node import Limits, Node, Patch, parts
+from timeline.limits import Limits
+from timeline.node import Node
+from timeline.patch import Patch, parts
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.ticks import MAX_TICK
 from timeline.wire import from_patch, to_patch
@@ -171,7 +173,7 @@ def test_collapse_changes_nothing_from_the_base_row_on(
     note(str(events))
     whole = evaluate(plan, from_rows(events), Limits(lateness))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(node_module, "COLLAPSE_ROWS", -1_000_000)
+        patch.setattr(shrinking, "FEW", -1_000_000)
         graph = Graph(plan, Limits(lateness, retention))
         for batch in batches(from_rows(events), at):
             graph.feed(batch, end_of(batch))
@@ -207,7 +209,7 @@ def test_latecomer_to_collapsed_children(steps: Any, at: list[int], joins: int, 
     sent = batches(from_rows(events), at)
     joins = min(joins, len(sent))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(node_module, "COLLAPSE_ROWS", data.draw(st.sampled_from([-1_000_000, 3])))
+        patch.setattr(shrinking, "FEW", data.draw(st.sampled_from([-1_000_000, 3])))
         graph = Graph(plan, limits)
         for batch in sent[:joins]:
             graph.feed(batch, end_of(batch))
@@ -301,9 +303,9 @@ def test_a_tick_out_of_range_is_not_another_key(tick: int) -> None:
 def test_lateness_exact_and_one_less() -> None:
     graph = Graph(make_plan(STATE), Limits(allowed_lateness=3, retention=0))
     graph.feed(from_rows([("k", 10, {"a": 1}), ("k", 7, {"a": 2}), ("k", 6, {"a": 3})]), (2,))
-    assert (graph.result.accepted, graph.result.refused) == (2, 1)
+    assert (graph.result.accepted, graph.result.refused.count) == (2, 1)
     graph.feed(from_rows([("k", 7, {"a": 4}), ("k", 6, {"a": 5})], (3,)), (4,))
-    assert (graph.result.accepted, graph.result.refused) == (3, 2)
+    assert (graph.result.accepted, graph.result.refused.count) == (3, 2)
     assert graph.result.timeline("k")[0].json_rows() == [[7, 4], [10, 1]]
     assert [graph.result.value("k", t)[2] for t in (6, 7)] == [True, False]
 
@@ -329,7 +331,7 @@ def test_a_missing_patch_is_an_error_not_a_wrong_answer() -> None:
 
 
 def test_retention_is_named_when_asked_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_module, "COLLAPSE_ROWS", 0)
+    monkeypatch.setattr(shrinking, "FEW", 0)
     graph = Graph(make_plan(f'duration_where({STATE} == "x")'), Limits(0, 10))
     graph.feed(from_rows([("k", t, {"a": "xy"[t % 2]}) for t in range(100)]), (99,))
     with pytest.raises(RetentionError, match=r"raise limits\.retention"):
@@ -343,7 +345,7 @@ def test_vocabulary_holds_only_what_was_accepted() -> None:
     events = from_rows([("k", 100 - (t > 0), {"a": f"v{t}"}) for t in range(50)])
     for position in range(50):
         graph.feed(events.take(slice(position, position + 1)), (position,))
-    assert graph.result.refused == 49
+    assert graph.result.refused.count == 49
     assert graph.result.own.vocabulary is not None
     assert graph.result.own.vocabulary.values == [None, "v0"]
 
@@ -376,7 +378,7 @@ def test_parts_hold_every_row_once() -> None:
 
 def test_late_event_at_the_watermark_without_retention(monkeypatch: pytest.MonkeyPatch) -> None:
     """What held just before the watermark must still be known: the sum goes on from there."""
-    monkeypatch.setattr(node_module, "COLLAPSE_ROWS", -1_000_000)
+    monkeypatch.setattr(shrinking, "FEW", -1_000_000)
     graph = Graph(make_plan(f'duration_where({STATE} == "x")'), Limits(0, 0))
     for position, (tick, value) in enumerate([(0, "x"), (1000, "y"), (1000, "x"), (3000, "y")]):
         graph.feed(from_rows([("k", tick, {"a": value})], (position,)), (position,))
@@ -385,7 +387,7 @@ def test_late_event_at_the_watermark_without_retention(monkeypatch: pytest.Monke
 
 def test_what_was_true_before_the_watermark_still_holds_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """True on [0, 5), so within 5 ms until 10, whatever is said and taken back at the watermark, 5."""
-    monkeypatch.setattr(node_module, "COLLAPSE_ROWS", -1_000_000)
+    monkeypatch.setattr(shrinking, "FEW", -1_000_000)
     graph = Graph(make_plan(f'has_existed_within({STATE} == "x", 5ms)'), Limits(0, 0))
     for position, (tick, value) in enumerate([(0, "x"), (5, "y"), (5, "x"), (5, "y")]):
         graph.feed(from_rows([("k", tick, {"a": value})], (position,)), (position,))

@@ -19,7 +19,8 @@ from timeline.events import Events, from_rows
 from timeline.exact import NULL
 from timeline.expression import conjunction, disjunction
 from timeline.graph import Graph
-from timeline.node import Limits, Node
+from timeline.limits import Limits
+from timeline.node import Node
 from timeline.plan import Plan, make_plan
 from timeline.table import Shape, Table, Window, cut
 from timeline.ticks import TICK_BITS

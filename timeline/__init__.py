@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from timeline.evaluate import Evaluation, Row, evaluate
     from timeline.events import Events, concat, from_rows
-    from timeline.node import Limits
+    from timeline.limits import Limits
     from timeline.parser import parse
     from timeline.plan import Plan, make_plan
     from timeline.printer import print_expression
@@ -63,7 +63,7 @@ _HOMES = {
     "errors": ("ExpressionError", "KindError", "SpecError", "TimelineError"),
     "evaluate": ("Evaluation", "Row", "evaluate"),
     "events": ("Events", "concat", "from_rows"),
-    "node": ("Limits",),
+    "limits": ("Limits",),
     "parser": ("parse",),
     "plan": ("Plan", "make_plan"),
     "printer": ("print_expression",),

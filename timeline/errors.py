@@ -107,6 +107,10 @@ class RetentionError(TimelineError):
     """A time was asked for that is older than what the node still holds."""
 
 
+class QuarantineError(TimelineError):
+    """A key has no value, because an operator fails on it; others are not affected."""
+
+
 class NotFoundError(TimelineError):
     """A name (of a timeline, a node, a key) that nothing is known of."""
 

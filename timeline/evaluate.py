@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from timeline.admission import admit
 from timeline.builder import Build
 from timeline.errors import NotFoundError
 from timeline.events import Events
 from timeline.exact import user_value
 from timeline.expression import Expression, Scalar
-from timeline.node import Limits, late_events, own_table
+from timeline.limits import Limits
+from timeline.node import own_table
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.table import (
     Table,
@@ -153,7 +155,7 @@ def evaluate(
 
     ``events`` are in stream order: of two at one tick the later counts as state, and with
     ``limits.allowed_lateness`` what is below a key's watermark at its place is refused. Without
-    ``limits`` no event is late.
+    ``limits`` no event is late and no key is ever closed.
 
     Raises:
         ExpressionError: text that cannot be understood, or parts that do not fit.
@@ -166,12 +168,11 @@ def evaluate(
     [Row(key='s', at=4000, value=0), Row(key='s', at=6500, value=2.5)]
     """
     plan = expression if isinstance(expression, Plan) else make_plan(expression)
-    lateness = None if limits is None else limits.allowed_lateness
+    limits = limits or Limits()
     none_yet = np.full(len(events.keys), -1, np.int64)
-    late = late_events(events.key, events.tick, none_yet, lateness)
-    refused = int(late.sum())
-    if refused:
-        events = events.take(np.flatnonzero(~late))
+    judged = admit(events.key, events.tick, none_yet, -1, limits)
+    if len(judged.live) < len(events):
+        events = events.take(judged.live)
     at = pack(events.key, events.tick)
     if not bool(np.all(at[1:] >= at[:-1])):
         order = stable_order(at)
@@ -189,7 +190,11 @@ def evaluate(
         tables.append(node.operator.compute(inputs, window, own))
     keys = Keys(events.keys)
     codes = window.key
-    by_name = np.array(sorted(range(len(codes)), key=lambda i: keys.names[codes[i]]), np.int64)
+    after = limits.forgotten_after
+    known: Iterable[int] = range(len(codes))
+    if after is not None and len(newest):
+        known = np.flatnonzero(newest.max() - newest < after).tolist()
+    by_name = np.array(sorted(known, key=lambda i: keys.names[codes[i]]), np.int64)
     return Evaluation(
         plan,
         keys,
@@ -197,6 +202,6 @@ def evaluate(
         window.tick[by_name],
         newest[by_name],
         tuple(tables),
-        len(events),
-        refused,
+        judged.accepted,
+        len(judged.refused),
     )

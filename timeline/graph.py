@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from timeline.events import Events, Position
-from timeline.node import Limits, Node
+from timeline.limits import Limits
+from timeline.node import Node
 from timeline.plan import Plan
 
 

@@ -6,20 +6,24 @@ Pure: no clock, no I/O. The workflows are thin shells round this, and tests run 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from timeline.errors import LimitError, RetentionError
+from timeline.admission import Refused, admit
+from timeline.errors import LimitError, NotFoundError, QuarantineError, RetentionError
 from timeline.events import Events, Position
 from timeline.exact import user_value
 from timeline.expression import Scalar
+from timeline.limits import Limits
 from timeline.operators.base import Leaf, Operator
+from timeline.patch import Edge, Patch, Pending
+from timeline.quarantine import Quarantine, isolate
+from timeline.shrinking import Shrinking
 from timeline.table import (
     Shape,
     Table,
     Window,
-    collapse,
     cut,
     difference,
     earliest,
@@ -29,57 +33,15 @@ from timeline.table import (
     last_of_runs,
     latest,
     lookup,
+    merge,
     pack,
     splice,
+    without,
 )
 from timeline.ticks import MAX_TICK, TICK_BITS, format_duration
 from timeline.vocabulary import I64, Keys, Vocabulary
 
-#: Below this many rows a node does not look for what it may forget.
-COLLAPSE_ROWS = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """``allowed_lateness`` and ``retention`` in ms; ``None`` means without end."""
-
-    allowed_lateness: int | None = None
-    retention: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """ "Up to ``position``: in this window, my function is these rows."
-
-    Key codes are the sender's: ``names`` are those it has not sent before, the first of them with
-    code ``first_name`` (0 begins anew, as a snapshot does); ``values`` and ``first_value`` likewise
-    for its vocabulary. ``heard`` packs the keys that events came for with the newest tick of each.
-    ``more``: further parts up to the same position follow.
-    """
-
-    position: Position
-    first_name: int
-    names: list[str]
-    first_value: int
-    values: list[Scalar]
-    heard: I64
-    window: Window
-    rows: Table
-    more: bool = False
-
-
-@dataclass(slots=True)
-class Edge:
-    """What a node knows of one of its children: its table at the node's position, and what came early."""
-
-    table: Table
-    position: Position | None = None
-    codes: I64 = field(default_factory=lambda: np.empty(0, np.int64))
-    pending: list[tuple[Position, bool, I64, Window, Table]] = field(default_factory=list)
-
-    def complete(self) -> set[Position]:
-        """The positions up to which something is pending in full."""
-        return {position for position, more, *_ in self.pending if not more}
+_NONE = np.empty(0, np.int64)
 
 
 class Node:
@@ -88,6 +50,10 @@ class Node:
     ``position`` is the place in the stream that the node's table stands for (``None`` before the
     first batch). A leaf takes `accept`; an inner node takes `receive`, then `advance` as long as it
     returns a patch. ``shapes`` are those of the inputs of an inner node.
+
+    ``origin`` and ``newest`` (ms) are those of each key code; ``stream_newest`` is that of all.
+    ``quarantined`` are the codes of the keys that have no function, because the operator raises for
+    them or a child has none.
     """
 
     def __init__(
@@ -103,10 +69,12 @@ class Node:
         self.limits = limits
         self.position: Position | None = None
         self.keys = Keys()
-        self.origin = np.empty(0, np.int64)
-        self.newest = np.empty(0, np.int64)
+        self.origin = _NONE
+        self.newest = _NONE
+        self.stream_newest = -1
         self.accepted = 0
-        self.refused = 0
+        self.refused = Refused()
+        self.quarantined: dict[int, Quarantine] = {}
         if self.leaf is not None:
             self.edges = [Edge(self.leaf.empty_raw())]
         else:
@@ -114,7 +82,7 @@ class Node:
         self.own = own_table(operator, self.edges[0].table.vocabulary)
         self.sent_names = 0
         self.sent_values = 1
-        self._rows_after_collapse = 0
+        self.shrinking = Shrinking(self)
 
     # --- what comes in ---------------------------------------------------------------------------
 
@@ -130,22 +98,25 @@ class Node:
         recode[used] = self.keys.encode([events.keys[i] for i in used])
         self._grow()
         key = recode[events.key]
-        late = late_events(key, events.tick, self.newest, self.limits.allowed_lateness)
-        if late.any():
-            self.refused += int(late.sum())
-            rows = np.flatnonzero(~late)
-            events, key = events.take(rows), key[rows]
-        self.accepted += len(events)
-        at = pack(key, events.tick)
+        judged = admit(key, events.tick, self.newest, self.stream_newest, self.limits)
+        self.accepted += judged.accepted
+        if len(judged.refused):
+            self.refused.add(events.take(judged.refused), judged.reasons)
+        if len(judged.live) < len(key):
+            events, key = events.take(judged.live), key[judged.live]
+        released = self._bear(judged.reborn)
         edge = self.edges[0]
-        new = self.leaf.read(events, at, edge.table)
+        edge.table = without(edge.table, Window(judged.reborn << TICK_BITS))
+        at = pack(key, events.tick)
+        anew = np.unique(key[self.origin[key] > MAX_TICK]) if len(key) else key
         heard, origin = self._hear(at)
         starts = [origin.at]
+        self.position = last
+        new = self._read(events, at)
         if len(new):
             starts.append(new.at[first_of_runs(new.key)])
-        edge.table = self.leaf.thin(self.leaf.absorb(edge.table, new))
-        self.position = last
-        return self._compute(last, heard, starts)
+            edge.table = self.leaf.thin(self.leaf.absorb(edge.table, new))
+        return self._compute(heard, starts, anew, released)
 
     def receive(self, index: int, patch: Patch) -> bool:
         """Keeps a patch of the child at ``index`` until its position can be computed.
@@ -153,12 +124,14 @@ class Node:
         False if it is a repeat, which is ignored.
         """
         edge = self.edges[index]
-        known = edge.pending[-1][0] if edge.pending else edge.position
-        partial = bool(edge.pending) and edge.pending[-1][1]
-        if known is not None and (patch.position < known or (patch.position == known and not partial)):
+        known = edge.pending[-1].position if edge.pending else edge.position
+        partial = bool(edge.pending) and edge.pending[-1].more
+        if known is not None and (
+            patch.position < known or (patch.position == known and not partial and not patch.amends)
+        ):
             return False
         if patch.first_name == 0:
-            edge.codes = np.empty(0, np.int64)
+            edge.codes = _NONE
         if patch.first_name != len(edge.codes):
             raise LimitError(
                 f"patch up to {patch.position} names keys from {patch.first_name} on, but "
@@ -166,69 +139,91 @@ class Node:
             )
         edge.codes = np.concatenate((edge.codes, self.keys.encode(patch.names)))
         self._grow()
-        rows = patch.rows
-        if edge.table.vocabulary is not None:
-            edge.table.vocabulary.encode(patch.values)
-        at = _recode(rows.at, edge.codes)
+        at = _recode(patch.rows.at, edge.codes)
         order = np.argsort(at, kind="stable")
-        rows = Table(
-            rows.shape,
-            at[order],
-            rows.value[order],
-            None if rows.slope is None else rows.slope[order],
-            edge.table.vocabulary,
-            rows.unit,
-        )
+        rows = replace(patch.rows.take(order), at=at[order], vocabulary=edge.table.vocabulary)
+        if edge.table.vocabulary is not None:
+            if patch.first_value == 1:
+                edge.value_codes = np.zeros(1, np.int64)
+            values = edge.table.vocabulary.encode(patch.values)
+            edge.value_codes = np.concatenate((edge.value_codes, values))
+            rows = replace(rows, value=edge.value_codes[rows.value])
         window = Window(np.sort(_recode(patch.window.at, edge.codes)))
         heard = _recode(patch.heard, edge.codes)
-        edge.pending.append((patch.position, patch.more, heard, window, rows))
+        names = self.keys.encode(list(patch.quarantined)).tolist()
+        self._grow()
+        apart = dict(zip(names, patch.quarantined.values(), strict=True))
+        edge.pending.append(Pending(patch.position, patch.more, heard, window, rows, apart))
         return True
 
     def advance(self) -> Patch | None:
         """An inner node's step, to the furthest position that all its children have reached."""
         common = set.intersection(*(edge.complete() for edge in self.edges))
-        if not common:
+        target = max(common, default=self.position)
+        starts, heard = [], []
+        changes: dict[int, str | None] = {}
+        for edge in self.edges:
+            # What amends the position that was reached before is there although others have nothing.
+            while target is not None and edge.pending and edge.pending[0].position <= target:
+                pending = edge.pending.pop(0)
+                edge.table = splice(edge.table, pending.window, pending.rows)
+                starts.append(pending.window.at)
+                heard.append(pending.heard)
+                for code, reason in pending.quarantined.items():
+                    changes[code] = reason
+                    if reason is None:
+                        edge.quarantined.pop(code, None)
+                    else:
+                        edge.quarantined[code] = reason
+        if target is None or not starts:
             self._condense()
             return None
-        position = max(common)
-        starts, heard = [], []
+        amends = target == self.position
+        self.position = target
         for edge in self.edges:
-            while edge.pending and edge.pending[0][0] <= position:
-                _, _, heard_here, window, rows = edge.pending.pop(0)
-                edge.table = splice(edge.table, window, rows)
-                starts.append(window.at)
-                heard.append(heard_here)
-            edge.position = position
-        self.position = position
+            edge.position = target
         # All children hear of the same keys: a leaf reports every key of every batch.
-        return self._compute(position, self._newest_of(heard), starts)
+        newest = latest(heard)
+        self._note_newest(newest)
+        every = earliest(starts)
+        anew = every[every & MAX_TICK == 0] >> TICK_BITS
+        released = self._bear(anew) | self._pass_on(changes, starts)
+        patch = self._compute(newest, starts, anew, released)
+        return replace(patch, amends=True) if amends else patch
+
+    def release(self, key: str) -> Patch:
+        """Gives a quarantined key a function again, from where it was set apart on.
+
+        Raises:
+            NotFoundError: the key is not quarantined by this node's own operator.
+            RetentionError: what is needed for it is no longer there.
+        """
+        code = self.keys.find(key)
+        held = None if code is None else self.quarantined.get(code)
+        if code is None or held is None or not held.own:
+            raise NotFoundError(f"key {key!r} is not quarantined here")
+        if held.since is None:
+            raise RetentionError(
+                f"key {key!r} was quarantined at position {held.position} and more than limits.retention "
+                "has passed: what it would be rebuilt from is gone; remove the timeline and register it anew"
+            )
+        assert self.position is not None
+        del self.quarantined[code]
+        starts = [np.array([code << TICK_BITS | held.since])] if held.since <= MAX_TICK else [_NONE]
+        if self.leaf is not None and held.events is not None:
+            edge = self.edges[0]
+            new = self._read(held.events, pack(np.full(len(held.events), code), held.events.tick))
+            if len(new):
+                edge.table = self.leaf.thin(self.leaf.absorb(edge.table, new))
+        anew = np.array([code]) if held.anew else _NONE
+        patch = self._compute(_NONE, starts, anew, {code: None})
+        return replace(patch, amends=True)
 
     def _condense(self) -> None:
-        """Folds pending patches together where no position between them can be computed any more.
-
-        A new child that is fed from the beginning beside one whose snapshot is far ahead would
-        otherwise leave its whole history pending.
-        """
         first = [min(complete) for edge in self.edges if (complete := edge.complete())]
         for edge in self.edges:
-            while len(edge.pending) > 1 and first and edge.pending[0][0] < max(first):
-                (_, _, heard, window, rows), (position, more, heard_next, window_next, rows_next) = (
-                    edge.pending[:2]
-                )
-                edge.pending[:2] = [
-                    (
-                        position,
-                        more,
-                        latest((heard, heard_next)),
-                        Window(earliest((window.at, window_next.at))),
-                        splice(rows, window_next, rows_next),
-                    )
-                ]
-
-    def _newest_of(self, heard: Sequence[I64]) -> I64:
-        newest = latest(heard)
-        self.newest[newest >> TICK_BITS] = np.maximum(self.newest[newest >> TICK_BITS], newest & MAX_TICK)
-        return newest
+            if first:
+                edge.condense(max(first))
 
     def _grow(self) -> None:
         missing = len(self.keys) - len(self.origin)
@@ -236,37 +231,148 @@ class Node:
             self.origin = np.concatenate((self.origin, np.full(missing, MAX_TICK + 1, np.int64)))
             self.newest = np.concatenate((self.newest, np.full(missing, -1, np.int64)))
 
+    def _note_newest(self, heard: I64) -> None:
+        key, tick = heard >> TICK_BITS, heard & MAX_TICK
+        self.newest[key] = np.maximum(self.newest[key], tick)
+        if len(tick):
+            self.stream_newest = max(self.stream_newest, int(tick.max()))
+
     def _hear(self, at: I64) -> tuple[I64, Window]:
         """Takes note of the keys of a leaf's batch: the newest tick of each, and moved origins."""
         ordered = np.sort(at)
-        first = first_of_runs(ordered >> TICK_BITS)
         heard = ordered[last_of_runs(ordered >> TICK_BITS)]
-        key = heard >> TICK_BITS
-        self.newest[key] = np.maximum(self.newest[key], heard & MAX_TICK)
-        earliest = ordered[first]
-        moved = (earliest & MAX_TICK) < self.origin[key]
-        return heard, Window(earliest[moved])
+        self._note_newest(heard)
+        earliest_at = ordered[first_of_runs(ordered >> TICK_BITS)]
+        moved = (earliest_at & MAX_TICK) < self.origin[earliest_at >> TICK_BITS]
+        return heard, Window(earliest_at[moved])
+
+    def _bear(self, codes: I64) -> dict[int, str | None]:
+        """Forgets the function of keys that begin anew; returns those that are no longer set apart."""
+        if not len(codes):
+            return {}
+        self.own = without(self.own, Window(codes << TICK_BITS))
+        self.origin[codes] = MAX_TICK + 1
+        released: dict[int, str | None] = {}
+        for code in codes.tolist():
+            held = self.quarantined.get(code)
+            if held is not None and held.own:
+                del self.quarantined[code]
+                released[code] = None
+        return released
+
+    # --- what raises -----------------------------------------------------------------------------
+
+    def _read(self, events: Events, at: I64) -> Table:
+        """The raw rows of a leaf's events; those of quarantined keys are kept for later."""
+        assert self.leaf is not None
+        leaf, raw = self.leaf, self.edges[0].table
+        key = at >> TICK_BITS
+        if self.quarantined:
+            apart = np.isin(key, list(self.quarantined))
+            for code in np.unique(key[apart]).tolist():
+                self.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
+            rows = np.flatnonzero(~apart)
+            events, at, key = events.take(rows), at[rows], key[rows]
+
+        def read(codes: I64) -> Table:
+            if len(codes) == len(every):
+                return leaf.read(events, at, raw)
+            rows = np.flatnonzero(np.isin(key, codes))
+            return leaf.read(events.take(rows), at[rows], raw)
+
+        def set_apart(codes: I64, error: Exception) -> None:
+            for code in codes.tolist():
+                self._set_apart(code, error)
+                self.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
+
+        every = np.unique(key)
+        table = leaf.empty_raw() if raw.vocabulary is None else empty(raw.shape, raw.vocabulary)
+        for part in isolate(read, every, set_apart):
+            table = merge(table, part)
+        return table
+
+    def _set_apart(self, code: int, error: Exception) -> None:
+        assert self.position is not None
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        self.quarantined[code] = Quarantine(text[:500], self.position, own=True)
+
+    def _pass_on(self, changes: dict[int, str | None], starts: list[I64]) -> dict[int, str | None]:
+        """Sets apart the keys of which a child has no function, and takes back those that have all.
+
+        Returns what the parents must know of it.
+        """
+        assert self.position is not None
+        said: dict[int, str | None] = {}
+        for code in changes:
+            reasons = [e.quarantined[code] for e in self.edges if code in e.quarantined]
+            held = self.quarantined.get(code)
+            if reasons and (held is None or held.own):
+                self.quarantined[code] = Quarantine(reasons[0], self.position, own=False)
+                said[code] = reasons[0]
+            elif not reasons and held is not None and not held.own:
+                del self.quarantined[code]
+                said[code] = None
+                if held.since is not None and held.since <= MAX_TICK:
+                    starts.append(np.array([code << TICK_BITS | held.since]))
+        return said
 
     # --- what goes out ---------------------------------------------------------------------------
 
-    def _compute(self, position: Position, heard: I64, starts: Sequence[I64]) -> Patch:
+    def _compute(self, heard: I64, starts: Sequence[I64], anew: I64, said: dict[int, str | None]) -> Patch:
+        """The step at ``self.position``: computes from ``starts`` on, and says what changed.
+
+        ``anew`` are key codes of which nothing is known from before.
+        """
         window = Window(earliest(starts))
         inputs = [edge.table for edge in self.edges]
-        if len(inputs) > 1:
-            window = known_to_all(inputs, window)
-        new = self.operator.compute(inputs, window, self.own)
+        # The start of what is new may be given as tick 0; it is where the key's rows begin.
+        begin = window if self.leaf or (len(inputs) == 1 and not len(anew)) else known_to_all(inputs, window)
+        if self.quarantined:
+            apart = np.isin(begin.key, list(self.quarantined))
+            for at in begin.at[apart].tolist():
+                code = at >> TICK_BITS
+                self.quarantined[code].missed(at & MAX_TICK, bool(np.isin(code, anew)))
+            begin = Window(begin.at[~apart])
+            window = Window(window.at[~np.isin(window.key, list(self.quarantined))])
+
+        def compute(at: I64) -> Table:
+            return self.operator.compute(inputs, Window(at), self.own)
+
+        def set_apart(places: I64, error: Exception) -> None:
+            for at in places.tolist():
+                code = at >> TICK_BITS
+                self._set_apart(code, error)
+                self.quarantined[code].missed(at & MAX_TICK, bool(np.isin(code, anew)))
+                said[code] = f"{self.quarantined[code].error} (in {self.operator.name})"
+
+        made = isolate(compute, begin.at, set_apart)
+        if len(made) == 1 and not self.quarantined:
+            new = made[0]
+        else:
+            new = empty(self.own.shape, self.own.vocabulary)
+            for part in made:
+                new = merge(new, part)
+            window = Window(window.at[~np.isin(window.key, list(self.quarantined))])
         changed = difference(self.own, new, window)
         self.own = splice(self.own, window, new)
         self.origin[changed.key] = np.minimum(self.origin[changed.key], changed.tick)
-        patch = self._patch(position, heard, changed)
-        self._collapse()
+        if len(anew):
+            # Whoever still knows an earlier life of the key must not keep any of it.
+            whole = np.isin(changed.key, anew)
+            changed = Window(np.where(whole, changed.at & ~MAX_TICK, changed.at))
+        for code, held in self.quarantined.items():
+            if held.own and held.position == self.position and code not in said:
+                said[code] = f"{held.error} (in {self.operator.name})"
+        patch = self._patch(heard, changed, said)
+        self.shrinking.after_step()
         return patch
 
-    def _patch(self, position: Position, heard: I64, window: Window) -> Patch:
+    def _patch(self, heard: I64, window: Window, said: dict[int, str | None]) -> Patch:
+        assert self.position is not None
         vocabulary = self.own.vocabulary
         values = [] if vocabulary is None else vocabulary.values
         patch = Patch(
-            position,
+            self.position,
             self.sent_names,
             self.keys.names[self.sent_names :],
             self.sent_values,
@@ -274,6 +380,7 @@ class Node:
             heard,
             window,
             cut(self.own, window),
+            quarantined={self.keys.names[code]: reason for code, reason in said.items()},
         )
         self.sent_names = len(self.keys)
         self.sent_values = max(1, len(values))
@@ -285,40 +392,49 @@ class Node:
             return None
         known = np.flatnonzero(self.newest >= 0)
         vocabulary = self.own.vocabulary
+        values = [] if vocabulary is None else vocabulary.values
+        # After shrinking, the next patch says all names and values anew, and the snapshot must too.
+        names = self.keys.names[: self.sent_names or None]
         return Patch(
             self.position,
             0,
-            self.keys.names[: self.sent_names],
+            names,
             1,
-            [] if vocabulary is None else vocabulary.values[1 : self.sent_values],
+            values[1 : self.sent_values if self.sent_values > 1 else None],
             pack(known, self.newest[known]),
             Window(self.own.at[self.own.first_rows()]),
             self.own,
+            quarantined={self.keys.names[c]: self._reason(q) for c, q in self.quarantined.items()},
         )
 
-    # --- retention -------------------------------------------------------------------------------
-
-    def _collapse(self) -> None:
-        """Forgets what is older than retention, whenever the rows have doubled since last time."""
-        limits = self.limits
-        if limits.allowed_lateness is None or limits.retention is None:
-            return
-        rows = len(self.own) + sum(len(edge.table) for edge in self.edges)
-        if rows < 2 * self._rows_after_collapse + COLLAPSE_ROWS:
-            return
-        codes = np.arange(len(self.keys)) << TICK_BITS
-        watermark = np.maximum(self.newest - limits.allowed_lateness, 0)
-        # One tick more than is promised: a late event at the watermark looks at what held before it.
-        self.own = collapse(self.own, codes | np.maximum(watermark - limits.retention - 1, 0))
-        horizon = codes | np.maximum(watermark - self.operator.reach - 1, 0)
-        for edge in self.edges:
-            if self.leaf is None:
-                edge.table = collapse(edge.table, horizon)
-            else:
-                edge.table = self.leaf.forget(edge.table, horizon)
-        self._rows_after_collapse = len(self.own) + sum(len(edge.table) for edge in self.edges)
+    def _reason(self, held: Quarantine) -> str:
+        return f"{held.error} (in {self.operator.name})" if held.own else held.error
 
     # --- what is asked ---------------------------------------------------------------------------
+
+    def idle(self, code: int) -> int:
+        """For how long (ms) a key has had no event, by the newest event of its stream."""
+        return self.stream_newest - int(self.newest[code])
+
+    def find(self, key: str) -> int:
+        """The code of a key that is known, and not forgotten.
+
+        Raises:
+            KeyError: no event of the key was heard of.
+        """
+        code = self.keys.find(key)
+        after = self.limits.forgotten_after
+        if code is None or self.newest[code] < 0 or (after is not None and self.idle(code) >= after):
+            raise KeyError(key)
+        return code
+
+    def known_keys(self) -> list[str]:
+        """The names of the keys that can be asked for, in order of appearance."""
+        known = self.newest >= 0
+        after = self.limits.forgotten_after
+        if after is not None:
+            known &= self.stream_newest - self.newest < after
+        return [self.keys.names[code] for code in np.flatnonzero(known).tolist()]
 
     def value(self, key: str, at: int | None) -> tuple[Scalar, int | None, bool]:
         """The value of a key at tick ``at`` (its newest event's where ``None``), that tick, and whether
@@ -326,15 +442,16 @@ class Node:
 
         Raises:
             RetentionError: ``at`` is older than what is kept.
-            KeyError: no event of the key was heard of.
+            QuarantineError: the key has no function.
+            KeyError: no event of the key was heard of, or it is forgotten.
         """
-        code = self.keys.find(key)
-        if code is None or self.newest[code] < 0:
-            raise KeyError(key)
+        code = self.find(key)
+        self._check(code)
         newest = int(self.newest[code])
         tick = newest if at is None else at
-        lateness = self.limits.allowed_lateness
+        lateness, ttl = self.limits.allowed_lateness, self.limits.key_ttl
         final = lateness is not None and tick < newest - lateness
+        final |= ttl is not None and self.idle(code) >= ttl
         row, held = lookup(self.own, pack(np.array([code]), np.array([tick])))
         if held[0]:
             return self.own.python_value(int(row[0]), tick), tick, final
@@ -351,13 +468,21 @@ class Node:
         """A key's rows, its origin and its newest tick.
 
         Raises:
-            KeyError: no event of the key was heard of.
+            QuarantineError: the key has no function.
+            KeyError: no event of the key was heard of, or it is forgotten.
         """
-        code = self.keys.find(key)
-        if code is None or self.newest[code] < 0:
-            raise KeyError(key)
+        code = self.find(key)
+        self._check(code)
         rows = cut(self.own, Window(np.array([code << TICK_BITS])))
         return rows, int(self.origin[code]), int(self.newest[code])
+
+    def _check(self, code: int) -> None:
+        held = self.quarantined.get(code)
+        if held is not None:
+            raise QuarantineError(
+                f"key {self.keys.names[code]!r} is quarantined since position {list(held.position)}: "
+                f"{self._reason(held)}; once that is fixed: timeline release NAME KEY"
+            )
 
 
 def own_table(operator: Operator, of_input: Vocabulary | None) -> Table:
@@ -370,59 +495,3 @@ def own_table(operator: Operator, of_input: Vocabulary | None) -> Table:
 def _recode(at: I64, codes: I64) -> I64:
     recoded: I64 = (codes[at >> TICK_BITS] << TICK_BITS) | (at & MAX_TICK)
     return recoded
-
-
-def late_events(key: I64, tick: I64, newest: I64, lateness: int | None) -> np.typing.NDArray[np.bool_]:
-    """Which of a batch's events lie below their key's watermark at their place in the stream.
-
-    ``key``, ``tick`` (n) in stream order; ``newest`` one a key code, -1 where there is none. An event
-    is late if its tick is less than the newest of its key before it less ``lateness`` (ms).
-
-    >>> late_events(np.array([0, 0, 0]), np.array([9, 3, 4]), np.array([-1]), 5).tolist()
-    [False, True, False]
-    """
-    if lateness is None or not len(key):
-        return np.zeros(len(key), bool)
-    order = np.argsort(key.astype(np.uint16) if key.max() < 65536 else key, kind="stable")
-    sorted_key, sorted_tick = key[order], tick[order]
-    packed = (sorted_key << TICK_BITS) | sorted_tick
-    # Greater keys pack greater, so one running maximum serves all keys.
-    running = np.maximum.accumulate(packed) & MAX_TICK
-    newest_before = newest[sorted_key]
-    same = sorted_key[1:] == sorted_key[:-1]
-    newest_before[1:][same] = np.maximum(newest_before[1:], running[:-1])[same]
-    late = np.empty(len(key), bool)
-    late[order] = sorted_tick < newest_before - lateness
-    return late
-
-
-def parts(patch: Patch, rows: int = 50_000) -> list[Patch]:
-    """The patch in pieces of about that many rows each, so that each fits in one message.
-
-    A key is never divided; all pieces but the last say that ``more`` follows.
-    """
-    if len(patch.rows) + len(patch.heard) <= rows:
-        return [patch]
-    high = np.searchsorted(patch.rows.at, patch.window.end, side="left")
-    # Keys by the piece that their last row falls into; the keys heard of by their own number.
-    piece = (high - 1) // rows
-    heard_piece = np.arange(len(patch.heard)) // rows
-    pieces = []
-    for number in range(int(max([0, *piece[-1:], *heard_piece[-1:]])) + 1):
-        chosen = piece == number
-        window = Window(patch.window.at[chosen])
-        first = number == 0
-        pieces.append(
-            replace(
-                patch,
-                first_name=patch.first_name if first else patch.first_name + len(patch.names),
-                names=patch.names if first else [],
-                values=patch.values if first else [],
-                heard=patch.heard[heard_piece == number],
-                window=window,
-                rows=cut(patch.rows, window),
-                more=True,
-            )
-        )
-    pieces[-1] = replace(pieces[-1], more=patch.more)
-    return pieces

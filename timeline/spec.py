@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from timeline.errors import ExpressionError, Problem, SpecError, TimelineError
-from timeline.node import Limits
+from timeline.limits import Limits
 from timeline.parser import parse
 from timeline.plan import Plan, make_plan
 from timeline.ticks import format_duration, parse_duration

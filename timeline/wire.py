@@ -15,17 +15,21 @@ import orjson
 import zstandard
 from numpy.typing import NDArray
 
+from timeline.admission import Refused
 from timeline.errors import TimelineError
 from timeline.events import EventColumn, Events, Position
 from timeline.exact import NULL, THOUSANDTH
-from timeline.node import Node, Patch
+from timeline.expression import Scalar
+from timeline.node import Node
+from timeline.patch import Edge, Patch, Pending
+from timeline.quarantine import Quarantine
 from timeline.table import Shape, Table, Window
 from timeline.ticks import MAX_TICK, TICK_BITS
 from timeline.vocabulary import I64, Keys, Vocabulary
 
 Wire: TypeAlias = dict[str, Any]
 #: Version of the carried state; a reader understands this one and the one before.
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 def _differences(values: I64) -> I64:
@@ -156,6 +160,8 @@ def to_patch(patch: Patch) -> Wire:
         "window": _places(patch.window.at),
         "rows": to_table(patch.rows),
         "more": patch.more,
+        "quarantined": patch.quarantined,
+        "amends": patch.amends,
     }
 
 
@@ -171,47 +177,81 @@ def from_patch(wire: Wire) -> Patch:
         Window(_from_places(wire["window"])),
         from_table(wire["rows"], None),
         wire["more"],
+        # Patches of version 1 say nothing of these.
+        wire.get("quarantined", {}),
+        wire.get("amends", False),
     )
 
 
 def to_state(node: Node, **rest: Any) -> bytes:
     """All that a node knows, compressed; ``rest`` is carried along (it must be JSON)."""
-    vocabularies = [[] if e.table.vocabulary is None else e.table.vocabulary.values[1:] for e in node.edges]
     wire = {
         "version": STATE_VERSION,
         "position": to_position(node.position),
         "names": node.keys.names,
         "origin": _differences(node.origin),
         "newest": _differences(node.newest),
+        "stream_newest": node.stream_newest,
         "accepted": node.accepted,
-        "refused": node.refused,
+        "refused": _refused(node.refused),
+        "quarantined": [_quarantine(code, held) for code, held in node.quarantined.items()],
         "sent_names": node.sent_names,
         "sent_values": node.sent_values,
         "own": to_table(node.own),
-        "own_values": [] if node.own.vocabulary is None else node.own.vocabulary.values[1:],
-        "edges": [
-            {
-                "table": to_table(edge.table),
-                "values": values,
-                "position": to_position(edge.position),
-                "codes": _differences(edge.codes),
-                "pending": [
-                    {
-                        "position": list(position),
-                        "more": more,
-                        "heard": _places(heard),
-                        "window": _places(window.at),
-                        "rows": to_table(rows),
-                    }
-                    for position, more, heard, window, rows in edge.pending
-                ],
-            }
-            for edge, values in zip(node.edges, vocabularies, strict=True)
-        ],
+        "own_values": _values(node.own),
+        "edges": [_edge(edge) for edge in node.edges],
         "rest": rest,
     }
     text = orjson.dumps(wire, option=orjson.OPT_SERIALIZE_NUMPY)
     return zstandard.ZstdCompressor(level=3).compress(text)
+
+
+def _values(table: Table) -> list[Scalar]:
+    return [] if table.vocabulary is None else table.vocabulary.values[1:]
+
+
+def _edge(edge: Edge) -> Wire:
+    return {
+        "table": to_table(edge.table),
+        "values": _values(edge.table),
+        "position": to_position(edge.position),
+        "codes": _differences(edge.codes),
+        "value_codes": _differences(edge.value_codes),
+        "quarantined": list(edge.quarantined.items()),
+        "pending": [
+            {
+                "position": list(pending.position),
+                "more": pending.more,
+                "heard": _places(pending.heard),
+                "window": _places(pending.window.at),
+                "rows": to_table(pending.rows),
+                "quarantined": list(pending.quarantined.items()),
+            }
+            for pending in edge.pending
+        ],
+    }
+
+
+def _refused(refused: Refused) -> Wire:
+    wire: Wire = {"count": refused.count}
+    if refused.events is not None and refused.reasons is not None and len(refused.events):
+        last = tuple(refused.events.position[-1].tolist())
+        wire |= {"events": to_events(refused.events, last), "reasons": refused.reasons}
+    return wire
+
+
+def _quarantine(code: int, held: Quarantine) -> Wire:
+    wire = {
+        "code": code,
+        "error": held.error,
+        "position": list(held.position),
+        "own": held.own,
+        "since": held.since,
+        "anew": held.anew,
+    }
+    if held.events is not None and len(held.events):
+        wire["events"] = to_events(held.events, tuple(held.events.position[-1].tolist()))
+    return wire
 
 
 def from_state(blob: bytes, node: Node) -> dict[str, Any]:
@@ -221,17 +261,32 @@ def from_state(blob: bytes, node: Node) -> dict[str, Any]:
         TimelineError: the state was written by a version that this one does not know.
     """
     wire = orjson.loads(zstandard.ZstdDecompressor().decompress(blob))
-    if wire["version"] != STATE_VERSION:
+    if wire["version"] not in (STATE_VERSION - 1, STATE_VERSION):
         raise TimelineError(
-            f"carried state has version {wire['version']}, this worker reads {STATE_VERSION}; "
-            "run a worker of the version that wrote it"
+            f"carried state has version {wire['version']}, this worker reads {STATE_VERSION - 1} and "
+            f"{STATE_VERSION}; run a worker of the version that wrote it, or of one between"
         )
+    if wire["version"] == 1:
+        _from_version_1(wire)
     node.position = from_position(wire["position"])
     node.keys = Keys(wire["names"])
     node.origin = _sums(wire["origin"])
     node.newest = _sums(wire["newest"])
+    node.stream_newest = wire["stream_newest"]
     node.accepted = wire["accepted"]
-    node.refused = wire["refused"]
+    node.refused = Refused(wire["refused"]["count"])
+    if "events" in wire["refused"]:
+        node.refused.events, _ = from_events(wire["refused"]["events"])
+        node.refused.reasons = np.array(wire["refused"]["reasons"], np.int64)
+    for held in wire["quarantined"]:
+        node.quarantined[held["code"]] = Quarantine(
+            held["error"],
+            tuple(held["position"]),
+            held["own"],
+            held["since"],
+            held["anew"],
+            from_events(held["events"])[0] if "events" in held else None,
+        )
     node.sent_names = wire["sent_names"]
     node.sent_values = wire["sent_values"]
     for edge, data in zip(node.edges, wire["edges"], strict=True):
@@ -241,18 +296,34 @@ def from_state(blob: bytes, node: Node) -> dict[str, Any]:
         edge.table = from_table(data["table"], vocabulary)
         edge.position = from_position(data["position"])
         edge.codes = _sums(data["codes"])
+        edge.value_codes = _sums(data["value_codes"])
+        edge.quarantined = dict(data["quarantined"])
         edge.pending = [
-            (
+            Pending(
                 tuple(p["position"]),
                 p["more"],
                 _from_places(p["heard"]),
                 Window(_from_places(p["window"])),
                 from_table(p["rows"], vocabulary),
+                dict(p["quarantined"]),
             )
             for p in data["pending"]
         ]
     if node.own.vocabulary is not None:
-        node.own.vocabulary.encode(wire.get("own_values", ()))
+        node.own.vocabulary.encode(wire["own_values"])
     node.own = from_table(wire["own"], node.own.vocabulary)
     rest: dict[str, Any] = wire["rest"]
     return rest
+
+
+def _from_version_1(wire: Wire) -> None:
+    """What version 1 did not carry: it knew of no closed or quarantined keys, and only leaves had
+    States, whose vocabularies were the same on both sides of an edge."""
+    wire["stream_newest"] = int(_sums(wire["newest"]).max(initial=-1))
+    wire["refused"] = {"count": wire["refused"]}
+    wire["quarantined"] = wire["own_values"] = []
+    for edge in wire["edges"]:
+        edge["quarantined"] = []
+        edge["value_codes"] = [0, *([1] * len(edge["values"]))]
+        for pending in edge["pending"]:
+            pending["quarantined"] = []

@@ -19,7 +19,9 @@ with workflow.unsafe.imports_passed_through():
     from timeline import wire
     from timeline.errors import LimitError, RetentionError
     from timeline.events import concat
-    from timeline.node import Limits, Node, Patch, parts
+    from timeline.limits import Limits
+    from timeline.node import Node
+    from timeline.patch import Patch, parts
     from timeline.plan import make_plan
 
 #: A carried state must stay well below the 2 MiB at which a workflow is stuck for ever.
@@ -144,7 +146,7 @@ class NodeWorkflow:
             "keys": len(node.keys),
             "rows": len(node.own),
             "accepted": node.accepted,
-            "refused": node.refused,
+            "refused": node.refused.count,
             "waiting": len(self.inbox),
             "state_bytes": self.state_bytes,
             "full": self.full,
@@ -220,12 +222,9 @@ class NodeWorkflow:
 
     def _measure(self) -> None:
         """Encodes the state whenever it may have grown by a quarter, and stops taking events in time."""
-        rows = len(self.node.own) + sum(len(edge.table) for edge in self.node.edges)
-        rows += len(self.node.keys)
-        # Vocabularies outlive the rows that retention takes away, and pending patches are carried too.
-        for edge in self.node.edges:
-            rows += 0 if edge.table.vocabulary is None else len(edge.table.vocabulary)
-            rows += sum(len(table) for *_, table in edge.pending)
+        rows = self.node.shrinking.size()
+        # Pending patches are carried too.
+        rows += sum(len(patch.rows) for edge in self.node.edges for patch in edge.pending)
         if rows * 4 < self._measured_rows * 5 + 40_000:
             return
         self._measured_rows = rows
