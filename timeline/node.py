@@ -361,7 +361,7 @@ class Node:
             whole = np.isin(changed.key, anew)
             changed = Window(np.where(whole, changed.at & ~MAX_TICK, changed.at))
         for code, held in self.quarantined.items():
-            if held.own and held.position == self.position and code not in said:
+            if held.own and held.position == self.position and said.get(code) is None:
                 said[code] = f"{held.error} (in {self.operator.name})"
         patch = self._patch(heard, changed, said)
         self.shrinking.after_step()
