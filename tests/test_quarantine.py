@@ -115,7 +115,7 @@ def test_only_the_poisoned_keys_are_lost_and_come_back(
             spread(graph)
         check(graph, whole, {})
         # And they go on like the others.
-        more = [(key, 25, {"a": "x", "b": 1}) for key in "klm"]
+        more: list[tuple[str, int, dict[str, Any]]] = [(key, 25, {"a": "x", "b": 1}) for key in "klm"]
         graph.feed(from_rows(more, (len(events),)), (len(events) + 2,))
         check(graph, evaluate(plan, from_rows([*events, *more]), limits), {})
 
@@ -162,7 +162,5 @@ def test_an_operator_that_raises_for_all_is_not_tried_for_ever() -> None:
     graph.feed(events, (3_000,))
     assert len(graph.result.quarantined) == 3_000
     assert calls < 500
-    with pytest.raises(
-        QuarantineError, match=r"'k7' .* since position \[3000\]: PoisonError: always"
-    ):
+    with pytest.raises(QuarantineError, match=r"'k7' .* since position \[3000\]: PoisonError: always"):
         graph.result.value("k7", None)
