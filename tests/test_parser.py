@@ -116,7 +116,13 @@ def test_calls_of_the_seed_have_spans() -> None:
         ("has_existed(a,)", (1, 15, 1), "unexpected )", VALUE, None),
         ("a b", (1, 3, 1), "unexpected b", ("an operator", "(", "the end"), None),
         ("has_existed(a <> 1)", (1, 16, 1), "unexpected >", VALUE, None),
-        ("has_existed(a == - b)", (1, 20, 1), "unexpected b", ("a constant",), None),
+        (
+            "has_existed(a == - b)",
+            (1, 20, 1),
+            "- cannot stand before b: only before a number, or between two parts",
+            ("a number",),
+            "0 - b...",
+        ),
         ("true(a)", (1, 5, 1), "unexpected (", ("an operator", "the end"), None),
         (
             "has_existed(1 < a <= 3)",

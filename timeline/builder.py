@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from fractions import Fraction
+from numbers import Integral
 from typing import TypeAlias
 
 from timeline.errors import DurationError, ExpressionError
@@ -350,7 +351,7 @@ def _build(value: object) -> Build:
             return _made(Constant(value))
         case str():
             return _made(Constant(str.__str__(value)))
-        case int():
+        case int() | Integral():  # numpy's whole numbers are no ints
             return _made(Constant(int(value)))
         case float():
             return _made(Constant(float(value)))

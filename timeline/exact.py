@@ -8,6 +8,7 @@ own whole numbers in an object array, slower and without end. Nothing is ever ro
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -83,7 +84,14 @@ def user_number(number: int, unit: Fraction) -> int | float | None:
 
 
 def user_fraction(above: int, below: int) -> int | float | None:
-    """``above / below`` as users see it; null if ``below`` is 0, infinite beyond what a float holds."""
+    """``above / below`` as users see it; null if ``below`` is 0.
+
+    Beyond what a float holds it is the last one that there is: JSON has no infinity, and what would
+    become of it there, null, is another value.
+
+    >>> user_fraction(1, 3), user_fraction(-(10**400), 1)
+    (0.3333333333333333, -1.7976931348623157e+308)
+    """
     if below == 0:
         return None
     if above % below == 0 and -(1 << 63) <= above // below < 1 << 64:
@@ -91,7 +99,7 @@ def user_fraction(above: int, below: int) -> int | float | None:
     try:
         return above / below
     except OverflowError:
-        return math.inf if (above < 0) == (below < 0) else -math.inf
+        return sys.float_info.max if (above < 0) == (below < 0) else -sys.float_info.max
 
 
 def user_value(value: Scalar | Fraction) -> Scalar:

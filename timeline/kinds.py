@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
+from timeline.advice import choice_advice, lifts, quote, suggest
+from timeline.constants import check_digits, check_scalar, constant_result
 from timeline.errors import ExpressionError, KindError, Span
 from timeline.expression import (
     And,
@@ -11,16 +11,10 @@ from timeline.expression import (
     Column,
     Compare,
     Constant,
-    Count,
-    CountRises,
     Expression,
     If,
-    LatestEventToState,
-    Not,
     Or,
-    Scalar,
 )
-from timeline.printer import print_expression
 from timeline.signatures import (
     MAX_DEPTH,
     SIGNATURE_OF,
@@ -30,9 +24,6 @@ from timeline.signatures import (
 )
 
 __all__ = ["Kind", "check", "check_node", "check_parts", "kind_of", "too_deep"]
-
-# A message quotes an expression up to this length; a caret shows the rest.
-_QUOTED = 80
 
 
 def kind_of(e: Expression) -> Kind:
@@ -125,30 +116,17 @@ def check_node(e: Expression) -> None:
     """
     match e:
         case Column():
-            _check_scalar(e.column, e)
+            check_scalar(e.column, e)
         case Constant():
-            _check_scalar(e.value, e)
+            check_scalar(e.value, e)
         case Compare():
             _check_compare(e)
         case Arithmetic():
             _check_arithmetic(e)
         case _:
             _check_arguments(e)
-
-
-def _check_scalar(value: Scalar, e: Expression) -> None:
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ExpressionError("half of a surrogate pair is no character", span=e.span) from None
-    elif isinstance(value, (int, float)):
-        try:
-            finite = math.isfinite(value)
-        except OverflowError:
-            finite = False
-        if not finite:
-            raise ExpressionError("number out of range: at most 1.797e308", span=e.span)
+    if isinstance(e, Arithmetic | If):
+        check_digits(e)
 
 
 def _check_arguments(e: Expression) -> None:
@@ -173,31 +151,33 @@ def _check_one_kind(e: And | Or, label: str) -> None:
     if 0 < len(predicates) < len(e.operands):
         first = predicates[0]
         raise KindError(
-            f"{label} cannot mix {_quote(first)}, a {Kind.PREDICATE.value}, with a "
-            f"{Kind.BOOL.value} timeline",
+            f"{label} cannot mix {quote(first)}, a {Kind.PREDICATE.value}, with a {Kind.BOOL.value} timeline",
             span=first.span,
-            suggestion=_lifts(first),
+            suggestion=lifts(first),
         )
 
 
 def _check_choices(e: If) -> None:
     """Both of one kind, where a constant is of the other's kind if it can be."""
-    kind = kind_of(e)
-    for choice in (e.then, e.otherwise):
+    choices = [(choice, kind_of(choice)) for choice in (e.then, e.otherwise)]
+    kinds = {kind for _, kind in choices} - {Kind.CONSTANT}
+    # A State is easily made one of the others, so that it is the State that is said not to fit.
+    wanted = (kinds - {Kind.STATE}).pop() if len(kinds) == 2 and Kind.STATE in kinds else kind_of(e)
+    for choice, kind in choices:
         if isinstance(choice, Constant):
             fits = {
                 Kind.BOOL: isinstance(choice.value, bool),
                 Kind.NUMERIC: choice.value is None or type(choice.value) in (int, float),
-            }.get(kind, True)
+            }.get(wanted, True)
         else:
-            fits = kind_of(choice) is kind
+            fits = kind is wanted
         if not fits:
             raise KindError(
-                f"{SIGNATURE_OF[If].usage} cannot choose between a {kind.value} and {_quote(choice)}, "
-                f"a {kind_of(choice).value}",
+                f"{SIGNATURE_OF[If].usage} cannot choose between a {wanted.value} and {quote(choice)}, "
+                f"a {kind.value}",
                 span=choice.span,
-                expected=(f"a {kind.value} on both sides",),
-                suggestion=f"{_quote(choice)} + 0" if kind_of(choice) is Kind.STATE else None,
+                expected=(f"a {wanted.value} on both sides",),
+                suggestion=choice_advice(choice, kind, wanted),
             )
 
 
@@ -208,17 +188,18 @@ def _check_arithmetic(e: Arithmetic) -> None:
         if kind not in wanted:
             raise _misfit(f"{e.op} cannot take", side, kind, wanted, of=e)
         if isinstance(side, Constant) and type(side.value) not in (int, float):
-            raise KindError(f"{e.op} cannot take {_quote(side)}", span=side.span, expected=("a number",))
+            raise KindError(f"{e.op} cannot take {quote(side)}", span=side.span, expected=("a number",))
     constants = [isinstance(side, Constant) for side in (e.left, e.right)]
     if all(constants):
         raise KindError(
             f"{e.op} between two constants is a constant itself",
             span=e.span,
             expected=("a timeline on one side",),
+            suggestion=constant_result(e),
         )
     if e.op == "*" and not any(constants):
         raise KindError(
-            f"* takes a constant on one side, got {_quote(e.left)} and {_quote(e.right)}",
+            f"* takes a constant on one side, got {quote(e.left)} and {quote(e.right)}",
             span=e.span,
             expected=("a number on one side",),
         )
@@ -241,13 +222,19 @@ def _check_compare(e: Compare) -> None:
             raise _misfit(f"{e.op} beside a timeline cannot take", side, kind, wanted)
         if kind is Kind.BOOL and e.op not in ("==", "!="):
             raise KindError(
-                f"{e.op} cannot take {_quote(side)}: a Bool has no order",
+                f"{e.op} cannot take {quote(side)}: a Bool has no order",
                 span=side.span,
-                suggestion=f"duration_where({_quote(side)})",
+                suggestion=f"duration_where({quote(side)})",
             )
     if kinds & {Kind.NUMERIC, Kind.RATIO}:
         number = Kind.NUMERIC if Kind.NUMERIC in kinds else Kind.RATIO
-        for side, _ in sides:
+        for side, kind in sides:
+            if kind is Kind.BOOL:
+                raise KindError(
+                    f"a {number.value} can never equal {quote(side)}, a Bool",
+                    span=side.span,
+                    suggestion=f"duration_where({quote(side)}) or count_rises({quote(side)})",
+                )
             if isinstance(side, Constant) and isinstance(side.value, (str, bool)):
                 word = "string" if isinstance(side.value, str) else "boolean"
                 raise KindError(
@@ -265,72 +252,8 @@ def _misfit(
     of: Expression | None = None,
 ) -> KindError:
     return KindError(
-        f"{what} {_quote(e)}, a {kind.value}",
+        f"{what} {quote(e)}, a {kind.value}",
         span=e.span,
         expected=[f"a {k.value}" for k in wanted],
-        suggestion=_suggest(e, kind, wanted, of),
+        suggestion=suggest(e, kind, wanted, of),
     )
-
-
-def _suggest(e: Expression, kind: Kind, wanted: tuple[Kind, ...], of: Expression | None) -> str | None:
-    """What the user is likely to have meant, given what ``e`` is and what could stand there."""
-    # `!state == "x"` compares `!state`: the parentheses are what is missing.
-    compare = "!({} {} ...)" if isinstance(of, Not) else "{} {} ..."
-    text = _quote(e)
-    match kind:
-        case Kind.CONSTANT if Kind.COLUMN in wanted and isinstance(e, Constant):
-            return print_expression(Column(e.value)) if isinstance(e.value, str) else None
-        case Kind.PREDICATE if isinstance(of, CountRises):
-            return f"count({text}) or {_quote_lift(e)}"
-        case Kind.PREDICATE if isinstance(of, Arithmetic):
-            return f"count({text})"
-        case Kind.BOOL if isinstance(of, Count):
-            return f"count_rises({text})"
-        case Kind.BOOL if isinstance(of, Arithmetic):
-            return f"duration_where({text}) or count_rises({text})"
-        case Kind.PREDICATE if Kind.STATE in wanted and Kind.CONSTANT not in wanted:
-            return _lifts(e)
-        case Kind.PREDICATE:
-            return _quote_lift(e)
-        case Kind.COLUMN if Kind.PREDICATE in wanted:
-            return compare.format(text, "==")
-        case Kind.COLUMN if isinstance(of, Arithmetic):
-            return f"latest_event_to_state({text}) or sum({text})"
-        case Kind.COLUMN if Kind.STATE in wanted:
-            return f"latest_event_to_state({text})"
-        case Kind.COLUMN:
-            return compare.format(f"latest_event_to_state({text})", "==")
-        case Kind.STATE if Kind.BOOL in wanted:
-            return compare.format(text, "==")
-        case Kind.NUMERIC | Kind.RATIO if Kind.BOOL in wanted:
-            return compare.format(text, ">")
-    return None
-
-
-def _lifts(predicate: Expression) -> str:
-    """The two ways of making a timeline of a predicate."""
-    return f"has_existed({_quote(predicate)}) or {_quote_lift(predicate)}"
-
-
-def _quote_lift(predicate: Expression) -> str:
-    text = print_expression(_lift(predicate))
-    return text if len(text) <= _QUOTED else "latest_event_to_state(column) == ..."
-
-
-def _lift(predicate: Expression) -> Expression:
-    """The predicate asked of the latest states rather than of each event."""
-    match predicate:
-        case Column():
-            return LatestEventToState(predicate)
-        case Compare():
-            return Compare(predicate.op, _lift(predicate.left), _lift(predicate.right))
-        case Not():
-            return Not(_lift(predicate.of))
-        case And() | Or():
-            return type(predicate)(tuple(_lift(o) for o in predicate.operands))
-    return predicate
-
-
-def _quote(e: Expression) -> str:
-    text = print_expression(e)
-    return text if len(text) <= _QUOTED else "..."

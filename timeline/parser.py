@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import json
 import math
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from timeline.errors import DurationError, ExpressionError, Span
@@ -27,25 +25,13 @@ from timeline.expression import (
 from timeline.kinds import check, too_deep
 from timeline.printer import print_expression
 from timeline.signatures import CALLS, LOOKALIKES, MAX_DEPTH, Signature, duration_problem
+from timeline.syntax import first_line, syntax_tree, token_span
 from timeline.ticks import format_seconds, parse_duration
 
 if TYPE_CHECKING:  # lark takes 40 ms to import, and most of what imports this module never parses
-    from lark import Lark, Token, Tree
+    from lark import Token, Tree
 
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-# What was meant by characters that begin no token.
-_MEANT = {"=>": ">=", "=<": "<=", "=!": "!=", "=": "==", "&": "&&", "|": "||"}
-# The grammar's terminals in a reader's words, in the order in which they are listed.
-_WORDS = {
-    **dict.fromkeys(("AND", "AMPERSANDS", "OR", "BARS", "COMPARE", "PLUS", "STAR", "SLASH"), "an operator"),
-    "NAME": "a column or a call",
-    **dict.fromkeys(("STRING", "QUANTITY", "TRUE", "FALSE", "NULL"), "a constant"),
-    "BANG": "!",
-    "LPAR": "(",
-    "COMMA": "a comma",
-    "RPAR": ")",
-    "$END": "the end",
-}
 
 
 def parse(text: str) -> Expression:
@@ -68,134 +54,12 @@ duration_in_cur_state, duration_in_prior_state, prior_state, count, sum, count_r
 did you mean has_existed_within(...)?
     """
     try:
-        expression = _Reader(text).read(_syntax_tree(text))
+        expression = _Reader(text).read(syntax_tree(text))
     except ExpressionError as error:
         error.source = text
         raise
     check(expression, text)
     return expression
-
-
-@functools.cache
-def _grammar() -> Lark:
-    from lark import Lark
-
-    grammar = Path(__file__).with_name("grammar.lark").read_text("utf-8")
-    return Lark(grammar, parser="lalr", lexer="basic", propagate_positions=True)
-
-
-# --- Syntax: text to lark's tree, and what to say when there is none
-
-
-def _syntax_tree(text: str) -> Tree[Token]:
-    from lark.exceptions import UnexpectedCharacters, UnexpectedToken
-
-    state = _grammar().parse_interactive(text)
-    read: list[Token] = []
-    nesting = _Nesting()
-    try:
-        for token in state.iter_parse():
-            nesting.feed(token)
-            read.append(token)
-        last = read[-1] if read else None
-        return cast("Tree[Token]", state.feed_eof(last))  # type: ignore[no-untyped-call]
-    except UnexpectedCharacters as error:
-        place = Span(error.line, error.column, 1)
-        expected = _expected(text, read)
-        raise _unexpected_character(text[error.pos_in_stream or 0 :], place, expected) from None
-    except UnexpectedToken as error:
-        if error.token.type == "$END":
-            raise _unexpected_end(last, nesting, _expected(text, read)) from None
-        raise _unexpected_token(error.token, _expected(text, read[:-1])) from None
-
-
-class _Nesting:
-    """Counts open parentheses, and the ``!`` and ``not`` before an operand, as tokens come in."""
-
-    def __init__(self) -> None:
-        self.open: list[Token] = []
-        self._prefixes = [0]
-        self._depth = 0
-
-    def feed(self, token: Token) -> None:
-        match token.type:
-            case "LPAR":
-                self.open.append(token)
-                self._prefixes.append(0)
-                self._depth += 1
-            case "RPAR" if self.open:
-                self.open.pop()
-                self._depth -= 1 + self._prefixes.pop()
-            case "BANG" | "NOT":
-                self._prefixes[-1] += 1
-                self._depth += 1
-            case "AND" | "AMPERSANDS" | "OR" | "BARS" | "COMPARE" | "COMMA" | "PLUS" | "STAR" | "SLASH":
-                self._depth -= self._prefixes[-1]
-                self._prefixes[-1] = 0
-        if self._depth > MAX_DEPTH:
-            raise too_deep(_token_span(token))
-
-
-def _expected(text: str, read: list[Token]) -> tuple[str, ...]:
-    """What could have stood after the tokens of ``read``."""
-    # On a token that does not fit, the parser may first close what it has open, and then no longer
-    # knows all that could have gone on: so read the good ones again.
-    state = _grammar().parse_interactive(text)
-    for token in read:
-        state.feed_token(token)
-    accepts: set[str] = state.accepts()  # type: ignore[no-untyped-call]
-    return tuple(dict.fromkeys(word for name, word in _WORDS.items() if name in accepts))
-
-
-def _unexpected_character(rest: str, place: Span, expected: tuple[str, ...]) -> ExpressionError:
-    if rest[0] in "\"'":
-        length = len(_first_line(rest))
-        return ExpressionError("the string is never closed", span=replace(place, length=length))
-    for wrong, right in _MEANT.items():
-        if rest.startswith(wrong):
-            return ExpressionError(
-                f"{wrong} is not an operator",
-                span=replace(place, length=len(wrong)),
-                suggestion=right,
-            )
-    if (word := re.match(r"\w+", rest)) is not None:
-        return ExpressionError(
-            f"{word[0]} cannot be written bare: it is not of the letters A to Z, digits and _",
-            span=replace(place, length=len(word[0])),
-            suggestion=f"col({json.dumps(word[0], ensure_ascii=False)})",
-        )
-    return ExpressionError(f"unexpected character {rest[0]}", span=place, expected=expected)
-
-
-def _unexpected_end(last: Token | None, nesting: _Nesting, expected: tuple[str, ...]) -> ExpressionError:
-    if last is None:
-        return ExpressionError("the expression is empty", span=Span(1, 1, 0), expected=expected)
-    if nesting.open and ")" in expected:
-        return ExpressionError("( is never closed", span=_token_span(nesting.open[-1]), expected=expected)
-    end = Span(last.end_line or 1, last.end_column or 1, 0)
-    return ExpressionError("the expression ends too early", span=end, expected=expected)
-
-
-def _unexpected_token(token: Token, expected: tuple[str, ...]) -> ExpressionError:
-    closed = token.type == "RPAR" and "the end" in expected
-    word = token.lower()
-    return ExpressionError(
-        ") closes nothing" if closed else f"unexpected {token}",
-        span=_token_span(token),
-        expected=expected,
-        suggestion=word if token.type == "NAME" and word in ("and", "or", "not") else None,
-    )
-
-
-def _token_span(token: Token) -> Span:
-    return Span(token.line or 1, token.column or 1, len(token))
-
-
-def _first_line(text: str) -> str:
-    return text.split("\n", 1)[0].rstrip("\r")
-
-
-# --- Meaning: lark's tree to ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +76,8 @@ class _Quantity:
             value: int | float = float(self.text)
             if math.isfinite(value) and digits.isdecimal():
                 value = int(self.text)
+            elif value == 0 and re.search("[1-9]", re.split("[eE]", digits)[0]):
+                raise ExpressionError("number out of range: nearer to 0 than 4.9e-324", span=self.span)
         elif digits[-1].isalpha():
             value = format_seconds(self._ms())
         else:
@@ -239,23 +105,27 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._depths: dict[int, int] = {}  # the tree keeps every part alive, so no id comes twice
 
     def read(self, tree: Tree[Token]) -> Expression:
         # Bottom up and without recursion: 200 parentheses are 1 000 levels of lark's tree.
         made: dict[int, _Part] = {}
-        depths: dict[int, int] = {}  # `made` keeps every node alive, so no id comes twice
         for node in tree.iter_subtrees():
             parts = [made.get(id(c), cast("Token", c)) for c in node.children]
             e = made[id(node)] = getattr(self, node.data)(parts, self._span(node))
             if isinstance(e, Expression):
-                depths[id(e)] = 1 + max((depths.get(id(p), 1) for p in e.parts), default=0)
-                if depths[id(e)] > MAX_DEPTH:
-                    raise too_deep(e.span)
+                self._note_depth(e)
         return _expression(made[id(tree)])
+
+    def _note_depth(self, e: Expression) -> None:
+        depth = 1 + max((self._depths.get(id(p), 1) for p in e.parts), default=0)
+        if depth > MAX_DEPTH:
+            raise too_deep(e.span)
+        self._depths[id(e)] = depth
 
     def _span(self, node: Tree[Token]) -> Span:
         meta = node.meta
-        length = len(_first_line(self._text[meta.start_pos : meta.end_pos]))
+        length = len(first_line(self._text[meta.start_pos : meta.end_pos]))
         return Span(meta.line, meta.column, length)
 
     def either(self, parts: list[_Part], span: Span) -> Expression:
@@ -277,17 +147,26 @@ class _Reader:
         if len(compares) > 1:
             raise ExpressionError(
                 "comparisons do not chain",
-                span=_token_span(signs[1]),
+                span=token_span(signs[1]),
                 suggestion=print_expression(conjunction(tuple(compares))),
             )
         return compares[0]
 
     def total(self, parts: list[_Part], span: Span) -> Expression:
         made = _expression(parts[0])
-        for sign, right in zip(parts[1::2], parts[2::2], strict=True):
-            op = cast(ArithmeticOp, str(cast("Token", sign)))
-            made = Arithmetic(op, made, _expression(right), span=span)
+        signs = [cast("Token", sign) for sign in parts[1::2]]
+        for number, (sign, right) in enumerate(zip(signs, parts[2::2], strict=True)):
+            place = self._up_to(signs[number + 1], span) if number + 1 < len(signs) else span
+            made = Arithmetic(cast(ArithmeticOp, str(sign)), made, _expression(right), span=place)
+            self._note_depth(made)
         return made
+
+    def _up_to(self, sign: Token, span: Span) -> Span:
+        """The part of a place that lies before a sign on its line."""
+        if sign.line != span.line or sign.start_pos is None or sign.column is None:
+            return span
+        start = sign.start_pos - (sign.column - span.column)
+        return replace(span, length=len(self._text[start : sign.start_pos].rstrip()))
 
     product = total
 
@@ -372,7 +251,7 @@ def _unknown_operator(name: Token) -> ExpressionError:
     close = difflib.get_close_matches(name.lower(), known, n=1)
     return ExpressionError(
         f"unknown operator {name}",
-        span=_token_span(name),
+        span=token_span(name),
         expected=("col", *(s.name for s in dict.fromkeys(CALLS.values()) if not s.symbol)),
         suggestion=f"{known[close[0]]}(...)" if close else None,
     )
