@@ -13,7 +13,7 @@ from workflows.connection import connect_embedded
 from workflows.server import DevServer
 
 #: A run may have this many events before it is to continue as new: every few batches.
-HISTORY = 50
+HISTORY = 40
 READY = "Worker is ready"
 
 

@@ -105,12 +105,12 @@ def make_schedule(seed: int) -> Schedule:
         }
     )
     lines = tuple(map(json.dumps, _events(draw, draw.randint(40, 400), lateness)))
-    count = draw.randint(3, 5)
+    count = draw.randint(2, 4)
     ends = [*sorted(draw.sample(range(2, len(lines)), count - 1)), len(lines)]
     steps = []
     begin = 0
     for end in ends:
-        batches = draw.randint(2, 8)
+        batches = draw.randint(2, 6)
         steps.append(
             Step(
                 fault=draw.choice(FAULTS),
