@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
-from timeline.errors import LimitError, NotFoundError, ServiceError, TimelineError
+from timeline.errors import LimitError, NotFoundError, ServiceError, StoreError, TimelineError
 from timeline.events import Events, Position
 from timeline.expression import Scalar
 from timeline.plan import PlanNode
@@ -128,6 +129,16 @@ class Timelines:
         users: dict[str, list[str]] = await self._query(REGISTRY_ID, "users")
         return users
 
+    async def store(self) -> str | None:
+        """The store in which workers keep large states, if they do."""
+        with contextlib.suppress(NotFoundError):
+            return str(await self._query(REGISTRY_ID, "store") or "") or None
+        return None
+
+    async def use_store(self, url: str, max_state: int) -> None:
+        """Says that workers keep large states there, so that a node's may have ``max_state`` bytes."""
+        await self._update("use_store", url, max_state)
+
     # --- nodes -----------------------------------------------------------------------------------
 
     async def status(self, workflow_id: str) -> dict[str, Any]:
@@ -230,6 +241,9 @@ class Timelines:
         try:
             return await self._patiently(handle.query(name, args=args, rpc_timeout=timeout))
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+            if "TMPRL1105" in str(error):  # the SDK's code for a claim without a store
+                hint = "its worker has none; start it with --store, or set TIMELINE_STORE"
+                raise StoreError(f"the state of {workflow_id} is in a store, and {hint}") from None
             raise ServiceError(f"{workflow_id} could not answer {name!r}: {error}") from None
         except RPCError as error:
             raise self._rpc_error(error, workflow_id) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -21,9 +21,8 @@ with workflow.unsafe.imports_passed_through():
     from timeline.events import concat
     from timeline.node import Limits, Node, Patch, parts
     from timeline.plan import make_plan
+    from workflows.gauge import MAX_STATE, Gauge
 
-#: A carried state must stay well below the 2 MiB at which a workflow is stuck for ever.
-MAX_STATE = 1 << 20
 #: The most keys that one answer of ``rows`` or ``keys`` speaks of.
 MAX_ANSWER = 2_000
 
@@ -43,6 +42,7 @@ class NodeSpec(TypedDict):
     allowed_lateness: int | None
     retention: int | None
     subscribers: list[Subscriber]
+    max_state: NotRequired[int]
 
 
 @workflow.defn(dynamic=True)
@@ -77,10 +77,10 @@ class NodeWorkflow:
         self.newcomers: list[Subscriber] = []
         self.stopped = False
         self.full: str | None = None
-        self.state_bytes = 0
-        self._measured_rows = 0
+        self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
             rest = wire.from_state(state, self.node)
+            self.gauge.measured = len(state)
             self.inbox = rest["inbox"]
             self.newcomers = rest["newcomers"]
             self.full = rest["full"]
@@ -100,7 +100,9 @@ class NodeWorkflow:
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # No await from here on: what has come in meanwhile goes along in the inbox.
-                workflow.continue_as_new(args=[self.spec, self._state()])
+                state = self._state()
+                if self.gauge.fits(state):
+                    workflow.continue_as_new(args=[self.spec, state])
 
     # --- signals ---------------------------------------------------------------------------------
 
@@ -126,6 +128,13 @@ class NodeWorkflow:
         self.spec["subscribers"] = [s for s in self.spec["subscribers"] if s["workflow"] != workflow_id]
 
     @workflow.signal
+    def limit(self, max_state: int) -> None:
+        """How many bytes the state may have from now on; a node that was full goes on if it may."""
+        self.spec["max_state"] = self.gauge.limit = max_state
+        if self.full is not None:
+            self.full = self.gauge.full(self._state(), len(self.node.keys))
+
+    @workflow.signal
     def stop(self) -> None:
         """Ends the workflow: nobody uses the node any more."""
         self.stopped = True
@@ -146,7 +155,7 @@ class NodeWorkflow:
             "accepted": node.accepted,
             "refused": node.refused,
             "waiting": len(self.inbox),
-            "state_bytes": self.state_bytes,
+            "state_bytes": self.gauge.measured,
             "full": self.full,
             "subscribers": [s["workflow"] for s in self.spec["subscribers"]],
             "history_length": workflow.info().get_current_history_length(),
@@ -215,28 +224,9 @@ class NodeWorkflow:
                 for index in message["inputs"]:
                     self.node.receive(index, incoming)
             patch = self.node.advance()
-        self._measure()
+        if self.gauge.grown(self.node, patch):
+            self.full = self.gauge.full(self._state(), len(self.node.keys))
         return patch
-
-    def _measure(self) -> None:
-        """Encodes the state whenever it may have grown by a quarter, and stops taking events in time."""
-        rows = len(self.node.own) + sum(len(edge.table) for edge in self.node.edges)
-        rows += len(self.node.keys)
-        # Vocabularies outlive the rows that retention takes away, and pending patches are carried too.
-        for edge in self.node.edges:
-            rows += 0 if edge.table.vocabulary is None else len(edge.table.vocabulary)
-            rows += sum(len(table) for *_, table in edge.pending)
-        if rows * 4 < self._measured_rows * 5 + 40_000:
-            return
-        self._measured_rows = rows
-        self.state_bytes = len(self._state())
-        if self.state_bytes > MAX_STATE:
-            self.full = (
-                f"the state of {workflow.info().workflow_id} has reached {self.state_bytes} bytes "
-                f"for {len(self.node.keys)} keys (limit {MAX_STATE}); no more events are taken. "
-                "Register the timeline under another name with more limits.shards, or with less "
-                "limits.retention or limits.allowed_lateness"
-            )
 
     def _state(self) -> bytes:
         return wire.to_state(self.node, inbox=self.inbox, newcomers=self.newcomers, full=self.full)
