@@ -70,7 +70,12 @@ class Stream:
         self.in_flight: deque[Position] = deque()
 
     async def locate(self) -> None:
-        """Asks the leaves where they stand."""
+        """Asks the leaves where they stand.
+
+        Raises:
+            LimitError: a node has stopped taking events; whatever is sent would wait beside what does.
+        """
+        await self._complain()
         positions = await asyncio.gather(*map(self.timelines.position, self.leaves))
         known = [p for p in positions if p is not None]
         self.furthest = max(known, default=None)

@@ -117,3 +117,7 @@ class NotFoundError(TimelineError):
 
 class ServiceError(TimelineError):
     """Temporal, or a worker, is not there or does not answer."""
+
+
+class StoreError(ServiceError):
+    """The store of carried states is not there, or a state is not in it or cannot be put there."""

@@ -72,10 +72,12 @@ class Source(_Part):
 
 
 class SpecLimits(_Part):
-    """How long events may be late, how far back nodes can be asked, how many streams share the work."""
+    """How long events may be late, how far back nodes can be asked, after how long without events a
+    key is closed (never where ``key_ttl`` is not given), how many streams share the work."""
 
     allowed_lateness: Duration = 60_000
     retention: Duration = 3_600_000
+    key_ttl: Duration | None = None
     shards: int = Field(default=1, ge=1, le=256, strict=True)
 
 
@@ -92,6 +94,13 @@ class Spec(_Part):
     expression: str
     source: Source = Source()
     limits: SpecLimits = SpecLimits()
+
+    @field_validator("limits")
+    @classmethod
+    def _positive_ttl(cls, limits: SpecLimits) -> SpecLimits:
+        if limits.key_ttl is not None and limits.key_ttl < 1:
+            raise ValueError("key_ttl must be at least 1ms; leave it out to keep keys for ever")
+        return limits
 
     @field_validator("expression")
     @classmethod
@@ -111,7 +120,7 @@ class Spec(_Part):
     @property
     def node_limits(self) -> Limits:
         """What every node keeps to."""
-        return Limits(self.limits.allowed_lateness, self.limits.retention)
+        return Limits(self.limits.allowed_lateness, self.limits.retention, self.limits.key_ttl)
 
     @property
     def source_label(self) -> str:
@@ -122,13 +131,20 @@ class Spec(_Part):
     def source_id(self) -> str:
         """Stands for everything that makes two timelines' events, and so their nodes, the same."""
         source = self.source.model_dump(exclude={"files"})
-        identity = [self.source.topic or f"files of {self.name}", source, self.limits.model_dump()]
+        identity = [
+            self.source.topic or f"files of {self.name}",
+            source,
+            self.limits.model_dump(exclude_none=True),
+        ]
         text = json.dumps(identity, sort_keys=True)
         return f"{self.source_label}.{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def to_wire(self) -> dict[str, Any]:
         """The spec as JSON, from which `from_wire` makes it again."""
-        return self.model_dump(mode="json")
+        wire = self.model_dump(mode="json")
+        if self.limits.key_ttl is None:  # as version 0.1 wrote it, so that registered specs are equal
+            del wire["limits"]["key_ttl"]
+        return wire
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Spec:

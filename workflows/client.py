@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,15 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
-from timeline.errors import LimitError, NotFoundError, ServiceError, TimelineError
+from timeline.admission import MAX_REFUSED
+from timeline.errors import (
+    LimitError,
+    NotFoundError,
+    RetentionError,
+    ServiceError,
+    StoreError,
+    TimelineError,
+)
 from timeline.events import Events, Position
 from timeline.expression import Scalar
 from timeline.plan import PlanNode
@@ -61,6 +70,8 @@ class KeyTimeline:
     origin: int
     newest: int
     rows: list[list[Any]]
+    #: Why there are none, if the key is quarantined.
+    error: str | None = None
 
 
 class Timelines:
@@ -128,6 +139,16 @@ class Timelines:
         users: dict[str, list[str]] = await self._query(REGISTRY_ID, "users")
         return users
 
+    async def store(self) -> str | None:
+        """The store in which workers keep large states, if they do."""
+        with contextlib.suppress(NotFoundError):
+            return str(await self._query(REGISTRY_ID, "store") or "") or None
+        return None
+
+    async def use_store(self, url: str, max_state: int) -> None:
+        """Says that workers keep large states there, so that a node's may have ``max_state`` bytes."""
+        await self._update("use_store", url, max_state)
+
     # --- nodes -----------------------------------------------------------------------------------
 
     async def status(self, workflow_id: str) -> dict[str, Any]:
@@ -169,6 +190,56 @@ class Timelines:
                         value.get("error"),
                     )
         return [answers[i] for i in range(len(wanted))]
+
+    async def refused(self, spec: Spec, stream: int) -> list[dict[str, Any]]:
+        """The events of a stream that were refused: position, key, time (ms) and reason of those kept."""
+        leaf = spec.plan.leaves[0]  # all leaves get, and refuse, the same events
+        workflow_id = node_id(spec, leaf, stream)
+        count = (await self.status(workflow_id))["refused"]
+        found: list[dict[str, Any]] = []
+        first = 0
+        while page := await self._query(workflow_id, "refused", first):
+            names = ("position", "key", "at", "reason")
+            found += [dict(zip(names, row, strict=True)) for row in page]
+            # Those that are no longer kept are skipped by the node.
+            first = max(first, count - MAX_REFUSED) + len(page)
+        return found
+
+    async def quarantined(self, spec: Spec) -> list[dict[str, Any]]:
+        """The keys whose operator raises: workflow, node (its text), key, position, error of each."""
+        found: list[dict[str, Any]] = []
+        for stream in range(spec.limits.shards):
+            for node in spec.plan.nodes:
+                workflow_id, first = node_id(spec, node, stream), 0
+                while page := await self._query(workflow_id, "quarantined", first):
+                    first += len(page)
+                    about = {"workflow": workflow_id, "node": node.text}
+                    found += [about | held for held in page if held["own"]]
+        return found
+
+    async def release(self, spec: Spec, key: str) -> list[str]:
+        """Has a quarantined key tried again; the ids of the nodes whose operators raised for it.
+
+        Raises:
+            NotFoundError: the key is not quarantined.
+            RetentionError: what it would be rebuilt from is gone.
+        """
+        held = [q for q in await self.quarantined(spec) if q["key"] == key]
+        if not held:
+            raise NotFoundError(f"key {key!r} of timeline {spec.name!r} is not quarantined")
+        for q in held:
+            if q["lost"]:
+                raise RetentionError(
+                    f"key {key!r} was quarantined at position {q['position']} and limits.retention has "
+                    "passed: what it would be rebuilt from is gone; remove the timeline, register it and "
+                    "feed it again"
+                )
+        for q in held:
+            try:
+                await self.client.get_workflow_handle(q["workflow"]).signal("release", key)
+            except RPCError as error:
+                raise self._rpc_error(error, q["workflow"]) from None
+        return [q["workflow"] for q in held]
 
     async def keys(self, spec: Spec) -> list[str]:
         """The names of all keys that the timeline has heard of, sorted."""
@@ -230,6 +301,9 @@ class Timelines:
         try:
             return await self._patiently(handle.query(name, args=args, rpc_timeout=timeout))
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+            if "TMPRL1105" in str(error):  # the SDK's code for a claim without a store
+                hint = "its worker has none; start it with --store, or set TIMELINE_STORE"
+                raise StoreError(f"the state of {workflow_id} is in a store, and {hint}") from None
             raise ServiceError(f"{workflow_id} could not answer {name!r}: {error}") from None
         except RPCError as error:
             raise self._rpc_error(error, workflow_id) from None

@@ -57,7 +57,11 @@ class TimelinePayloadConverter(CompositePayloadConverter):
 
 
 class ZstdCodec(PayloadCodec):
-    """Compresses every payload above a KiB that gets smaller by it; reads any."""
+    """Compresses every payload above a KiB that gets smaller by it; reads any.
+
+    Bytes are left as they are: only carried states are bytes, and those are compressed already. By
+    this they are also known (`workflows.storage`).
+    """
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [self._compress(payload) for payload in payloads]
@@ -67,7 +71,7 @@ class ZstdCodec(PayloadCodec):
 
     @staticmethod
     def _compress(payload: Payload) -> Payload:
-        if len(payload.data) < THRESHOLD or payload.metadata.get("encoding") == ENCODING:
+        if len(payload.data) < THRESHOLD or payload.metadata.get("encoding") in (ENCODING, b"binary/plain"):
             return payload
         data = zstandard.ZstdCompressor(level=1).compress(payload.SerializeToString())
         if len(data) >= len(payload.data):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -17,15 +17,14 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from timeline import wire
-    from timeline.errors import LimitError, RetentionError
+    from timeline.errors import LimitError, QuarantineError, RetentionError, TimelineError
     from timeline.events import concat
     from timeline.limits import Limits
     from timeline.node import Node
     from timeline.patch import Patch, parts
     from timeline.plan import make_plan
+    from workflows.gauge import MAX_STATE, Gauge
 
-#: A carried state must stay well below the 2 MiB at which a workflow is stuck for ever.
-MAX_STATE = 1 << 20
 #: The most keys that one answer of ``rows`` or ``keys`` speaks of.
 MAX_ANSWER = 2_000
 
@@ -44,7 +43,9 @@ class NodeSpec(TypedDict):
     stream: int
     allowed_lateness: int | None
     retention: int | None
+    key_ttl: NotRequired[int | None]
     subscribers: list[Subscriber]
+    max_state: NotRequired[int]
 
 
 @workflow.defn(dynamic=True)
@@ -72,17 +73,17 @@ class NodeWorkflow:
         self.node = Node(
             planned.operator,
             [plan.nodes[i].operator.shape for i in planned.inputs],
-            Limits(self.spec["allowed_lateness"], self.spec["retention"]),
+            Limits(self.spec["allowed_lateness"], self.spec["retention"], self.spec.get("key_ttl")),
             planned.before_origin,
         )
         self.inbox: list[dict[str, Any]] = []
         self.newcomers: list[Subscriber] = []
         self.stopped = False
         self.full: str | None = None
-        self.state_bytes = 0
-        self._measured_rows = 0
+        self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
             rest = wire.from_state(state, self.node)
+            self.gauge.measured = len(state)
             self.inbox = rest["inbox"]
             self.newcomers = rest["newcomers"]
             self.full = rest["full"]
@@ -96,13 +97,14 @@ class NodeWorkflow:
             if self.stopped:
                 return
             await self._welcome()
-            patch = self._step() if self.full is None else None
-            if patch is not None:
+            for patch in self._step() if self.full is None else []:
                 await self._send(patch, self.spec["subscribers"])
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # No await from here on: what has come in meanwhile goes along in the inbox.
-                workflow.continue_as_new(args=[self.spec, self._state()])
+                state = self._state()
+                if self.gauge.fits(state):
+                    workflow.continue_as_new(args=[self.spec, state])
 
     # --- signals ---------------------------------------------------------------------------------
 
@@ -128,6 +130,18 @@ class NodeWorkflow:
         self.spec["subscribers"] = [s for s in self.spec["subscribers"] if s["workflow"] != workflow_id]
 
     @workflow.signal
+    def limit(self, max_state: int) -> None:
+        """How many bytes the state may have from now on; a node that was full goes on if it may."""
+        self.spec["max_state"] = self.gauge.limit = max_state
+        if self.full is not None:
+            self.full = self.gauge.full(self._state(), len(self.node.keys))
+
+    @workflow.signal
+    def release(self, key: str) -> None:
+        """A key that this node's operator raised for is to be tried again."""
+        self.inbox.append({"release": key})
+
+    @workflow.signal
     def stop(self) -> None:
         """Ends the workflow: nobody uses the node any more."""
         self.stopped = True
@@ -148,9 +162,10 @@ class NodeWorkflow:
             "accepted": node.accepted,
             "refused": node.refused.count,
             "waiting": len(self.inbox),
-            "state_bytes": self.state_bytes,
+            "state_bytes": self.gauge.measured,
             "full": self.full,
             "subscribers": [s["workflow"] for s in self.spec["subscribers"]],
+            "quarantined": len(node.quarantined),
             "history_length": workflow.info().get_current_history_length(),
         }
 
@@ -170,7 +185,30 @@ class NodeWorkflow:
     @workflow.query
     def keys(self, first: int) -> list[str]:
         """The names of up to `MAX_ANSWER` keys, from the ``first`` on in order of appearance."""
-        return self.node.keys.names[first : first + MAX_ANSWER]
+        return self.node.known_keys()[first : first + MAX_ANSWER]
+
+    @workflow.query
+    def refused(self, first: int) -> list[list[Any]]:
+        """Up to `MAX_ANSWER` refused events, from the ``first`` on: position, key, time (ms), reason."""
+        return [
+            [list(r.position), r.key, r.tick, r.reason.name.lower()]
+            for r in self.node.refused.listed(first, MAX_ANSWER)
+        ]
+
+    @workflow.query
+    def quarantined(self, first: int) -> list[dict[str, Any]]:
+        """Up to `MAX_ANSWER` keys that have no function here, from the ``first`` on, and why."""
+        held = list(self.node.quarantined.items())[first : first + MAX_ANSWER]
+        return [
+            {
+                "key": self.node.keys.names[code],
+                "position": wire.to_position(q.position),
+                "error": q.error,
+                "own": q.own,
+                "lost": q.since is None,
+            }
+            for code, q in held
+        ]
 
     @workflow.query
     def timelines(self, keys: list) -> dict[str, Any]:  # type: ignore[type-arg]
@@ -181,6 +219,9 @@ class NodeWorkflow:
                 table, origin, newest = self.node.timeline(key)
             except KeyError:
                 continue
+            except QuarantineError as error:
+                known[key] = {"origin": 0, "newest": 0, "rows": [], "error": str(error)}
+                continue
             known[key] = {"origin": origin, "newest": newest, "rows": table.json_rows()}
         return {"position": wire.to_position(self.node.position), "timelines": known}
 
@@ -189,53 +230,43 @@ class NodeWorkflow:
             value, tick, final = self.node.value(key, at)
         except KeyError:
             return None
-        except (LimitError, RetentionError) as error:
+        except (LimitError, QuarantineError, RetentionError) as error:
             return {"at": at, "error": str(error)}
         return {"at": tick, "value": value, "final": final}
 
     # --- work ------------------------------------------------------------------------------------
 
-    def _step(self) -> Patch | None:
-        """Takes all that waits in the inbox; one patch for it."""
+    def _step(self) -> list[Patch]:
+        """Takes all that waits in the inbox; one patch for it, and one for every key that is released."""
         waiting, self.inbox = self.inbox, []
-        if not waiting:
-            return None
-        if self.node.leaf is not None:
-            decoded = [wire.from_events(batch) for batch in waiting]
-            fresh = []
-            last = self.node.position
-            for events, reaches in decoded:
-                if last is None or reaches > last:
-                    fresh.append(events if last is None else events.after(last))
-                    last = reaches
-            if not fresh or last is None:
-                return None
-            patch = self.node.accept(concat(fresh), last)
-        else:
-            for message in waiting:
+        releases = [message["release"] for message in waiting if "release" in message]
+        messages = [message for message in waiting if "release" not in message]
+        patch = self._take(messages) if messages else None
+        patches = [] if patch is None else [patch]
+        for key in releases:
+            try:
+                patches.append(self.node.release(key))
+            except TimelineError as error:
+                workflow.logger.warning("release of %r: %s", key, error)
+        for patch in patches:
+            if self.gauge.grown(self.node, patch):
+                self.full = self.gauge.full(self._state(), len(self.node.keys))
+        return patches
+
+    def _take(self, messages: list[dict[str, Any]]) -> Patch | None:
+        if self.node.leaf is None:
+            for message in messages:
                 incoming = wire.from_patch(message)
                 for index in message["inputs"]:
                     self.node.receive(index, incoming)
-            patch = self.node.advance()
-        self._measure()
-        return patch
-
-    def _measure(self) -> None:
-        """Encodes the state whenever it may have grown by a quarter, and stops taking events in time."""
-        rows = self.node.shrinking.size()
-        # Pending patches are carried too.
-        rows += sum(len(patch.rows) for edge in self.node.edges for patch in edge.pending)
-        if rows * 4 < self._measured_rows * 5 + 40_000:
-            return
-        self._measured_rows = rows
-        self.state_bytes = len(self._state())
-        if self.state_bytes > MAX_STATE:
-            self.full = (
-                f"the state of {workflow.info().workflow_id} has reached {self.state_bytes} bytes "
-                f"for {len(self.node.keys)} keys (limit {MAX_STATE}); no more events are taken. "
-                "Register the timeline under another name with more limits.shards, or with less "
-                "limits.retention or limits.allowed_lateness"
-            )
+            return self.node.advance()
+        fresh = []
+        last = self.node.position
+        for events, reaches in map(wire.from_events, messages):
+            if last is None or reaches > last:
+                fresh.append(events if last is None else events.after(last))
+                last = reaches
+        return self.node.accept(concat(fresh), last) if fresh and last is not None else None
 
     def _state(self) -> bytes:
         return wire.to_state(self.node, inbox=self.inbox, newcomers=self.newcomers, full=self.full)

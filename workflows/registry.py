@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    import orjson
+    import zstandard
+
     from timeline.plan import PlanNode
     from timeline.spec import Spec
+    from workflows.gauge import MAX_STATE
     from workflows.names import REGISTRY_TYPE, node_id
     from workflows.node import NodeSpec, Subscriber
 
 #: The most pieces of files that one source remembers; each is about 150 bytes of state.
 MAX_SEGMENTS = 2_000
+#: A workflow may have 2 000 signals under way to others.
+SIGNALS_AT_ONCE = 500
 
 
 class Segment(TypedDict):
@@ -29,11 +35,14 @@ class Segment(TypedDict):
 
 
 class RegistryState(TypedDict):
-    """What the registry carries: specs by name, users by node id, file logs by source."""
+    """What the registry carries: specs by name, users by node id, file logs by source; the store in which
+    workers keep large states, if they do, and how many bytes a node's may have there."""
 
     timelines: dict[str, dict[str, Any]]
     users: dict[str, list[str]]
     logs: dict[str, list[Segment]]
+    store: NotRequired[str]
+    max_state: NotRequired[int]
 
 
 @workflow.defn(name=REGISTRY_TYPE)
@@ -41,15 +50,21 @@ class RegistryWorkflow:
     """One per namespace. Updates run one after another, so that starting and stopping never cross."""
 
     @workflow.init
-    def __init__(self, state: RegistryState | None = None) -> None:
-        self.state = state or RegistryState(timelines={}, users={}, logs={})
+    def __init__(self, state: RegistryState | bytes | None = None) -> None:
+        # Carried as bytes, as nodes do, because only bytes go out to a store; once it was JSON.
+        carried: RegistryState | None = (
+            orjson.loads(zstandard.ZstdDecompressor().decompress(state))
+            if isinstance(state, bytes)
+            else state
+        )
+        self.state = carried or RegistryState(timelines={}, users={}, logs={})
         self.lock = asyncio.Lock()
 
     @workflow.run
-    async def run(self, state: RegistryState | None = None) -> None:
+    async def run(self, state: RegistryState | bytes | None = None) -> None:
         await workflow.wait_condition(lambda: workflow.info().is_continue_as_new_suggested())
         await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(self.state)
+        workflow.continue_as_new(zstandard.ZstdCompressor(level=3).compress(orjson.dumps(self.state)))
 
     # --- updates ---------------------------------------------------------------------------------
 
@@ -119,7 +134,24 @@ class RegistryWorkflow:
             )
         return log
 
+    @workflow.update
+    async def use_store(self, store: str, max_state: int) -> None:
+        """Workers keep large states in a store from now on: nodes may have so many bytes, full ones go on."""
+        async with self.lock:
+            old = self.state.get("max_state")
+            self.state["store"] = store
+            self.state["max_state"] = max_state
+            nodes = [] if old == max_state else list(self.state["users"])
+            for first in range(0, len(nodes), SIGNALS_AT_ONCE):
+                part = nodes[first : first + SIGNALS_AT_ONCE]
+                await asyncio.gather(*(self._signal(node, "limit", max_state) for node in part))
+
     # --- queries ---------------------------------------------------------------------------------
+
+    @workflow.query
+    def store(self) -> str | None:
+        """The store in which workers keep large states, if they do."""
+        return self.state.get("store")
 
     @workflow.query
     def timelines(self) -> dict[str, Any]:
@@ -157,7 +189,9 @@ class RegistryWorkflow:
             stream=stream,
             allowed_lateness=spec.limits.allowed_lateness,
             retention=spec.limits.retention,
+            key_ttl=spec.limits.key_ttl,
             subscribers=subscribers,
+            max_state=self.state.get("max_state", MAX_STATE),
         )
         workflow_id = node_id(spec, node, stream)
         try:
@@ -173,6 +207,8 @@ class RegistryWorkflow:
             # Left over from a registry that was lost: it runs, so it is told of its parents.
             for subscriber in subscribers:
                 await self._signal(workflow_id, "subscribe", subscriber)
+            if "max_state" in self.state:
+                await self._signal(workflow_id, "limit", self.state["max_state"])
 
     async def _stop(self, spec: Spec, stream: int) -> list[str]:
         users = self.state["users"]

@@ -1,16 +1,24 @@
-"""The worker: runs the nodes and the registry."""
+"""The worker: runs the nodes and the registry, and looks after the store of large states."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from datetime import timedelta
 
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from timeline.errors import ServiceError, StoreError
+from workflows.client import Timelines
 from workflows.connection import task_queue
+from workflows.gauge import MAX_STORED_STATE
 from workflows.node import NodeWorkflow
 from workflows.registry import RegistryWorkflow
+from workflows.storage import Store
+from workflows.sweep import sweep
 
 #: Trusted modules: they are deterministic and know nothing of clocks, so the sandbox need not load
 #: them anew for every workflow.
@@ -25,6 +33,10 @@ PASSED_THROUGH = (
     "workflows",
     "zstandard",
 )
+
+#: Seconds between two sweeps of the store, and before another try of what did not succeed.
+SWEEP_EVERY = 3_600.0
+AGAIN_AFTER = 10.0
 
 WORKFLOWS = (NodeWorkflow, RegistryWorkflow)
 
@@ -52,3 +64,48 @@ def make_worker(client: Client, *, max_cached_workflows: int = 2_000) -> Worker:
         # A worker that was killed holds its workflows up no longer than this.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
+
+
+async def agree(client: Client, store: Store | None) -> None:
+    """Tells the registry which store this worker has, so that states may be larger from now on.
+
+    Raises:
+        StoreError: other workers keep states in a store, and this one has none.
+        ServiceError: the registry does not answer.
+    """
+    timelines = Timelines(client)
+    if store is not None:
+        await timelines.use_store(store.url, MAX_STORED_STATE)
+    elif (url := await timelines.store()) is not None:
+        # It could not read them, and would fail to write any of more than 2 MiB.
+        raise StoreError(
+            f"large states are kept in {url}, and this worker has no store; "
+            f"start it with --store {url}, or set TIMELINE_STORE"
+        )
+
+
+async def attend(client: Client, store: Store | None) -> None:
+    """What goes on beside a running worker: it agrees on the store, then sweeps it every hour.
+
+    Returns if there is nothing to do but to run.
+
+    Raises:
+        StoreError: other workers keep states in a store, and this one has none.
+    """
+    log = logging.getLogger(__name__)
+    while True:
+        try:
+            await agree(client, store)
+            break
+        except StoreError:
+            raise
+        except ServiceError as error:
+            # The worker may be busy with reading its nodes anew; they do not wait for this.
+            log.warning("cannot tell the registry of the store, trying again: %s", error)
+            await asyncio.sleep(AGAIN_AFTER)
+    while store is not None:
+        try:
+            await sweep(client, store)
+        except (RPCError, OSError, ServiceError) as error:
+            log.warning("the store %s was not swept, trying again in an hour: %s", store.url, error)
+        await asyncio.sleep(SWEEP_EVERY)

@@ -32,6 +32,8 @@ app.command("query")(remote.query)
 app.command("show")(remote.show)
 app.command("list")(remote.list_timelines)
 app.command("describe")(remote.describe)
+app.command("refused")(remote.refused)
+app.command("release")(remote.release)
 app.command("remove")(remote.remove)
 
 

@@ -42,6 +42,15 @@ FromOption = Annotated[
 ToOption = Annotated[
     str | None, typer.Option("--to", metavar="T", help="End here instead of at the newest event.")
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="TIMELINE_STORE",
+        help="Where states go that are too large for a message: file:PATH, s3://BUCKET/PREFIX, gs://...",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ExpressionOption = Annotated[
     str | None, typer.Option("-e", "--expression", metavar="EXPR", help="The expression itself.")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The timeline.")]
+#: The most quarantined keys that `describe` names.
+MAX_SHOWN = 20
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
 NodeOption = Annotated[
     str | None,
@@ -100,7 +102,9 @@ def show(
         found = [await timelines.timelines(spec, n, [key]) for n in spec.plan.nodes]
         if json:
             for planned, timeline in zip(spec.plan.nodes, found, strict=True):
-                print_json({"node": planned.text, "rows": timeline[key].rows})
+                held = timeline[key]
+                error = {"error": held.error} if held.error else {}
+                print_json({"node": planned.text, "rows": held.rows, **error})
             return
         rows = {n.index: f[key].rows for n, f in zip(spec.plan.nodes, found, strict=True)}
         whole = found[-1][key]
@@ -136,7 +140,7 @@ def list_timelines(json: JsonOption = False) -> None:
 
 def describe(name: NameArgument, json: JsonOption = False) -> None:
     """Describe a timeline: its spec, and position, counters and sizes of every node."""
-    from timeline.cli.render import console, print_json, short_text
+    from timeline.cli.render import console, print_json, printable, short_text
     from workflows.names import node_id
 
     async def work(timelines: Timelines) -> None:
@@ -149,7 +153,8 @@ def describe(name: NameArgument, json: JsonOption = False) -> None:
         states = await asyncio.gather(*map(timelines.status, ids))
         if json:
             nodes = [{"workflow": i, **state} for i, state in zip(ids, states, strict=True)]
-            print_json({"spec": spec.to_wire(), "nodes": nodes})
+            held = await timelines.quarantined(spec)
+            print_json({"spec": spec.to_wire(), "nodes": nodes, "quarantined": held})
             return
         out = console()
         out.print(f"{spec.name}  {spec.description}".rstrip())
@@ -170,8 +175,57 @@ def describe(name: NameArgument, json: JsonOption = False) -> None:
         for state in states:
             if state["full"]:
                 out.print(Text(f"stopped: {state['full']}", style="red"))
+        if any(state["quarantined"] for state in states):
+            held = await timelines.quarantined(spec)
+            for q in held[:MAX_SHOWN]:
+                since = ".".join(map(str, q["position"]))
+                text = f"quarantined: key {q['key']!r} since position {since}, in {q['node']}: {q['error']}"
+                out.print(Text(printable(text), style="red"))
+            if len(held) > MAX_SHOWN:
+                out.print(f"... and {len(held) - MAX_SHOWN} more; --json shows all")
 
     connected(work)
+
+
+def refused(name: NameArgument, json: JsonOption = False) -> None:
+    """List refused events: too late, or of a closed key (the last 5000 of each stream are kept)."""
+    from timeline.cli.render import console, print_json, printable
+
+    async def work(timelines: Timelines) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        spec = await timelines.spec(name)
+        table = Table("stream", "position", "key", "at (ms)", "reason", box=None, pad_edge=False)
+        for stream in range(spec.limits.shards):
+            for event in await timelines.refused(spec, stream):
+                if json:
+                    print_json({"stream": stream, **event})
+                    continue
+                position = ".".join(map(str, event["position"]))
+                key = Text(printable(event["key"]))
+                table.add_row(str(stream), position, key, str(event["at"]), event["reason"])
+        if not json:
+            if table.row_count:
+                console().print(table)
+            else:
+                typer.echo("no events were refused")
+
+    connected(work)
+
+
+def release(name: NameArgument, key: KeyArgument, json: JsonOption = False) -> None:
+    """Rebuild a quarantined key from what its children have, once what made it fail is mended."""
+    from timeline.cli.render import print_json
+
+    async def work(timelines: Timelines) -> list[str]:
+        return await timelines.release(await timelines.spec(name), utf8(key, "KEY"))
+
+    nodes = connected(work)
+    if json:
+        print_json({"timeline": name, "key": key, "released": nodes})
+    else:
+        typer.echo(f"released {key} in {len(nodes)} nodes; `timeline describe {name}` shows if it stays so")
 
 
 def remove(name: NameArgument, json: JsonOption = False) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from timeline.cli.options import UsageError
+from timeline.cli.options import StoreOption, UsageError
 from timeline.errors import ServiceError
 
 DEFAULT_PORT = 7233
@@ -34,12 +34,15 @@ def dev(
         Path | None,
         typer.Option(metavar="FILE", help="Write the server's address here when all is ready."),
     ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Run an embedded Temporal server on a database file, with its UI, and a worker.
 
-    For development and small uses. Stop it with Ctrl-C; what it knows is kept in the file.
+    For development and small uses. Stop it with Ctrl-C; what it knows is kept in the file, and large
+    states in a directory beside it [default: the file's name with .store].
     """
-    run_until_signalled(_dev(db, port, ui_port, headless, worker, ready_file))
+    store = store or f"file:{db.with_suffix('.store')}"
+    run_until_signalled(_dev(db, port, ui_port, headless, store if worker else None, ready_file))
 
 
 async def _dev(
@@ -47,13 +50,14 @@ async def _dev(
     port: int,
     ui_port: int | None,
     headless: bool,
-    with_worker: bool,
+    store: str | None,
     ready_file: Path | None,
 ) -> None:
     from workflows.codec_server import CodecServer
     from workflows.connection import connect_embedded
     from workflows.server import DevServer, port_is_free
-    from workflows.worker import make_worker
+    from workflows.storage import with_store
+    from workflows.worker import attend, make_worker
 
     if headless:
         ui_port = None
@@ -69,8 +73,9 @@ async def _dev(
         codec_url = None if headless else stack.enter_context(CodecServer()).url
         server = DevServer(db, port=port, ui_port=ui_port, codec_url=codec_url)
         await stack.enter_async_context(server)
-        if with_worker:
+        if store is not None:
             client = await connect_embedded(server.address)
+            client, opened = await stack.enter_async_context(with_store(client, store))
             await stack.enter_async_context(make_worker(client))
         if ready_file is not None:
             await asyncio.to_thread(ready_file.write_text, server.address + "\n")
@@ -78,28 +83,39 @@ async def _dev(
         ui = "" if server.ui_port is None else f"  UI         http://127.0.0.1:{server.ui_port}\n"
         typer.echo(
             f"Timeline is ready.\n  Temporal   {server.address}\n{ui}  database   {db}\n"
-            f"  worker     {'running here' if with_worker else 'none; start `timeline worker`'}"
+            f"  worker     {'running here' if store else 'none; start `timeline worker`'}"
         )
         if server.port != DEFAULT_PORT:
             typer.echo(f"For other commands: export TEMPORAL_ADDRESS={server.address}")
         typer.echo("Stop with Ctrl-C.")
+        if store is not None:
+            await attend(client, opened)
         await asyncio.Event().wait()
 
 
-def worker() -> None:
-    """Run a worker: it computes the nodes. Connects as TEMPORAL_ADDRESS and its kin say."""
-    run_until_signalled(_worker())
+def worker(store: StoreOption = None) -> None:
+    """Run a worker: it computes the nodes. Connects as TEMPORAL_ADDRESS and its kin say.
+
+    With a store, nodes may grow larger than a message may be; then all workers need the same one.
+    """
+    run_until_signalled(_worker(store))
 
 
-async def _worker() -> None:
+async def _worker(store: str | None) -> None:
     from workflows.connection import connect, task_queue
-    from workflows.worker import make_worker
+    from workflows.storage import with_store
+    from workflows.worker import attend, make_worker
 
     client = await connect()
     target = client.service_client.config.target_host
+    opened = None
     try:
-        async with make_worker(client):
+        async with contextlib.AsyncExitStack() as stack:
+            if store is not None:
+                client, opened = await stack.enter_async_context(with_store(client, store))
+            await stack.enter_async_context(make_worker(client))
             typer.echo(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+            await attend(client, opened)
             await asyncio.Event().wait()
     except RuntimeError as error:
         # The SDK's word for all that keeps a worker from polling: no such namespace, no permission.

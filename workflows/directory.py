@@ -1,0 +1,180 @@
+"""The driver that keeps carried states as files of a directory, for the embedded server."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import (
+    StorageDriver,
+    StorageDriverClaim,
+    StorageDriverRetrieveContext,
+    StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
+)
+
+from timeline.errors import StoreError
+
+#: In every claim that was ever written: it must not change.
+NAME = "timeline.directory"
+#: Seconds after which a file that is still being written is one that nobody writes any more.
+LEFT_OVER = 86_400.0
+#: ``namespace id/workflow id/run id.sha256``; a workflow id is quoted, so that it is one name.
+_PLACE = re.compile(r"(?!\.)[^/]+/(?!\.)([^/]+)/([0-9a-f-]+)\.([0-9a-f]{64})")
+
+
+class DirectoryDriver(StorageDriver):
+    """Keeps payloads in files below ``root/folder``, named by owner and SHA-256 of the content.
+
+    A file appears under its name only when all of it is on the disk, and never changes. Claims are
+    relative to ``root``: the directory may be moved as a whole.
+    """
+
+    def __init__(self, root: Path, folder: str) -> None:
+        self.root = root
+        self.folder = folder
+
+    def name(self) -> str:
+        return NAME
+
+    def type(self) -> str:
+        return NAME
+
+    async def store(
+        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
+    ) -> list[StorageDriverClaim]:
+        """Writes payloads.
+
+        Raises:
+            StoreError: the disk is full, or the directory may not be written to.
+        """
+        target = context.target
+        if not isinstance(target, StorageDriverWorkflowInfo) or not target.id or not target.run_id:
+            raise StoreError(f"only carried states go to {self.root}, got a payload for {target}")
+        owner = quote(target.id, safe="").replace(".", "%2E", 1 if target.id.startswith(".") else 0)
+        return [
+            await asyncio.to_thread(self._write, owner, target.run_id, payload.SerializeToString())
+            for payload in payloads
+        ]
+
+    async def retrieve(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[Payload]:
+        """Reads payloads.
+
+        Raises:
+            StoreError: a file is missing, cannot be read, or is not what was written.
+        """
+        return [await asyncio.to_thread(self._read, claim.claim_data.get("path", "")) for claim in claims]
+
+    def make(self) -> None:
+        """Makes the directory, if it is not there.
+
+        Raises:
+            StoreError: it cannot be made or written to.
+        """
+        try:
+            (self.root / self.folder).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root / self.folder):
+                pass
+        except OSError as error:
+            raise StoreError(
+                f"the store {self.root} cannot be written to: {error.strerror}; "
+                "correct --store or TIMELINE_STORE, or the rights of the directory"
+            ) from None
+
+    def list(self) -> Iterator[tuple[str, str, str, float]]:
+        """Of every state its path from ``root``, workflow id, run id and time of writing (s since the epoch).
+
+        What a killed worker left half written is deleted on the way.
+        """
+        for path in (self.root / self.folder).glob("*/*"):
+            place = path.relative_to(self.root).as_posix()
+            named = _PLACE.fullmatch(place)
+            try:
+                modified = path.stat().st_mtime
+            except FileNotFoundError:
+                continue  # another worker's sweep was faster
+            if named is not None:
+                yield place, unquote(named[1]), named[2], modified
+            elif path.name.startswith(".") and time.time() - modified > LEFT_OVER:
+                self.delete(place)
+
+    def delete(self, place: str) -> None:
+        """Deletes a file, and its folder if that is the last of it."""
+        path = self.root / place
+        path.unlink(missing_ok=True)
+        try:
+            path.parent.rmdir()
+        except OSError:
+            return  # not empty
+
+    def _write(self, owner: str, run_id: str, data: bytes) -> StorageDriverClaim:
+        place = f"{self.folder}/{owner}/{run_id}.{hashlib.sha256(data).hexdigest()}"
+        path = self.root / place
+        for attempt in range(3):
+            try:
+                if not path.exists():
+                    _write_whole(path, data)
+                return StorageDriverClaim({"path": place})
+            except OSError as error:
+                # A sweep may remove a folder that was empty for a moment.
+                if not isinstance(error, FileNotFoundError) or attempt == 2:
+                    raise StoreError(
+                        f"the state of {unquote(owner)} ({len(data)} bytes) cannot be written to {path}: "
+                        f"{error.strerror}; make room or mend the rights, the node tries again by itself"
+                    ) from None
+        raise AssertionError
+
+    def _read(self, place: str) -> Payload:
+        named = _PLACE.fullmatch(place)
+        if named is None:
+            raise StoreError(f"a claim names no state of {self.root}, got {place!r}")
+        path = self.root / place
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise StoreError(
+                f"the state of {unquote(named[1])} cannot be read from {path}: {error.strerror}; bring the "
+                "file back, or run the worker with the --store that holds it; the node waits until then"
+            ) from None
+        if hashlib.sha256(data).hexdigest() != named[3]:
+            raise StoreError(
+                f"the state of {unquote(named[1])} at {path} is damaged ({len(data)} bytes, another "
+                "SHA-256 than its name says); bring the file back, the node waits until then"
+            )
+        return Payload.FromString(data)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that it is on the disk in whole, or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    for folder in (path.parent, path.parent.parent):
+        _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    """Puts a folder's names on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,131 @@
+"""Where carried states go that are too large for a message: a directory, or a bucket of S3 or GCS.
+
+Temporal's own claim check (``ExternalStorage``): the history holds a reference, a *claim*, and workers
+put and fetch what it stands for. Only carried states go out, so that clients need no store.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.converter import ExternalStorage, StorageDriver, StorageDriverSelectContext
+from temporalio.service import RPCError
+
+from timeline.errors import ServiceError, StoreError
+from workflows.directory import DirectoryDriver
+
+#: Bytes from which on a state goes out: a quarter of what a node may carry inline, so that the store
+#: is in use, and known to work, long before a node depends on it.
+THRESHOLD = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One state in a store: where, whose, by which run it was put there, and when (s since the epoch)."""
+
+    place: str
+    workflow_id: str
+    run_id: str
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A driver, and what the sweep needs: which field of a claim is the place, how to list and delete."""
+
+    url: str
+    driver: StorageDriver
+    place: str
+    stored: Callable[[], AsyncIterator[Stored]]
+    delete: Callable[[str], Awaitable[None]]
+
+    def external_storage(self) -> ExternalStorage:
+        """What the SDK's data converter wants to have."""
+        return ExternalStorage(
+            drivers=[self.driver], driver_selector=self._select, payload_size_threshold=THRESHOLD
+        )
+
+    def _select(self, context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
+        # Bytes are carried states and nothing else is (`workflows.codec`). A signal or an answer that
+        # went out could not be read by a client, and the sweep would have to read whole histories.
+        return self.driver if payload.metadata.get("encoding") == b"binary/plain" else None
+
+
+def store_url(text: str) -> str:
+    """A setting of the store in full: a directory's path is made absolute.
+
+    >>> store_url("s3://bucket/prefix/")
+    's3://bucket/prefix'
+
+    Raises:
+        StoreError: it is none of ``file:PATH``, ``s3://BUCKET/PREFIX`` and ``gs://BUCKET/PREFIX``.
+    """
+    parts = urlsplit(text)
+    if parts.scheme == "file" and not parts.netloc and parts.path:
+        return f"file:{Path(text.removeprefix('file://').removeprefix('file:')).absolute()}"
+    if parts.scheme in ("s3", "gs") and parts.netloc and not (parts.query or parts.fragment):
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    raise StoreError(
+        f"a store is file:PATH, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX, got {text!r}; "
+        "correct --store or TIMELINE_STORE"
+    )
+
+
+@asynccontextmanager
+async def with_store(client: Client, url: str) -> AsyncIterator[tuple[Client, Store]]:
+    """The client with a store of states, for a worker; and the store.
+
+    States are kept apart by the id of the namespace, which no two servers have in common: a sweep
+    for one of them never meets the states of another.
+
+    Raises:
+        StoreError: the setting is wrong, a library is missing, or the directory cannot be made.
+        ServiceError: there is no such namespace.
+    """
+    url = store_url(url)
+    try:
+        namespace = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace)
+        )
+    except RPCError as error:
+        raise ServiceError(f"the namespace {client.namespace!r} cannot be used: {error.message}") from None
+    async with _open(url, namespace.namespace_info.id) as store:
+        config = client.config()
+        config["data_converter"] = dataclasses.replace(
+            client.data_converter, external_storage=store.external_storage()
+        )
+        yield Client(**config), store
+
+
+def _open(url: str, folder: str) -> AbstractAsyncContextManager[Store]:
+    if url.startswith("file:"):
+        return _directory(url, folder)
+    # Not at the top: their libraries are optional.
+    from workflows.buckets import gcs, s3
+
+    parts = urlsplit(url)
+    prefix = "/".join(part for part in (parts.path.strip("/"), folder, "") if part) + "/"
+    return (s3 if parts.scheme == "s3" else gcs)(url, parts.netloc, prefix)
+
+
+@asynccontextmanager
+async def _directory(url: str, folder: str) -> AsyncIterator[Store]:
+    driver = DirectoryDriver(Path(url.removeprefix("file:")), folder)
+    driver.make()
+
+    async def stored() -> AsyncIterator[Stored]:
+        for place, workflow_id, run_id, modified in driver.list():
+            yield Stored(place, workflow_id, run_id, modified)
+
+    async def delete(place: str) -> None:
+        driver.delete(place)
+
+    yield Store(url, driver, "path", stored, delete)
