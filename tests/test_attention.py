@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,9 +34,9 @@ async def test_refused_events_are_listed(timelines: Timelines, cli: Cli, tmp_pat
         ([1, 2], "a", 3000, "late"),
         ([1, 5], "a", 6000, "closed"),
     ]
-    out = cli.good("refused", timeline.name, "--json").splitlines()
+    out = (await asyncio.to_thread(cli.good, "refused", timeline.name, "--json")).splitlines()
     assert [json.loads(line) for line in out] == [{"stream": 0, **event} for event in listed]
-    assert "1.5       a    6000     closed" in cli.good("refused", timeline.name)
+    assert "1.5       a    6000     closed" in await asyncio.to_thread(cli.good, "refused", timeline.name)
     comparison = await compare(timelines, timeline)
     assert not comparison.differences
     assert comparison.timelines == 8
@@ -68,14 +69,14 @@ async def test_a_poisoned_key_is_lost_alone_and_released(
         (a,) = await timelines.values(timeline, timeline.plan.result, [("a", 9000)])
         assert a.error is not None
         assert "'a' is quarantined since position [2, 3]" in a.error
-        described = cli.good("describe", timeline.name)
+        described = await asyncio.to_thread(cli.good, "describe", timeline.name)
         assert "quarantined: key 'a' since position 2.3, in duration_where(" in described
-        failed = cli.run("query", timeline.name, "a")
+        failed = await asyncio.to_thread(cli.run, "query", timeline.name, "a")
         assert failed.returncode != 0
         assert "cannot stand it" in failed.stderr
     with pytest.raises(NotFoundError, match=r"'b' of timeline .* is not quarantined"):
         await timelines.release(timeline, "b")
-    assert "released a in 1 nodes" in cli.good("release", timeline.name, "a")
+    assert "released a in 1 nodes" in await asyncio.to_thread(cli.good, "release", timeline.name, "a")
     rows = [("a", 8000, "play")]
     await feed_files(timelines, timeline, [write(tmp_path / "c.jsonl", rows)])
     assert await timelines.quarantined(timeline) == []

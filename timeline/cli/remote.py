@@ -53,7 +53,7 @@ def query(
     Without --at: at the key's newest event. "final" says that no acceptable event can change it.
     """
     from timeline.cli.render import print_json, printable, value_text
-    from timeline.errors import RetentionError
+    from timeline.errors import TimelineError
 
     ats: list[int | None] = [None] if at is None else [*(times(at) or [])]
 
@@ -62,7 +62,7 @@ def query(
         asked = spec.plan.result if node is None else spec.plan.find(node)
         for answer in await timelines.values(spec, asked, [(utf8(key, "KEY"), tick) for tick in ats]):
             if answer.error is not None:
-                raise RetentionError(answer.error)
+                raise TimelineError(answer.error)
             if json:
                 print_json(
                     {
