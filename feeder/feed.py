@@ -126,9 +126,16 @@ class Stream:
         pause = 0.005
         stalled = 0.0
         while len(self.in_flight) > most:
-            reached = await asyncio.gather(*map(self.timelines.position, self.results))
+            # The results cannot follow before the last leaf is where the furthest stands: up to there
+            # it is the leaves that count.
+            furthest = self.furthest
+            behind = furthest is not None and self.in_flight[0] < furthest
+            asked = self.leaves if behind else self.results
+            reached = await asyncio.gather(*map(self.timelines.position, asked))
             before = len(self.in_flight)
             while self.in_flight and all(r is not None and r >= self.in_flight[0] for r in reached):
+                if behind and furthest is not None and self.in_flight[0] >= furthest:
+                    break
                 self.in_flight.popleft()
             if len(self.in_flight) <= most:
                 return
@@ -139,6 +146,12 @@ class Stream:
             if stalled > 5:
                 stalled = 0.0
                 await self._complain()
+                await self._look_ahead()
+
+    async def _look_ahead(self) -> None:
+        """Asks anew how far the furthest leaf is: another feeder may have left it there since."""
+        positions = await asyncio.gather(*map(self.timelines.position, self.leaves))
+        self.furthest = max((p for p in positions if p is not None), default=None)
 
     async def _complain(self) -> None:
         """Looks for the reason why nothing moves.
