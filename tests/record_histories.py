@@ -21,7 +21,7 @@ from workflows.names import REGISTRY_ID, node_id
 from workflows.server import DevServer
 from workflows.worker import make_worker
 
-VERSION = "0.1"
+VERSION = "0.2"
 FOLDER = Path(__file__).parent / "histories"
 STATE = "latest_event_to_state(playerStateChange)"
 #: Between them, every operator over events and over timelines.
@@ -29,6 +29,9 @@ EXPRESSIONS = {
     "leaves": 'duration_where(has_existed(playerStateChange == "play") '
     '&& !has_existed_within(playerStateChange == "seek", 5s) || ' + f'{STATE} == "buffer")',
     "inner": f'has_existed_within(has_existed({STATE} != "seek") && duration_in_cur_state({STATE}) < 3, 2s)',
+    "more": 'if(count(playerStateChange == "play") - lag(count(playerStateChange == "play"), 5s) > 2 * '
+    f'count_rises({STATE} == "seek"), sum(playerStateChange) + 1, duration_in_prior_state({STATE})) / '
+    f'duration_where(prior_state({STATE}) == "play") > 0.5',
 }
 
 

@@ -52,7 +52,7 @@ async def test_leaves_become_uneven_while_they_are_fed(
     class Overtaken(Timelines):
         async def signal_events(self, leaves, events, last):  # type: ignore[no-untyped-def]
             if not ends:
-                await super().signal_events({node_id(cirr, leaf, 0): leaf.leaf.columns}, ahead, (1, 41))
+                await super().signal_events({node_id(cirr, leaf, 0): leaf.leaf.columns}, ahead, (1, 41))  # type: ignore[union-attr]
             ends.append(last)
             await super().signal_events(leaves, events, last)
 
