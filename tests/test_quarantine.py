@@ -164,3 +164,28 @@ def test_an_operator_that_raises_for_all_is_not_tried_for_ever() -> None:
     assert calls < 500
     with pytest.raises(QuarantineError, match=r"'k7' .* since position \[3000\]: PoisonError: always"):
         graph.result.value("k7", None)
+
+
+@pytest.mark.parametrize("reading", [True, False])
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_what_a_release_needs_is_kept(bad: int, reading: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watermark passes the place where the key was set apart, but retention does not."""
+    monkeypatch.setattr(shrinking, "FEW", -1_000_000)
+    plan = make_plan('duration_where(latest_event_to_state(a) == "x")')
+    limits = Limits(0, 1_000)
+    graph = WireGraph(plan, limits)
+    events: list[tuple[str, int, dict[str, Any]]] = [
+        (key, 10 * i, {"a": "xy"[i % 2]}) for i in range(90) for key in "kl"
+    ]
+    good = graph.nodes[bad].operator
+    for first in range(0, len(events), 10):
+        if first == 40:
+            poison(graph.nodes[bad], {"k"}, reading=reading)
+        batch = from_rows(events[first : first + 10], (first,))
+        graph.feed(batch, (first + 9,))
+    graph.nodes[bad].operator = good
+    graph.nodes[bad].leaf = good if isinstance(good, Leaf) else None
+    graph.deliver(bad, graph.nodes[bad].release("k"))
+    spread(graph)
+    assert graph.result.value("k", None)[0] == graph.result.value("l", None)[0] == 0.45
+    check(graph, evaluate(plan, from_rows(events), limits), {})
