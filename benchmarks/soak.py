@@ -89,8 +89,9 @@ def wave(number: int) -> tuple[Events, Position]:
     random = np.random.default_rng(number)
     count = PACKED * PER_BATCH
     tick = np.sort(random.integers(0, PACKED * BATCH_MS, count)) + number * PACKED * BATCH_MS
+    jitter = random.integers(0, 5_000, count)
     late = random.choice(3, count, p=(0.91, 0.05, 0.04))
-    tick = np.maximum(0, tick - np.choose(late, (0, random.integers(0, 5_000, count), TOO_LATE_MS)))
+    tick = np.maximum(0, tick - np.array([0, 1, 0])[late] * jitter - np.array([0, 0, TOO_LATE_MS])[late])
     first = number * count + 1
     position = np.column_stack((np.ones(count, np.int64), np.arange(first, first + count)))
     state = EventColumn(random.integers(1, len(STATES) + 1, count), [None, *STATES])
