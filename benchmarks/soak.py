@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.generate import CIRR
-from feeder.feed import Stream
+from feeder.stream import Stream, leaves_of, results_of
 from producer.sessions import STATES
 from timeline.events import EventColumn, Events, Position
 from timeline.graph import Graph
@@ -145,7 +145,7 @@ async def run(waves: int, console: Console) -> tuple[list[Sample], int]:
         ):
             timelines = Timelines(await connect_embedded(server.address))
             await timelines.register(soaked)
-            stream = Stream(timelines, [soaked], 0)
+            stream = Stream(timelines, leaves_of([soaked], 0), results_of([soaked], 0))
             await stream.locate()
             begin = time.monotonic()
             for number in range(waves):

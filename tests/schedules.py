@@ -83,7 +83,7 @@ def check_schedule(expression: Any, drawn: Any, lateness: int, at: list[int], da
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
         if planned.leaf:
             assert (node.accepted, node.refused.count) == (sum(taken), len(rows) - sum(taken))
-            listed = [refusal.position[0] for refusal in node.refused.listed(0, 100)]
+            listed = [refusal.position[0] for refusal in node.refused.after(None, 100)]
             assert listed == [i for i, took in enumerate(taken) if not took]
     for key in sorted({key for key, _, _ in rows}):
         mine = [(t, v) for (k, t, v), took in zip(rows, taken, strict=True) if k == key and took]

@@ -29,7 +29,7 @@ async def test_refused_events_are_listed(timelines: Timelines, cli: Cli, tmp_pat
     rows += [("a", 6000, "play"), ("a", 31_000, "buffer")]
     report = await feed_files(timelines, timeline, [write(tmp_path / "a.jsonl", rows)])
     assert (report.events, report.accepted, report.refused) == (6, 4, 2)
-    listed = await timelines.refused(timeline, 0)
+    listed = [event async for event in timelines.refused(timeline, 0)]
     assert [(e["position"], e["key"], e["at"], e["reason"]) for e in listed] == [
         ([1, 2], "a", 3000, "late"),
         ([1, 5], "a", 6000, "closed"),

@@ -110,7 +110,7 @@ def test_keys_close_and_begin_anew(
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
         assert set(node.known_keys()) == known
         if planned.leaf:
-            listed = [r.position[0] for r in node.refused.listed(0, 100)]
+            listed = [r.position[0] for r in node.refused.after(None, 100)]
             assert (node.accepted, listed) == (accepted, refused)
         for key in known:
             oracle = Oracle(alive[key])

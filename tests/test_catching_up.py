@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import feeder.feed
+import feeder.stream
 from feeder.feed import feed_files
 from tests.test_workflows import assert_exact, many, spec, two_on_a_topic, write
 from timeline.events import from_rows
@@ -17,7 +17,7 @@ from workflows.names import node_id
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeder.feed, "BATCH_EVENTS", 4)
+    monkeypatch.setattr(feeder.stream, "BATCH_EVENTS", 4)
 
 
 async def test_a_new_leaf_is_many_batches_behind_one_that_is_shared(
@@ -50,11 +50,11 @@ async def test_leaves_become_uneven_while_they_are_fed(
     ends: list[object] = []
 
     class Overtaken(Timelines):
-        async def signal_events(self, leaves, events, last):  # type: ignore[no-untyped-def]
+        async def signal_events(self, leaves, events, last, about=None):  # type: ignore[no-untyped-def]
             if not ends:
                 await super().signal_events({node_id(cirr, leaf, 0): leaf.leaf.columns}, ahead, (1, 41))  # type: ignore[union-attr]
             ends.append(last)
-            await super().signal_events(leaves, events, last)
+            await super().signal_events(leaves, events, last, about)
 
     file = write(tmp_path / "many.jsonl", rows)
     async with asyncio.timeout(60):

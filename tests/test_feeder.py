@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from feeder.feed import BATCH_BYTES, Stream
 from feeder.files import describe_file, read_log
+from feeder.stream import BATCH_BYTES, Stream
 from timeline.errors import EventError
 from timeline.events import from_rows
 from timeline.spec import Spec
@@ -17,7 +17,7 @@ WIRE = {"name": "t", "expression": "latest_event_to_state(a)", "source": {"key":
 
 
 def stream() -> Stream:
-    return Stream(None, [], 0)  # type: ignore[arg-type]
+    return Stream(None, {}, [])  # type: ignore[arg-type]
 
 
 def test_long_values_divide_a_batch_only_as_far_as_needed() -> None:

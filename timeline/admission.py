@@ -12,7 +12,7 @@ from timeline.limits import Limits
 from timeline.ticks import MAX_TICK, TICK_BITS
 from timeline.vocabulary import I64
 
-#: The most refused events that a leaf keeps; all are counted.
+#: The most refused events that a leaf keeps, but for those that nobody else has yet; all are counted.
 MAX_REFUSED = 5_000
 
 
@@ -111,11 +111,20 @@ class Refusal:
 
 @dataclass(slots=True)
 class Refused:
-    """How many events a leaf has refused, and the last `MAX_REFUSED` of them."""
+    """How many events a leaf has refused, and the last of them.
+
+    ``settled`` is up to where a feeder has put them elsewhere; from there on all are kept, and a feeder
+    has few batches under way. Without one the last `MAX_REFUSED` are.
+    """
 
     count: int = 0
     events: Events | None = None
     reasons: I64 | None = None
+    settled: Position | None = None
+
+    def settle(self, position: Position) -> None:
+        """Takes note that the events up to and including that position are kept elsewhere."""
+        self.settled = position if self.settled is None else max(self.settled, position)
 
     def add(self, events: Events, reasons: I64) -> None:
         """Takes note of refused events, of which columns are not kept."""
@@ -124,16 +133,17 @@ class Refused:
         if self.events is not None and self.reasons is not None:
             more = concat([self.events, more])
             reasons = np.concatenate((self.reasons, reasons))
-        kept = slice(max(0, len(more) - MAX_REFUSED), None)
+        unsettled = 0 if self.settled is None else len(more.after(self.settled))
+        kept = slice(max(0, len(more) - max(MAX_REFUSED, unsettled)), None)
         self.events, self.reasons = more.take(kept).compact(), reasons[kept]
 
-    def listed(self, first: int, most: int) -> list[Refusal]:
-        """Up to ``most`` of those kept, from the ``first`` refused event on (counted from 0)."""
+    def after(self, position: Position | None, most: int) -> list[Refusal]:
+        """Up to ``most`` of those kept, from behind a position on."""
         if self.events is None or self.reasons is None:
             return []
-        begin = max(0, first - (self.count - len(self.events)))
-        rows = range(begin, min(len(self.events), begin + most))
         events = self.events
+        begin = 0 if position is None else len(events) - len(events.after(position))
+        rows = range(begin, min(len(events), begin + most))
         return [
             Refusal(
                 tuple(events.position[row].tolist()),

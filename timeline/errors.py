@@ -115,8 +115,12 @@ class NotFoundError(TimelineError):
     """A name (of a timeline, a node, a key) that nothing is known of."""
 
 
+class SplitKeyError(TimelineError):
+    """A key whose events are in several streams, so that none knows its function."""
+
+
 class ServiceError(TimelineError):
-    """Temporal, or a worker, is not there or does not answer."""
+    """Temporal, a worker or Pulsar is not there or does not answer."""
 
 
 class StoreError(ServiceError):

@@ -25,7 +25,7 @@ from timeline.errors import ExpressionError, Problem, SpecError, TimelineError
 from timeline.limits import Limits
 from timeline.parser import parse
 from timeline.plan import Plan, make_plan
-from timeline.ticks import format_duration, parse_duration
+from timeline.ticks import format_duration, parse_duration, parse_time
 
 
 def _duration(value: Any) -> Any:
@@ -50,14 +50,29 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _start(value: Any) -> Any:
+    if not isinstance(value, str) or value in ("earliest", "latest"):
+        return value
+    try:
+        parse_time(value)
+    except TimelineError as error:
+        raise ValueError(f'give "earliest", "latest" or a time: {error}') from None
+    return value
+
+
 class Source(_Part):
-    """Where the events are and how they are read: a ``topic``, or ``files`` beside the spec."""
+    """Where the events are and how they are read: a ``topic``, or ``files`` beside the spec.
+
+    ``start`` is where a topic is read from: ``earliest``, ``latest`` (from when a feeder first takes it),
+    or a time (RFC 3339, or ms since the epoch) at or after which messages were published.
+    """
 
     topic: str | None = Field(default=None, min_length=1)
     files: tuple[str, ...] = ()
     key: str = Field(default="key", min_length=1)
     time: str = Field(default="time", min_length=1)
     unit: Literal["ms", "s", "us", "ns", "rfc3339"] = "ms"
+    start: Annotated[str, BeforeValidator(_start)] = "earliest"
 
     @property
     def numeric_unit(self) -> Literal["ms", "s", "us", "ns"]:
@@ -130,7 +145,8 @@ class Spec(_Part):
     @cached_property
     def source_id(self) -> str:
         """Stands for everything that makes two timelines' events, and so their nodes, the same."""
-        source = self.source.model_dump(exclude={"files"})
+        excluded = {"files"} if self.source.start != "earliest" else {"files", "start"}
+        source = self.source.model_dump(exclude=excluded)
         identity = [
             self.source.topic or f"files of {self.name}",
             source,
@@ -142,8 +158,11 @@ class Spec(_Part):
     def to_wire(self) -> dict[str, Any]:
         """The spec as JSON, from which `from_wire` makes it again."""
         wire = self.model_dump(mode="json")
-        if self.limits.key_ttl is None:  # as version 0.1 wrote it, so that registered specs are equal
+        # As version 0.1 wrote it, so that registered specs are equal.
+        if self.limits.key_ttl is None:
             del wire["limits"]["key_ttl"]
+        if self.source.start == "earliest":
+            del wire["source"]["start"]
         return wire
 
     @classmethod

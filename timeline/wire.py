@@ -233,7 +233,7 @@ def _edge(edge: Edge) -> Wire:
 
 
 def _refused(refused: Refused) -> Wire:
-    wire: Wire = {"count": refused.count}
+    wire: Wire = {"count": refused.count, "settled": to_position(refused.settled)}
     if refused.events is not None and refused.reasons is not None and len(refused.events):
         last = tuple(refused.events.position[-1].tolist())
         wire |= {"events": to_events(refused.events, last), "reasons": refused.reasons}
@@ -274,7 +274,7 @@ def from_state(blob: bytes, node: Node) -> dict[str, Any]:
     node.newest = _sums(wire["newest"])
     node.stream_newest = wire["stream_newest"]
     node.accepted = wire["accepted"]
-    node.refused = Refused(wire["refused"]["count"])
+    node.refused = Refused(wire["refused"]["count"], settled=from_position(wire["refused"].get("settled")))
     if "events" in wire["refused"]:
         node.refused.events, _ = from_events(wire["refused"]["events"])
         node.refused.reasons = np.array(wire["refused"]["reasons"], np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -22,12 +22,12 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
-from timeline.admission import MAX_REFUSED
 from timeline.errors import (
     LimitError,
     NotFoundError,
     RetentionError,
     ServiceError,
+    SplitKeyError,
     StoreError,
     TimelineError,
 )
@@ -35,12 +35,12 @@ from timeline.events import Events, Position
 from timeline.expression import Scalar
 from timeline.plan import PlanNode
 from timeline.spec import Spec
-from timeline.wire import from_position, to_events
+from timeline.wire import from_position, to_events, to_position
 from workflows.codec import prepared
 from workflows.connection import connect, no_worker, task_queue, worker_is_there
-from workflows.names import REGISTRY_ID, REGISTRY_TYPE, node_id, shard_of
+from workflows.names import REGISTRY_ID, REGISTRY_TYPE, node_id, streams_of
 from workflows.node import MAX_ANSWER
-from workflows.registry import Segment
+from workflows.registry import Segment, Topic
 
 T = TypeVar("T")
 #: How long an answer may take before it is asked whether there is a worker at all; and at most.
@@ -72,6 +72,14 @@ class KeyTimeline:
     rows: list[list[Any]]
     #: Why there are none, if the key is quarantined.
     error: str | None = None
+
+
+def _split(spec: Spec, key: str) -> SplitKeyError:
+    return SplitKeyError(
+        f"key {key!r} has events in several partitions of {spec.source.topic}, so that no stream has them "
+        f"all; producers must send with the column {spec.source.key!r} as the message key, or all without "
+        "one to a topic with one partition"
+    )
 
 
 class Timelines:
@@ -139,6 +147,30 @@ class Timelines:
         users: dict[str, list[str]] = await self._query(REGISTRY_ID, "users")
         return users
 
+    async def topics(self) -> dict[str, Topic]:
+        """The topics that feeders have taken, by source."""
+        with contextlib.suppress(NotFoundError):
+            topics: dict[str, Topic] = await self._query(REGISTRY_ID, "topics")
+            return topics
+        return {}
+
+    async def open_topic(self, source_id: str, topic: Topic) -> Topic:
+        """Starts the nodes of a topic's partitions; the topic as it was when that was first done.
+
+        Raises:
+            NotFoundError: no timeline is on the source.
+            TimelineError: the source was fed from files.
+        """
+        opened: Topic = await self._update("open_topic", source_id, topic)
+        return opened
+
+    async def streams(self, spec: Spec) -> range:
+        """The numbers of the streams of a timeline's source."""
+        if spec.source.topic is None:
+            return range(spec.limits.shards)
+        topic = (await self.topics()).get(spec.source_id)
+        return range(spec.limits.shards * (topic["partitions"] if topic else 1))
+
     async def store(self) -> str | None:
         """The store in which workers keep large states, if they do."""
         with contextlib.suppress(NotFoundError):
@@ -160,6 +192,11 @@ class Timelines:
         """The place in the stream that a node's table stands for."""
         return from_position(await self._query(workflow_id, "position"))
 
+    async def stands(self, workflow_id: str) -> tuple[Position | None, str]:
+        """A node's position, and which of all that ever had its id it is."""
+        answer = await self._query(workflow_id, "stands")
+        return from_position(answer["position"]), answer["born"]
+
     async def values(
         self, spec: Spec, node: PlanNode, wanted: Sequence[tuple[str, int | None]]
     ) -> list[Answer]:
@@ -167,12 +204,10 @@ class Timelines:
 
         Raises:
             NotFoundError: a key of which no event was heard.
+            SplitKeyError: a key whose events are in several partitions of the topic.
         """
-        streams: dict[int, list[int]] = {}
-        for i, (key, _) in enumerate(wanted):
-            streams.setdefault(shard_of(key, spec.limits.shards), []).append(i)
         answers: dict[int, Answer] = {}
-        for stream, indices in streams.items():
+        for stream, indices in (await self._by_stream(spec, [key for key, _ in wanted])).items():
             workflow_id = node_id(spec, node, stream)
             for first in range(0, len(indices), MAX_ANSWER):
                 part = indices[first : first + MAX_ANSWER]
@@ -180,7 +215,9 @@ class Timelines:
                 position = from_position(answer["position"])
                 for i, value in zip(part, answer["values"], strict=True):
                     if value is None:
-                        raise await self._no_key(spec, node, wanted[i][0])
+                        continue
+                    if i in answers:
+                        raise _split(spec, wanted[i][0])
                     answers[i] = Answer(
                         wanted[i][0],
                         value["at"],
@@ -189,26 +226,29 @@ class Timelines:
                         value.get("final", False),
                         value.get("error"),
                     )
+        for i, (key, _) in enumerate(wanted):
+            if i not in answers:
+                raise await self._no_key(spec, node, key)
         return [answers[i] for i in range(len(wanted))]
 
-    async def refused(self, spec: Spec, stream: int) -> list[dict[str, Any]]:
-        """The events of a stream that were refused: position, key, time (ms) and reason of those kept."""
+    async def refused(
+        self, spec: Spec, stream: int, after: Position | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The events of a stream that were refused, from behind a position on: position, key, time (ms) and
+        reason of those that are kept."""
         leaf = spec.plan.leaves[0]  # all leaves get, and refuse, the same events
         workflow_id = node_id(spec, leaf, stream)
-        count = (await self.status(workflow_id))["refused"]
-        found: list[dict[str, Any]] = []
-        first = 0
-        while page := await self._query(workflow_id, "refused", first):
-            names = ("position", "key", "at", "reason")
-            found += [dict(zip(names, row, strict=True)) for row in page]
-            # Those that are no longer kept are skipped by the node.
-            first = max(first, count - MAX_REFUSED) + len(page)
-        return found
+        while page := await self._query(workflow_id, "refused", to_position(after)):
+            for row in page:
+                yield dict(zip(("position", "key", "at", "reason"), row, strict=True))
+            if len(page) < MAX_ANSWER:
+                return
+            after = tuple(page[-1][0])
 
     async def quarantined(self, spec: Spec) -> list[dict[str, Any]]:
         """The keys whose operator raises: workflow, node (its text), key, position, error of each."""
         found: list[dict[str, Any]] = []
-        for stream in range(spec.limits.shards):
+        for stream in await self.streams(spec):
             for node in spec.plan.nodes:
                 workflow_id, first = node_id(spec, node, stream), 0
                 while page := await self._query(workflow_id, "quarantined", first):
@@ -243,33 +283,55 @@ class Timelines:
 
     async def keys(self, spec: Spec) -> list[str]:
         """The names of all keys that the timeline has heard of, sorted."""
-        names: list[str] = []
-        for stream in range(spec.limits.shards):
+        names: set[str] = set()
+        for stream in await self.streams(spec):
             workflow_id = node_id(spec, spec.plan.result, stream)
             first = 0
             while page := await self._query(workflow_id, "keys", first):
-                names += page
+                names.update(page)
                 first += len(page)
         return sorted(names)
 
     async def timelines(self, spec: Spec, node: PlanNode, keys: Sequence[str]) -> dict[str, KeyTimeline]:
-        """A node's whole timelines of some keys; a key that it has not heard of is left out."""
-        streams: dict[int, list[str]] = {}
-        for key in keys:
-            streams.setdefault(shard_of(key, spec.limits.shards), []).append(key)
+        """A node's whole timelines of some keys; a key that it has not heard of is left out.
+
+        Raises:
+            SplitKeyError: a key whose events are in several partitions of the topic.
+        """
         found: dict[str, KeyTimeline] = {}
-        for stream, names in streams.items():
+        for stream, indices in (await self._by_stream(spec, keys)).items():
+            names = [keys[i] for i in indices]
             # Rows are many: few keys a question, so that no answer nears the limit of a message.
             for first in range(0, len(names), 100):
                 part = names[first : first + 100]
                 answer = await self._query(node_id(spec, node, stream), "timelines", part)
-                found |= {key: KeyTimeline(**t) for key, t in answer["timelines"].items()}
+                for key, timeline in answer["timelines"].items():
+                    if key in found:
+                        raise _split(spec, key)
+                    found[key] = KeyTimeline(**timeline)
         return found
 
+    async def _by_stream(self, spec: Spec, keys: Sequence[str]) -> dict[int, list[int]]:
+        """For each stream the indices of the keys that may live there."""
+        shards = spec.limits.shards
+        partitions = len(await self.streams(spec)) // shards
+        streams: dict[int, list[int]] = {}
+        for i, key in enumerate(keys):
+            for stream in streams_of(key, shards, partitions):
+                streams.setdefault(stream, []).append(i)
+        return streams
+
     async def signal_events(
-        self, leaves: Mapping[str, frozenset[str]], events: Events, last: Position
+        self,
+        leaves: Mapping[str, frozenset[str]],
+        events: Events,
+        last: Position,
+        about: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """Signals a batch to leaves, each with the columns it reads; returns when the server has them."""
+        """Signals a batch to leaves, each with the columns it reads; returns when the server has them.
+
+        ``about`` is what `workflows.node.NodeWorkflow.events` is told besides, by leaf.
+        """
         payloads = {}
         for columns in leaves.values():
             if columns not in payloads:
@@ -279,7 +341,9 @@ class Timelines:
         try:
             await asyncio.gather(
                 *(
-                    self.client.get_workflow_handle(leaf).signal("events", payloads[columns])
+                    self.client.get_workflow_handle(leaf).signal(
+                        "events", args=[payloads[columns], *([about[leaf]] if about else [])]
+                    )
                     for leaf, columns in leaves.items()
                 )
             )

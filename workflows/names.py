@@ -33,6 +33,16 @@ def shard_of(key: str, shards: int) -> int:
     return zlib.crc32(key.encode("utf-8", "surrogatepass")) % shards
 
 
+def streams_of(key: str, shards: int, partitions: int) -> list[int]:
+    """The streams in which a key may live: which partition it is in is the producers' choice.
+
+    >>> streams_of("session-1", 4, 3)
+    [2, 6, 10]
+    """
+    shard = shard_of(key, shards)
+    return [partition * shards + shard for partition in range(partitions)]
+
+
 def shards_of(keys: Sequence[str], shards: int) -> I64:
     """`shard_of` for many keys."""
     return np.fromiter((shard_of(key, shards) for key in keys), np.int64, len(keys))

@@ -109,9 +109,15 @@ class NodeWorkflow:
     # --- signals ---------------------------------------------------------------------------------
 
     @workflow.signal
-    def events(self, batch: dict) -> None:  # type: ignore[type-arg]
-        """A batch of events, as `timeline.wire.to_events` writes it."""
-        self.inbox.append(batch)
+    def events(self, batch: dict, about: dict | None = None) -> None:  # type: ignore[type-arg]
+        """A batch of events, as `timeline.wire.to_events` writes it.
+
+        ``about`` may say for whom it is (``born``, as `stands` gives it: another of the same id may be
+        at another place), and up to where the sender has ``settled`` what was refused.
+        """
+        about = about or {}
+        if about.get("born") in (None, workflow.info().first_execution_run_id):
+            self.inbox.append(batch | {"settled": about["settled"]} if about.get("settled") else batch)
 
     @workflow.signal
     def patch(self, patch: dict) -> None:  # type: ignore[type-arg]
@@ -175,6 +181,12 @@ class NodeWorkflow:
         return wire.to_position(self.node.position)
 
     @workflow.query
+    def stands(self) -> dict[str, Any]:
+        """The same, and which of all nodes that ever had this id this is: what a feeder must know."""
+        born = workflow.info().first_execution_run_id
+        return {"position": wire.to_position(self.node.position), "born": born}
+
+    @workflow.query
     def values(self, wanted: list) -> dict[str, Any]:  # type: ignore[type-arg]
         """Values of ``[[key, tick or null], ...]``, in that order; an unknown key gives null."""
         return {
@@ -188,11 +200,11 @@ class NodeWorkflow:
         return self.node.known_keys()[first : first + MAX_ANSWER]
 
     @workflow.query
-    def refused(self, first: int) -> list[list[Any]]:
-        """Up to `MAX_ANSWER` refused events, from the ``first`` on: position, key, time (ms), reason."""
+    def refused(self, after: list[int] | None) -> list[list[Any]]:
+        """Up to `MAX_ANSWER` refused events, from behind a position on: position, key, time (ms), reason."""
         return [
             [list(r.position), r.key, r.tick, r.reason.name.lower()]
-            for r in self.node.refused.listed(first, MAX_ANSWER)
+            for r in self.node.refused.after(wire.from_position(after), MAX_ANSWER)
         ]
 
     @workflow.query
@@ -262,6 +274,9 @@ class NodeWorkflow:
             return self.node.advance()
         fresh = []
         last = self.node.position
+        for message in messages:
+            if "settled" in message:
+                self.node.refused.settle(tuple(message["settled"]))
         for events, reaches in map(wire.from_events, messages):
             if last is None or reaches > last:
                 fresh.append(events if last is None else events.after(last))

@@ -34,15 +34,26 @@ class Segment(TypedDict):
     last: int
 
 
+class Topic(TypedDict):
+    """A topic as it was when a feeder first took it: how many partitions, and where each begins.
+
+    A start is a position (ledger, entry, batch index) behind which events are read, or null.
+    """
+
+    partitions: int
+    starts: list[list[int] | None]
+
+
 class RegistryState(TypedDict):
-    """What the registry carries: specs by name, users by node id, file logs by source; the store in which
-    workers keep large states, if they do, and how many bytes a node's may have there."""
+    """What the registry carries: specs by name, users by node id, file logs and topics by source; the store
+    in which workers keep large states, if they do, and how many bytes a node's may have there."""
 
     timelines: dict[str, dict[str, Any]]
     users: dict[str, list[str]]
     logs: dict[str, list[Segment]]
     store: NotRequired[str]
     max_state: NotRequired[int]
+    topics: NotRequired[dict[str, Topic]]
 
 
 @workflow.defn(name=REGISTRY_TYPE)
@@ -81,7 +92,7 @@ class RegistryWorkflow:
                     type="Conflict",
                     non_retryable=True,
                 )
-            await asyncio.gather(*(self._start(spec, stream) for stream in range(spec.limits.shards)))
+            await asyncio.gather(*(self._start(spec, stream) for stream in self._streams(spec)))
             self.state["timelines"][spec.name] = wire
         return wire
 
@@ -96,11 +107,14 @@ class RegistryWorkflow:
                 )
             spec = Spec.from_wire(wire)
             stopped = []
-            for stream in range(spec.limits.shards):
+            for stream in self._streams(spec):
                 stopped += await self._stop(spec, stream)
             del self.state["timelines"][name]
             sources = {Spec.from_wire(w).source_id for w in self.state["timelines"].values()}
             self.state["logs"] = {s: log for s, log in self.state["logs"].items() if s in sources}
+            topics = self.state.get("topics", {})
+            for source in [source for source in topics if source not in sources]:
+                del topics[source]
         return stopped
 
     @workflow.update
@@ -109,6 +123,13 @@ class RegistryWorkflow:
 
         A file is known by path and fingerprint: what the log has of it already is not added again.
         """
+        if files and source in self.state.get("topics", {}):
+            raise ApplicationError(
+                f"source {source} is fed from its topic; a timeline that is to have files "
+                "needs a source of its own: register it without source.topic",
+                type="Conflict",
+                non_retryable=True,
+            )
         log = self.state["logs"].setdefault(source, [])
         for file in files:
             had = [
@@ -135,6 +156,30 @@ class RegistryWorkflow:
         return log
 
     @workflow.update
+    async def open_topic(self, source: str, topic: Topic) -> Topic:
+        """Starts the nodes of a topic's partitions. Who comes first says where they begin; returns that."""
+        async with self.lock:
+            if self.state["logs"].get(source):
+                raise ApplicationError(
+                    f"source {source} was fed from files, so that its topic cannot be read; "
+                    "register the timeline anew (timeline remove, then register), or under another name",
+                    type="Conflict",
+                    non_retryable=True,
+                )
+            specs = [Spec.from_wire(wire) for wire in self.state["timelines"].values()]
+            specs = [spec for spec in specs if spec.source_id == source]
+            if not specs:
+                raise ApplicationError(
+                    f"no timeline is registered on source {source}", type="NotFound", non_retryable=True
+                )
+            topics = self.state.setdefault("topics", {})
+            if source not in topics:
+                topics[source] = topic
+                for spec in specs:
+                    await asyncio.gather(*(self._start(spec, stream) for stream in self._streams(spec)))
+        return topics[source]
+
+    @workflow.update
     async def use_store(self, store: str, max_state: int) -> None:
         """Workers keep large states in a store from now on: nodes may have so many bytes, full ones go on."""
         async with self.lock:
@@ -159,11 +204,20 @@ class RegistryWorkflow:
         return self.state["timelines"]
 
     @workflow.query
+    def topics(self) -> dict[str, Any]:
+        """The topics that feeders have taken, by source."""
+        return dict(self.state.get("topics", {}))
+
+    @workflow.query
     def users(self) -> dict[str, list[str]]:
         """For every node that runs, the timelines that use it."""
         return self.state["users"]
 
     # --- work ------------------------------------------------------------------------------------
+
+    def _streams(self, spec: Spec) -> range:
+        topic = self.state.get("topics", {}).get(spec.source_id)
+        return range(spec.limits.shards * (topic["partitions"] if topic else 1))
 
     async def _start(self, spec: Spec, stream: int) -> None:
         users = self.state["users"]

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from temporalio.client import Client
 
 import feeder.feed
+import feeder.stream
 from timeline.errors import ServiceError
 from timeline.events import Events, Position
 from workflows.client import Timelines
@@ -90,20 +91,25 @@ class TroubledTimelines(Timelines):
         self._signals = 0
         self._asked: set[str] = set()
 
-    async def position(self, workflow_id: str) -> Position | None:
-        found = await super().position(workflow_id)
+    async def stands(self, workflow_id: str) -> tuple[Position | None, str]:
+        found, born = await super().stands(workflow_id)
         if self.order.stale and workflow_id not in self._asked and found is not None:
             self._asked.add(workflow_id)
-            return (found[0], self._draw.randint(0, found[1])) if self._draw.random() < 0.8 else None
-        return found
+            stale = (found[0], self._draw.randint(0, found[1])) if self._draw.random() < 0.8 else None
+            return stale, born
+        return found, born
 
     async def signal_events(
-        self, leaves: Mapping[str, frozenset[str]], events: Events, last: Position
+        self,
+        leaves: Mapping[str, frozenset[str]],
+        events: Events,
+        last: Position,
+        about: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         for leaf in self._draw.sample(sorted(leaves), len(leaves)):
             self._trouble()
             for _ in range(1 + (self._draw.random() < self.order.repeats)):
-                await super().signal_events({leaf: leaves[leaf]}, events, last)
+                await super().signal_events({leaf: leaves[leaf]}, events, last, about)
 
     def _trouble(self) -> None:
         now = self._signals == self.order.at
@@ -129,6 +135,6 @@ def _main(order: Order, end: Connection) -> None:
 
 
 async def _feed(order: Order, end: Connection) -> None:
-    feeder.feed.BATCH_EVENTS = order.batch
+    feeder.stream.BATCH_EVENTS = order.batch
     timelines = TroubledTimelines(await connect_embedded(order.address), order, end)
     await feeder.feed.feed_files(timelines, await timelines.spec(order.name), order.files)

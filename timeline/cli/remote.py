@@ -131,7 +131,7 @@ def list_timelines(json: JsonOption = False) -> None:
             return
         table = Table("timeline", "source", "streams", "expression", box=None, pad_edge=False)
         for spec in specs.values():
-            streams = str(spec.limits.shards)
+            streams = str(len(await timelines.streams(spec)))
             table.add_row(spec.name, spec.source_id, streams, Text(spec.plan.result.text))
         console().print(table)
 
@@ -148,7 +148,7 @@ def describe(name: NameArgument, json: JsonOption = False) -> None:
         from rich.text import Text
 
         spec = await timelines.spec(name)
-        places = [(n, s) for s in range(spec.limits.shards) for n in spec.plan.nodes]
+        places = [(n, s) for s in await timelines.streams(spec) for n in spec.plan.nodes]
         ids = [node_id(spec, n, s) for n, s in places]
         states = await asyncio.gather(*map(timelines.status, ids))
         if json:
@@ -197,8 +197,8 @@ def refused(name: NameArgument, json: JsonOption = False) -> None:
 
         spec = await timelines.spec(name)
         table = Table("stream", "position", "key", "at (ms)", "reason", box=None, pad_edge=False)
-        for stream in range(spec.limits.shards):
-            for event in await timelines.refused(spec, stream):
+        for stream in await timelines.streams(spec):
+            async for event in timelines.refused(spec, stream):
                 if json:
                     print_json({"stream": stream, **event})
                     continue

@@ -1,0 +1,196 @@
+"""One stream of a source: which leaves get a batch, how many are under way, and when all have arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from timeline.errors import LimitError, ServiceError
+from timeline.events import Events, Position
+from timeline.spec import Spec
+from workflows.client import Timelines
+from workflows.names import node_id
+
+#: Events a batch and batches in flight per stream: a wave costs the same whatever it carries.
+BATCH_EVENTS = 20_000
+IN_FLIGHT = 3
+#: A batch is divided until its names and values are below this many bytes: a node that continues as
+#: new carries the batches that wait in its inbox, beside a state of up to a MiB, in one payload of 2 MiB.
+BATCH_BYTES = 1 << 18
+#: Without any progress for so long (s), somebody looks for the reason.
+PATIENCE = 5.0
+
+
+class ReplacedError(ServiceError):
+    """A leaf is not the one that it was: its timeline was removed and registered anew meanwhile."""
+
+
+def leaves_of(specs: Iterable[Spec], stream: int) -> dict[str, frozenset[str]]:
+    """The columns that each leaf of some timelines on a stream reads, by workflow id."""
+    return {
+        node_id(spec, node, stream): node.leaf.columns
+        for spec in specs
+        for node in spec.plan.leaves
+        if node.leaf is not None
+    }
+
+
+def results_of(specs: Iterable[Spec], stream: int) -> set[str]:
+    """The workflow ids of the result nodes of some timelines on a stream."""
+    return {node_id(spec, spec.plan.result, stream) for spec in specs}
+
+
+class Stream:
+    """Leaves that get the same batches, and the nodes whose positions say that a batch has arrived.
+
+    ``furthest`` is where the furthest leaf stood when they were asked, ``low`` the one that is furthest
+    behind; ``settled`` is up to where refused events are kept elsewhere, if anybody does so.
+    """
+
+    def __init__(
+        self, timelines: Timelines, leaves: Mapping[str, frozenset[str]], results: Iterable[str]
+    ) -> None:
+        self.timelines = timelines
+        self.leaves = dict(leaves)
+        self.results = set(results)
+        self.born: dict[str, str] = {}
+        self.low: Position | None = None
+        self.furthest: Position | None = None
+        self.settled: Position | None = None
+        self.in_flight: deque[Position] = deque()
+        self._asking = asyncio.Lock()
+        self._pause = 0.005
+        self._stalled = 0.0
+
+    async def locate(self) -> None:
+        """Asks the leaves where they stand.
+
+        Raises:
+            LimitError: a node has stopped taking events; whatever is sent would wait beside what does.
+        """
+        await self._complain()
+        stands = await asyncio.gather(*map(self.timelines.stands, self.leaves))
+        self.born = {leaf: born for leaf, (_, born) in zip(self.leaves, stands, strict=True)}
+        known = [position for position, _ in stands if position is not None]
+        self.furthest = max(known, default=None)
+        self.low = min(known) if len(known) == len(stands) else None
+
+    async def counts(self) -> tuple[int, int]:
+        """Events accepted and refused so far, as any one leaf counts them."""
+        status = await self.timelines.status(next(iter(self.leaves)))
+        return status["accepted"], status["refused"]
+
+    async def send(self, events: Events, last: Position) -> None:
+        """Brings a batch to all leaves, as soon as few enough are on their way to the results."""
+        if self.low is not None:
+            if last <= self.low:
+                return
+            events = events.after(self.low)
+        for part, end in self._divide(events.compact(), last):
+            await self._until(lambda: len(self.in_flight) < IN_FLIGHT)
+            about = {leaf: self._about(leaf) for leaf in self.leaves}
+            await self.timelines.signal_events(self.leaves, part, end, about)
+            self.in_flight.append(end)
+
+    async def drain(self) -> None:
+        """Waits until the results stand where the last batch ended."""
+        await self._until(lambda: not self.in_flight)
+
+    async def arrived(self, position: Position) -> None:
+        """Waits until the results have all batches that were sent and begin at or below a position."""
+        await self._until(lambda: not self.in_flight or self.in_flight[0] > position)
+
+    def _about(self, leaf: str) -> dict[str, Any]:
+        settled = {} if self.settled is None else {"settled": list(self.settled)}
+        return {"born": self.born.get(leaf), **settled}
+
+    def _divide(self, events: Events, last: Position) -> list[tuple[Events, Position]]:
+        """Batches that are small enough, and that end where the furthest leaf stands.
+
+        Leaves that a feeder left uneven meet at that position, so that their parents can go on.
+        """
+        furthest = self.furthest
+        if furthest is not None and (self.low is None or self.low < furthest) and furthest < last:
+            rest = events.after(furthest)
+            first = events.take(slice(0, len(events) - len(rest)))
+            self.low = furthest
+            return [*self._divide(first.compact(), furthest), *self._divide(rest.compact(), last)]
+        if len(events) > 1 and (len(events) > BATCH_EVENTS or _bytes(events) > BATCH_BYTES):
+            half = len(events) // 2
+            middle: Position = tuple(events.position[half - 1].tolist())
+            return [
+                *self._divide(events.take(slice(0, half)).compact(), middle),
+                *self._divide(events.take(slice(half, None)).compact(), last),
+            ]
+        return [(events, last)]
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        while not done():
+            # One asks at a time, and its answer serves all that wait.
+            async with self._asking:
+                if not done():
+                    await self._ask()
+
+    async def _ask(self) -> None:
+        """Asks once how far the results are; waits a little if that is nothing new."""
+        # The results cannot follow before the last leaf is where the furthest stands: up to there
+        # it is the leaves that count.
+        furthest = self.furthest
+        behind = furthest is not None and self.in_flight[0] < furthest
+        asked = self.leaves if behind else self.results
+        reached = await asyncio.gather(*map(self.timelines.position, asked))
+        before = len(self.in_flight)
+        while self.in_flight and all(r is not None and r >= self.in_flight[0] for r in reached):
+            if behind and furthest is not None and self.in_flight[0] >= furthest:
+                break
+            self.in_flight.popleft()
+        if len(self.in_flight) < before:
+            self._pause, self._stalled = 0.005, 0.0
+            return
+        # There is nothing to await: a query is the only way to learn where a node stands.
+        await asyncio.sleep(self._pause)
+        self._stalled += self._pause
+        self._pause = min(self._pause * 1.5, 0.1)
+        if self._stalled > PATIENCE:
+            self._stalled = 0.0
+            await self._complain()
+            await self._look_ahead()
+
+    async def _look_ahead(self) -> None:
+        """Asks anew how far the furthest leaf is: another feeder may have left it there since.
+
+        Raises:
+            ReplacedError: a leaf is another than the one that was located.
+        """
+        stands = await asyncio.gather(*map(self.timelines.stands, self.leaves))
+        for leaf, (_, born) in zip(self.leaves, stands, strict=True):
+            if self.born.get(leaf, born) != born:
+                raise ReplacedError(
+                    f"{leaf} is not the node that it was: its timeline was removed and registered anew "
+                    "while it was fed; feed it again"
+                )
+        self.furthest = max((p for p, _ in stands if p is not None), default=None)
+
+    async def _complain(self) -> None:
+        """Looks for the reason why nothing moves.
+
+        Raises:
+            LimitError: a node has stopped taking events.
+            NotFoundError: a node is gone.
+        """
+        source, _, _, number = next(iter(self.leaves)).rsplit(".", 3)
+        for node in await self.timelines.users():
+            if node.startswith(f"{source}.") and node.endswith(f".{number}"):
+                full = (await self.timelines.status(node))["full"]
+                if full:
+                    raise LimitError(full)
+
+
+def _bytes(events: Events) -> int:
+    """About how long the names and values of a batch are, whose dictionaries hold only what occurs."""
+    size = sum(len(key.encode()) for key in events.keys)
+    for column in events.columns.values():
+        size += sum(len(value.encode()) for value in column.values if isinstance(value, str))
+    return size
