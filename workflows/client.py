@@ -237,9 +237,17 @@ class Timelines:
         """The events of a stream that were refused, from behind a position on: position, key, time (ms) and
         reason of those that are kept."""
         leaf = spec.plan.leaves[0]  # all leaves get, and refuse, the same events
-        workflow_id = node_id(spec, leaf, stream)
+        async for event in self.refused_by(node_id(spec, leaf, stream), after):
+            yield event
+
+    async def refused_by(
+        self, workflow_id: str, after: Position | None = None, last: Position | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The events that a leaf refused, from behind a position on, up to and including ``last``."""
         while page := await self._query(workflow_id, "refused", to_position(after)):
             for row in page:
+                if last is not None and tuple(row[0]) > last:
+                    return
                 yield dict(zip(("position", "key", "at", "reason"), row, strict=True))
             if len(page) < MAX_ANSWER:
                 return

@@ -23,7 +23,7 @@ _SAMPLE = 64
 
 def read_jsonl(wanted: Wanted, after: int, block_bytes: int) -> Iterator[Block]:
     """The blocks of a file of JSON Lines (see `timeline.reading.read_events`)."""
-    reader = _Fast(wanted)
+    reader = Fast(wanted)
     # Reading on from a line says nothing about the columns of the file: the rest may be one line.
     checked = after > 0
     for piece in pieces(wanted.path, _at_newlines, after, block_bytes):
@@ -54,7 +54,7 @@ def _check(wanted: Wanted, piece: Piece) -> bool:
     return objects
 
 
-class _Fast:
+class Fast:
     """Reads pieces of one file, and remembers the types that its columns had so far."""
 
     def __init__(self, wanted: Wanted) -> None:

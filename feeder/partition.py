@@ -1,0 +1,393 @@
+"""One partition of a topic, for all timelines on one source: read, send on, settle, acknowledge.
+
+What keeps it exact: a leaf gets, in order, every message behind the position that it names itself.
+Those that stand where the furthest does are fed from the subscription (``live``); one that is behind (it
+is new, or a feeder died between two leaves) is brought up by a reader of its own, and joins the others
+at the end of a batch. Whenever messages do not directly follow those before (another feeder may have been
+at it in between), the leaves are asked anew. Nothing is acknowledged before every leaf's results have it
+and what was refused lies in the dead-letter topic; nothing at all while a leaf is being brought up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pulsar
+
+from feeder.dead_letters import DeadLetters
+from feeder.receiving import Receiver, position_of, positions_of
+from feeder.stream import BATCH_EVENTS, ReplacedError, Stream, leaves_of, results_of
+from timeline.events import Events, Position
+from timeline.reading import Rejected
+from timeline.reading.messages import MessageReader
+from timeline.spec import Spec
+from timeline.ticks import parse_time
+from workflows.client import Timelines
+from workflows.names import shards_of
+
+#: Messages that the client fetches ahead.
+QUEUE = 5_000
+
+
+class _MovedError(Exception):
+    """Another feeder has been at it: the leaves are not where they were left."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a feeder has done on a partition since it began."""
+
+    messages: int = 0
+    broken: int = 0
+    refused: int = 0
+    acknowledged: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A batch on its way: its messages are kept until it is settled."""
+
+    messages: Sequence[Any]
+    position: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+    rejected: list[Rejected]
+
+    @property
+    def last(self) -> Position:
+        return tuple(self.position[-1].tolist())
+
+
+@dataclass(slots=True)
+class Partition:
+    """A partition and what it is read for; ``begin`` is the position behind which the source begins."""
+
+    client: pulsar.Client
+    timelines: Timelines
+    topic: str
+    number: int
+    subscription: str
+    begin: Position | None
+    specs: list[Spec]
+    say: Callable[[str], None] = print
+    counts: Counts = field(default_factory=Counts)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _streams: list[Stream] = field(default_factory=list)
+    _pending: deque[_Batch] = field(default_factory=deque)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _dispatching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _sent: Position | None = None
+    _behind: set[str] = field(default_factory=set)
+    _settled: pulsar.MessageId | None = None
+
+    @property
+    def source(self) -> Any:
+        return self.specs[0].source
+
+    @property
+    def shards(self) -> int:
+        return self.specs[0].limits.shards
+
+    def update(self, specs: list[Spec]) -> None:
+        """The timelines that are on the source now."""
+        if specs != self.specs:
+            self.specs = specs
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Feeds until it is cancelled, or something fails; may be called again then.
+
+        Raises:
+            TimelineError: Temporal does not answer, or a node cannot take any more.
+            pulsar.PulsarException: Pulsar does not answer.
+        """
+        while True:
+            try:
+                await self._run()
+            except (_MovedError, ReplacedError):
+                continue
+
+    async def _run(self) -> None:
+        self._pending.clear()
+        self._settled = self._sent = None
+        self._behind = set()
+        consumer = await asyncio.to_thread(self._subscribe)
+        letters = await asyncio.to_thread(DeadLetters.open, self.client, self.specs[0], self.topic)
+        receiver = None
+        try:
+            laggards = await self._locate(consumer)
+            receiver = Receiver(lambda ms: consumer.receive(timeout_millis=ms))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._feed(receiver))
+                group.create_task(self._settle(consumer, letters))
+                group.create_task(self._follow(group, consumer, laggards))
+        except BaseExceptionGroup as failures:
+            # What one task ran into is what counts; the others were called off.
+            raise failures.exceptions[0] from None
+        finally:
+            if receiver is not None:
+                await receiver.stop()
+            await asyncio.to_thread(letters.close)
+            await asyncio.to_thread(consumer.close)
+
+    async def unsubscribe(self) -> None:
+        """Gives the subscription up: no timeline is on the source any more."""
+        consumer = await asyncio.to_thread(self._subscribe)
+        with contextlib.suppress(pulsar.PulsarException):
+            await asyncio.to_thread(consumer.unsubscribe)
+
+    # --- where things stand ----------------------------------------------------------------------
+
+    def _subscribe(self) -> Any:
+        return self.client.subscribe(
+            self.topic,
+            self.subscription,
+            consumer_type=pulsar.ConsumerType.Failover,
+            initial_position=pulsar.InitialPosition.Earliest,
+            receiver_queue_size=QUEUE,
+            batch_index_ack_enabled=True,
+        )
+
+    async def _locate(self, consumer: Any) -> dict[str, Position | None]:
+        """Asks the leaves where they stand; those that are at the furthest are live, the others returned."""
+        every = {
+            leaf: columns
+            for stream in self._numbers()
+            for leaf, columns in leaves_of(self.specs, stream).items()
+        }
+        stands = dict(zip(every, await asyncio.gather(*map(self.timelines.stands, every)), strict=True))
+        furthest = max((position for position, _ in stands.values() if position is not None), default=None)
+        if furthest is None:
+            # Nothing was accepted of this source yet, whatever the subscription was at.
+            await asyncio.to_thread(self._seek, consumer)
+        low = self.begin if furthest is None else furthest
+        self._streams = []
+        laggards: dict[str, Position | None] = {}
+        for number in self._numbers():
+            stream = Stream(self.timelines, {}, ())
+            stream.low = low
+            for leaf, columns in leaves_of(self.specs, number).items():
+                position, born = stands[leaf]
+                if position == furthest:
+                    stream.leaves[leaf], stream.born[leaf] = columns, born
+                else:
+                    laggards[leaf] = position
+            self._streams.append(stream)
+        self._behind = set(laggards)
+        self._sent = furthest
+        self._count_results()
+        return laggards
+
+    def _numbers(self) -> range:
+        return range(self.number * self.shards, (self.number + 1) * self.shards)
+
+    def _count_results(self) -> None:
+        """A batch has arrived when the results of all timelines that are live as a whole have it."""
+        for number, stream in zip(self._numbers(), self._streams, strict=True):
+            whole = [s for s in self.specs if leaves_of([s], number).keys() <= stream.leaves.keys()]
+            stream.results = results_of(whole, number) or set(stream.leaves)
+
+    def _seek(self, handle: Any) -> None:
+        """Puts a consumer or a reader where the source begins."""
+        if self.begin is not None:
+            handle.seek(pulsar.MessageId(-1, *self.begin[:2]))
+        elif self.source.start in ("earliest", "latest"):
+            handle.seek(pulsar.MessageId.earliest)
+        else:
+            handle.seek(parse_time(self.source.start))
+
+    # --- live ------------------------------------------------------------------------------------
+
+    def _reader(self) -> MessageReader:
+        columns = sorted({column for spec in self.specs for column in spec.plan.columns})
+        source = self.source
+        return MessageReader(
+            self.topic, key=source.key, time=source.time, columns=columns, unit=source.numeric_unit
+        )
+
+    async def _feed(self, receiver: Receiver) -> None:
+        """Takes what waits, and sends it to the live leaves."""
+        specs, reader = self.specs, self._reader()
+        received: Position | None = None
+        while True:
+            messages = await receiver.next(BATCH_EVENTS)
+            if not _follows(received, position_of(messages[0])):
+                await self._look()
+            received = position_of(messages[-1])
+            if specs is not self.specs:
+                specs, reader = self.specs, self._reader()
+            batch, events = await _read(reader, messages)
+            async with self._dispatching:
+                self._pending.append(batch)
+                await self._send(self._streams, events, batch.last)
+                self._sent = batch.last if self._sent is None else max(self._sent, batch.last)
+            self.counts.messages += len(messages)
+            self._arrived.set()
+
+    async def _look(self) -> None:
+        """Asks whether the live leaves stand where this feeder left them.
+
+        Raises:
+            _MovedError: somebody else fed them, or they are others.
+        """
+        async with self._dispatching:
+            for stream in self._streams:
+                stands = await asyncio.gather(*map(self.timelines.stands, stream.leaves))
+                for leaf, (position, born) in zip(stream.leaves, stands, strict=True):
+                    ahead = position is not None and (self._sent is None or position > self._sent)
+                    if ahead or born != stream.born[leaf]:
+                        raise _MovedError
+
+    async def _send(self, streams: Sequence[Stream], events: Events, last: Position) -> None:
+        parts = [events]
+        if len(streams) > 1:
+            shard = shards_of(events.keys, len(streams))[events.key]
+            parts = [events.take(np.flatnonzero(shard == number)) for number in range(len(streams))]
+        await asyncio.gather(
+            *(s.send(part, last) for s, part in zip(streams, parts, strict=True) if s.leaves)
+        )
+
+    async def _settle(self, consumer: Any, letters: DeadLetters) -> None:
+        """Waits until batches have arrived, puts what is no event or was refused elsewhere, acknowledges."""
+        while True:
+            while not self._pending:
+                self._arrived.clear()
+                await self._arrived.wait()
+            batch = self._pending[0]
+            await asyncio.gather(*(stream.arrived(batch.last) for stream in self._streams))
+            first = batch.position[0].tolist()
+            before: Position = (*first[:2], first[2] - 1)
+            self.counts.broken += letters.broken(batch.messages, batch.rejected)
+            for number, stream in zip(self._numbers(), self._streams, strict=True):
+                leaf = min(stream.leaves, default=None)
+                if leaf is not None:
+                    refused = [r async for r in self.timelines.refused_by(leaf, before, batch.last)]
+                    self.counts.refused += letters.refused(batch.messages, batch.position, refused, number)
+            await letters.flush()
+            self._pending.popleft()
+            for stream in self._streams:
+                stream.settled = batch.last
+            self._settled = batch.messages[-1].message_id()
+            self.counts.acknowledged = batch.last
+            await self._acknowledge(consumer)
+
+    async def _acknowledge(self, consumer: Any) -> None:
+        if self._settled is not None and not self._behind:
+            await asyncio.to_thread(consumer.acknowledge_cumulative, self._settled)
+
+    # --- who is behind ---------------------------------------------------------------------------
+
+    async def _follow(
+        self, group: asyncio.TaskGroup, consumer: Any, laggards: dict[str, Position | None]
+    ) -> None:
+        """Brings leaves up that are behind; takes note of timelines that come and go."""
+        for number in self._numbers():
+            here = {leaf: laggards[leaf] for leaf in leaves_of(self.specs, number) if leaf in laggards}
+            if here:
+                group.create_task(self._bring_up(number, here, consumer))
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            for number, stream in zip(self._numbers(), self._streams, strict=True):
+                wanted = leaves_of(self.specs, number)
+                for leaf in stream.leaves.keys() - wanted.keys():
+                    del stream.leaves[leaf]
+                new = wanted.keys() - stream.leaves.keys() - self._behind
+                if new:
+                    stands = await asyncio.gather(*map(self.timelines.stands, new))
+                    self._behind |= new
+                    here = {leaf: position for leaf, (position, _) in zip(new, stands, strict=True)}
+                    group.create_task(self._bring_up(number, here, consumer))
+            self._count_results()
+
+    async def _bring_up(self, number: int, laggards: dict[str, Position | None], consumer: Any) -> None:
+        """Reads the topic anew for leaves that are behind, until they stand where the live ones do."""
+        columns = {leaf: c for leaf, c in leaves_of(self.specs, number).items() if leaf in laggards}
+        catching = Stream(self.timelines, columns, columns)
+        await catching.locate()
+        live = self._streams[number - self._numbers().start]
+        low = None if None in laggards.values() else min(p for p in laggards.values() if p is not None)
+        self.say(f"{self.topic}: bringing {len(laggards)} new nodes up to the others")
+        handle = await asyncio.to_thread(self._open_reader, low)
+        catching.low = low if low is not None else self.begin
+        receiver = Receiver(lambda ms: handle.read_next(timeout_millis=ms))
+        try:
+            messages: list[Any] = []
+            more = handle.has_message_available
+            await self._read_up_to_live(number, catching, receiver, more, messages)
+            async with self._dispatching:  # nobody else sends anything while they meet
+                await self._read_up_to_live(number, catching, receiver, more, messages)
+                await catching.drain()
+                wanted = leaves_of(self.specs, number)
+                live.leaves |= {leaf: columns for leaf, columns in catching.leaves.items() if leaf in wanted}
+                live.born |= catching.born
+                self._behind -= laggards.keys()
+                self._count_results()
+        finally:
+            await receiver.stop()
+            await asyncio.to_thread(handle.close)
+        self.say(f"{self.topic}: {len(laggards)} nodes are up")
+        await self._acknowledge(consumer)
+
+    async def _read_up_to_live(
+        self,
+        number: int,
+        catching: Stream,
+        receiver: Receiver,
+        more: Callable[[], bool],
+        messages: list[Any],
+    ) -> None:
+        """Sends what lies between a lagging stream and what the live ones were sent last.
+
+        ``messages`` are those that were received beyond that.
+        """
+        shard, reader = number - self._numbers().start, self._reader()
+        while (target := self._sent) is not None and (catching.low is None or catching.low < target):
+            messages += await receiver.next_if_any(BATCH_EVENTS, more) if not messages else []
+            upto = [m for m in messages if position_of(m) <= target]
+            if upto:
+                batch, events = await _read(reader, upto)
+                last = batch.last
+                if self.shards > 1:
+                    mine = shards_of(events.keys, self.shards)[events.key] == shard
+                    events = events.take(np.flatnonzero(mine))
+            else:
+                # What else there was is no longer in the topic: an empty batch brings them to the others.
+                events, last = _nothing(reader), target
+            await catching.send(events, last)
+            catching.low = last if catching.low is None else max(last, catching.low)
+            del messages[: len(upto)]
+
+    def _open_reader(self, low: Position | None) -> Any:
+        place = pulsar.MessageId.earliest if low is None else pulsar.MessageId(-1, low[0], low[1])
+        reader = self.client.create_reader(
+            self.topic, place, receiver_queue_size=QUEUE, start_message_id_inclusive=True
+        )
+        if low is None:
+            self._seek(reader)
+        return reader
+
+
+async def _read(reader: MessageReader, messages: Sequence[Any]) -> tuple[_Batch, Events]:
+    """The events of messages, with their places in the partition."""
+    position = positions_of(messages)
+    payloads = [message.data() for message in messages]
+    events, rejected = await asyncio.to_thread(reader.read, payloads)
+    placed = Events(events.keys, events.key, events.tick, events.columns, position[events.position[:, 0]])
+    return _Batch(messages, position, rejected), placed
+
+
+def _nothing(reader: MessageReader) -> Events:
+    events, _ = reader.read([])
+    return Events([], events.key, events.tick, events.columns, np.empty((0, 3), np.int64))
+
+
+def _follows(before: Position | None, first: Position) -> bool:
+    """Whether a message is sure to be the next one; where a ledger ends the answer is no, too."""
+    if before is None or first[0] != before[0]:
+        return False
+    return first <= before or first in ((*before[:2], before[2] + 1), (before[0], before[1] + 1, 0))

@@ -1,0 +1,176 @@
+"""The feeder of topics: for all registered timelines, as they come and go, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pulsar
+
+from feeder.partition import Counts, Partition
+from producer.connection import full_name, partition_name, partitions
+from timeline.errors import ServiceError, TimelineError
+from timeline.spec import Spec
+from workflows.client import Timelines
+from workflows.registry import Topic
+
+#: How often (s) the registry is asked what there is to feed.
+LOOK = 1.0
+#: After a failure a partition waits so long (s) before it is tried again, twice as long each time up to.
+PAUSE, MAX_PAUSE = 0.5, 15.0
+
+
+@dataclass(slots=True)
+class _Source:
+    """A source and the tasks that feed its partitions."""
+
+    topic: str
+    parts: list[Partition] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class Feeder:
+    """Feeds the timelines on topics. Several may run, in other processes too: Pulsar gives each partition
+    to one of them, and to another when that one dies.
+
+    ``only`` restricts it to the timelines on the source of that one. ``say`` is told what a person should
+    hear.
+    """
+
+    def __init__(
+        self,
+        client: pulsar.Client,
+        timelines: Timelines,
+        *,
+        only: str | None = None,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.client = client
+        self.timelines = timelines
+        self.only = only
+        self.say = say
+        self._sources: dict[str, _Source] = {}
+        self._complaints: dict[str, str] = {}
+
+    @property
+    def counts(self) -> dict[str, Counts]:
+        """What was done so far, by partition."""
+        return {p.topic: p.counts for source in self._sources.values() for p in source.parts}
+
+    async def run(self) -> None:
+        """Feeds until it is cancelled; what is under way then is delivered again by Pulsar, and ignored."""
+        try:
+            while True:
+                begun = time.monotonic()
+                try:
+                    await self._look()
+                except (TimelineError, pulsar.PulsarException) as error:
+                    self._complain("registry", error)
+                await asyncio.sleep(max(0.0, LOOK - (time.monotonic() - begun)))
+        finally:
+            for source in self._sources.values():
+                await _end(source)
+
+    async def _look(self) -> None:
+        """Compares what is registered with what is fed."""
+        wanted: dict[str, list[Spec]] = {}
+        every = await self.timelines.specs()
+        only = every[self.only].source_id if self.only in every else None
+        for spec in every.values():
+            if spec.source.topic is not None and (self.only is None or spec.source_id == only):
+                wanted.setdefault(spec.source_id, []).append(spec)
+        for source_id in self._sources.keys() - wanted.keys():
+            source = self._sources.pop(source_id)
+            await _end(source)
+            for partition in source.parts:
+                await partition.unsubscribe()
+            self.say(f"{source.topic}: no timeline is on {source_id} any more")
+        for source_id, specs in wanted.items():
+            if source_id in self._sources:
+                for partition in self._sources[source_id].parts:
+                    partition.update(specs)
+                continue
+            try:
+                await self._open(source_id, specs)
+            except (TimelineError, pulsar.PulsarException) as error:
+                self._complain(source_id, error)
+
+    async def _open(self, source_id: str, specs: list[Spec]) -> None:
+        """Begins to feed a source."""
+        topic = specs[0].source.topic
+        assert topic is not None
+        count = await asyncio.to_thread(partitions, self.client, topic)
+        known = (await self.timelines.topics()).get(source_id)
+        if known is None:
+            starts = await asyncio.to_thread(self._starts, specs[0], topic, count)
+            known = await self.timelines.open_topic(source_id, Topic(partitions=max(1, count), starts=starts))
+        if known["partitions"] != max(1, count):
+            raise ServiceError(
+                f"{topic} has {max(1, count)} partitions, and had {known['partitions']} when it was first "
+                "fed: keys have moved between them, and no stream has all events of such a key; register "
+                f"the timelines on it anew: {', '.join(spec.name for spec in specs)}"
+            )
+        source = _Source(topic)
+        for number in range(known["partitions"]):
+            begin = known["starts"][number]
+            partition = Partition(
+                self.client,
+                self.timelines,
+                partition_name(topic, number, count),
+                number,
+                f"timeline-{source_id}",
+                None if begin is None else tuple(begin),
+                specs,
+                self.say,
+            )
+            source.parts.append(partition)
+            source.tasks.append(asyncio.create_task(self._keep_feeding(partition)))
+        self._sources[source_id] = source
+        names = ", ".join(spec.name for spec in specs)
+        what = f"{count} partitions" if count else "one partition"
+        self.say(f"{full_name(topic)}: {what}, feeding {names}")
+
+    def _starts(self, spec: Spec, topic: str, count: int) -> list[list[int] | None]:
+        """Behind which message each partition begins, where that is the newest there is."""
+        if spec.source.start != "latest":
+            return [None] * max(1, count)
+        starts: list[list[int] | None] = []
+        for number in range(max(1, count)):
+            name = partition_name(topic, number, count)
+            consumer = self.client.subscribe(name, f"timeline-{spec.source_id}-start")
+            try:
+                last = consumer.get_last_message_id()
+                place = [last.ledger_id(), last.entry_id(), max(0, last.batch_index())]
+                starts.append(place if last.entry_id() >= 0 else None)
+            finally:
+                consumer.unsubscribe()
+        return starts
+
+    async def _keep_feeding(self, partition: Partition) -> None:
+        """Runs a partition, and again after a failure: nothing is lost by that, so nothing ends it."""
+        pause = PAUSE
+        while True:
+            begun = time.monotonic()
+            try:
+                await partition.run()
+            except (TimelineError, pulsar.PulsarException) as error:
+                self._complain(partition.topic, error)
+            if time.monotonic() - begun > MAX_PAUSE:
+                pause = PAUSE
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE)
+
+    def _complain(self, about: str, error: Exception) -> None:
+        """Says what is wrong, once as long as it stays the same."""
+        text = f"{type(error).__name__}: {error}" if isinstance(error, pulsar.PulsarException) else str(error)
+        if self._complaints.get(about) != text:
+            self._complaints[about] = text
+            self.say(f"{about}: {text}")
+
+
+async def _end(source: _Source) -> None:
+    for task in source.tasks:
+        task.cancel()
+    await asyncio.gather(*source.tasks, return_exceptions=True)
