@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from feeder.broker import Broker, missing
 from workflows.client import Timelines
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
@@ -41,6 +42,16 @@ async def timelines(server: DevServer) -> AsyncIterator[Timelines]:
     client = await connect_embedded(server.address)
     async with make_worker(client):
         yield Timelines(client)
+
+
+@pytest.fixture(scope="session")
+async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Broker]:
+    """A real Pulsar broker for all tests that do not harm it."""
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    async with Broker(tmp_path_factory.mktemp("pulsar")) as running:
+        os.environ["PULSAR_SERVICE_URL"] = running.service_url
+        yield running
 
 
 class Cli:

@@ -60,7 +60,7 @@ def server_binary() -> str:
     return found
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the child: have Linux end it when we are killed, so that no server is left behind."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
@@ -131,7 +131,7 @@ class DevServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                preexec_fn=end_with_parent if sys.platform == "linux" else None,
             )
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT
         while True:

@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("eval")(local.evaluate_files)
 app.command("explain")(local.explain)
 app.command("dev")(service.dev)
+app.command("broker")(service.broker)
 app.command("worker")(service.worker)
 app.command("codec")(service.codec)
 app.command("register")(feeding.register)

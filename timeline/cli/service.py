@@ -15,6 +15,7 @@ from timeline.cli.options import StoreOption, UsageError
 from timeline.errors import ServiceError
 
 DEFAULT_PORT = 7233
+DEFAULT_BROKER_PORT = 6650
 
 
 def dev(
@@ -91,6 +92,43 @@ async def _dev(
         if store is not None:
             await attend(client, opened)
         await asyncio.Event().wait()
+
+
+def broker(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the broker; 0 takes a free one.")] = (
+        DEFAULT_BROKER_PORT
+    ),
+    web_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port of its admin API; 0 takes a free one.")
+    ] = 8080,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Where it keeps topics.")] = Path(
+        ".timeline/pulsar"
+    ),
+) -> None:
+    """Run a Pulsar broker for development, from its own jars: needs Java 17 and, the first time, Maven.
+
+    Stop it with Ctrl-C; topics are kept in the folder.
+    """
+    run_until_signalled(_broker(port, web_port, data))
+
+
+async def _broker(port: int, web_port: int, data: Path) -> None:
+    from feeder.broker import Broker
+    from workflows.server import port_is_free
+
+    for option, wanted in (("--port", port), ("--web-port", web_port)):
+        if wanted and not port_is_free(wanted):
+            raise UsageError(f"port {wanted} is taken; choose another with {option}, or {option} 0")
+    running = Broker(data, port=port, web_port=web_port)
+    try:
+        await running.start(lambda text: typer.echo(text, err=True))
+        typer.echo(f"Pulsar is ready.\n  broker     {running.service_url}\n  admin API  {running.web_url}")
+        if running.port != DEFAULT_BROKER_PORT:
+            typer.echo(f"For other commands: export PULSAR_SERVICE_URL={running.service_url}")
+        typer.echo("Stop with Ctrl-C.")
+        await asyncio.Event().wait()
+    finally:
+        await running.stop()
 
 
 def worker(store: StoreOption = None) -> None:

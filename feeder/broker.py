@@ -1,0 +1,227 @@
+"""A real Pulsar broker without docker: the official server's own jars from Maven, as a child process."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from timeline.errors import ServiceError
+from workflows.server import end_with_parent, free_port
+
+VERSION = "4.0.7"
+START_TIMEOUT = 120.0
+INSTALL = "on Debian and Ubuntu: apt-get install openjdk-17-jre-headless maven"
+_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>timeline</groupId><artifactId>broker</artifactId><version>1</version>
+  <dependencies><dependency>
+    <groupId>org.apache.pulsar</groupId><artifactId>pulsar-broker</artifactId><version>{VERSION}</version>
+  </dependency></dependencies>
+</project>
+"""
+#: What a standalone broker on one small machine needs: one copy of everything, and little memory.
+_SETTINGS = {
+    "clusterName": "standalone",
+    "bindAddress": "127.0.0.1",
+    "advertisedAddress": "127.0.0.1",
+    "managedLedgerDefaultEnsembleSize": "1",
+    "managedLedgerDefaultWriteQuorum": "1",
+    "managedLedgerDefaultAckQuorum": "1",
+    "allowLoopback": "true",
+    "journalSyncData": "false",
+    "functionsWorkerEnabled": "false",
+    "loadBalancerEnabled": "false",
+    "ledgerStorageClass": "org.apache.bookkeeper.bookie.storage.ldb.DbLedgerStorage",
+    "dbStorage_writeCacheMaxSizeMb": "64",
+    "dbStorage_readAheadCacheMaxSizeMb": "16",
+    "dbStorage_rocksDB_blockCacheSize": "16777216",
+    "acknowledgmentAtBatchIndexLevelEnabled": "true",
+    # What a timeline has had stays for those that are registered later.
+    "defaultRetentionTimeInMinutes": "10080",
+    "defaultRetentionSizeInMB": "10240",
+}
+_OPENS = ["java.io", "java.util.zip", "java.nio", "jdk.internal.misc", "sun.net"]
+_DRIVERS = "org.apache.pulsar.metadata.bookkeeper.PulsarMetadata"
+
+
+def cache_folder() -> Path:
+    """Where the broker's jars are kept for all of a user's projects."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "timeline" / f"pulsar-{VERSION}"
+
+
+def missing() -> str | None:
+    """What keeps a broker from running here, with what to install; ``None`` if nothing does."""
+    java = shutil.which("java")
+    if java is None:
+        return f"a Pulsar broker needs Java 17 or newer, and there is none; {INSTALL}"
+    words = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', words)
+    if found is None or int(found[1]) < 17:
+        got = words.splitlines()[0] if words else java
+        return f"a Pulsar broker needs Java 17 or newer, got {got}; {INSTALL}"
+    if not cache_folder().exists() and shutil.which("mvn") is None:
+        return f"Maven, which fetches the Pulsar broker, is not here; {INSTALL}"
+    return None
+
+
+def install(say: Callable[[str], None] = lambda _: None) -> Path:
+    """The folder with the broker's jars; fetches them (about 235 MB) if they are not there. Blocks.
+
+    Raises:
+        ServiceError: Java or Maven is missing, or Maven could not fetch them.
+    """
+    if (reason := missing()) is not None:
+        raise ServiceError(reason)
+    folder = cache_folder()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder
+        say(f"fetching the Pulsar {VERSION} broker (235 MB, once) into {folder}")
+        with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+            (Path(work) / "pom.xml").write_text(_POM)
+            goal = ["dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime"]
+            done = subprocess.run(
+                ["mvn", "-q", "-B", *goal], cwd=work, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                words = (done.stdout + done.stderr).strip()[-800:]
+                raise ServiceError(f"Maven could not fetch the Pulsar broker; is the network there?\n{words}")
+            (Path(work) / "lib").rename(folder)
+    return folder
+
+
+class Broker:
+    """A standalone broker that keeps its data in a folder; ``async with`` starts it and stops it.
+
+    Ports 0 take free ones, and stay the same when it is started again. ``settings`` are further lines
+    of its configuration. The log goes into the folder.
+    """
+
+    def __init__(
+        self, folder: Path, *, port: int = 0, web_port: int = 0, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder = folder.absolute()
+        self.port = port or free_port()
+        self.web_port = web_port or free_port()
+        self.settings = dict(settings or {})
+        self.log = self.folder / "broker.log"
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def service_url(self) -> str:
+        return f"pulsar://127.0.0.1:{self.port}"
+
+    @property
+    def web_url(self) -> str:
+        return f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    async def __aenter__(self) -> Broker:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def start(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """Starts the broker, and waits until it answers; 6 to 12 s.
+
+        Raises:
+            ServiceError: it cannot run here, ended at once or does not answer; with its last words.
+        """
+        jars = await asyncio.to_thread(install, say)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "standalone.conf"
+        ports = {"brokerServicePort": str(self.port), "webServicePort": str(self.web_port)}
+        lines = [f"{name}={value}" for name, value in (_SETTINGS | ports | self.settings).items()]
+        config.write_text("\n".join([*lines, ""]))
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command(jars, config),
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                preexec_fn=end_with_parent if sys.platform == "linux" else None,
+            )
+        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+        while not await asyncio.to_thread(self._answers):
+            ended = self._process.returncode is not None
+            if ended or asyncio.get_running_loop().time() > deadline:
+                await self.stop(kill=True)
+                raise ServiceError(
+                    f"the Pulsar broker {'ended at once' if ended else 'does not answer'}; see {self.log}:\n"
+                    + self._last_words()
+                )
+            await asyncio.sleep(0.1)
+
+    async def stop(self, *, kill: bool = False) -> None:
+        """Ends the broker: politely (some seconds), or with SIGKILL at once."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), 20)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def create_topic(self, name: str, partitions: int) -> None:
+        """Makes a topic with so many partitions in the namespace public/default.
+
+        Raises:
+            ServiceError: the broker refuses.
+        """
+        url = f"{self.web_url}/admin/v2/persistent/public/default/{name}/partitions"
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, str(partitions).encode(), headers, method="PUT")
+        try:
+            await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=30).close())
+        except urllib.error.URLError as error:
+            raise ServiceError(f"topic {name} could not be made: {error}") from None
+
+    def _command(self, jars: Path, config: Path) -> list[str]:
+        opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS]
+        return [
+            *("java", *opens, "--add-opens=java.management/sun.management=ALL-UNNAMED"),
+            *("-Xmx512m", "-XX:MaxDirectMemorySize=1g", "-Dio.netty.tryReflectionSetAccessible=true"),
+            f"-Dbookkeeper.metadata.bookie.drivers={_DRIVERS}BookieDriver",
+            f"-Dbookkeeper.metadata.client.drivers={_DRIVERS}ClientDriver",
+            *("-cp", f"{jars}/*", "org.apache.pulsar.PulsarStandaloneStarter"),
+            *("--config", str(config), "-nfw", "-nss", "-a", "127.0.0.1"),
+            *("--metadata-dir", str(self.folder / "metadata")),
+            *("--bookkeeper-dir", str(self.folder / "bookkeeper")),
+        ]
+
+    def _answers(self) -> bool:
+        try:
+            # The namespace of all topics is the last that it makes at its first start.
+            with urllib.request.urlopen(f"{self.web_url}/admin/v2/namespaces/public", timeout=5) as answer:
+                return b"public/default" in answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code == 401  # it is there, and wants to know who asks
+        except OSError:
+            return False
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()
+        telling = [line for line in lines if "Exception" in line or "ERROR" in line]
+        return "\n".join((telling or lines)[-4:])[-800:]
