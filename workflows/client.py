@@ -289,6 +289,17 @@ class Timelines:
                 raise self._rpc_error(error, q["workflow"]) from None
         return [q["workflow"] for q in held]
 
+    async def leaf_status(self, spec: Spec, stream: int) -> dict[str, Any]:
+        """The status of one leaf, which accepts and refuses what all do."""
+        return await self.status(node_id(spec, spec.plan.leaves[0], stream))
+
+    async def recent(self, spec: Spec, stream: int, most: int) -> dict[str, Any]:
+        """The keys of a stream with the newest events: ``keys`` (key, at, value, error, stream), ``count``
+        of all, ``position``."""
+        answer: dict[str, Any] = await self._query(node_id(spec, spec.plan.result, stream), "recent", most)
+        rows = [{"value": None, "error": None, "stream": stream} | row for row in answer["keys"]]
+        return answer | {"keys": rows}
+
     async def keys(self, spec: Spec) -> list[str]:
         """The names of all keys that the timeline has heard of, sorted."""
         names: set[str] = set()

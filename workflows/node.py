@@ -200,6 +200,16 @@ class NodeWorkflow:
         return self.node.known_keys()[first : first + MAX_ANSWER]
 
     @workflow.query
+    def recent(self, most: int) -> dict[str, Any]:
+        """The keys with the newest events, newest first, with their values; and how many keys there are."""
+        names = self.node.recent_keys(min(most, MAX_ANSWER))
+        return {
+            "position": wire.to_position(self.node.position),
+            "count": len(self.node.known_keys()),
+            "keys": [{"key": name, **(self._value(name, None) or {})} for name in names],
+        }
+
+    @workflow.query
     def refused(self, after: list[int] | None) -> list[list[Any]]:
         """Up to `MAX_ANSWER` refused events, from behind a position on: position, key, time (ms), reason."""
         return [

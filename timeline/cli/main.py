@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from timeline.cli import feeding, local, remote, service
+from timeline.cli import feeding, local, producing, remote, service, streaming
 from timeline.errors import ExpressionError, TimelineError
 
 app = typer.Typer(
@@ -29,6 +29,10 @@ app.command("codec")(service.codec)
 app.command("register")(feeding.register)
 app.command("dry-run")(feeding.dry_run)
 app.command("feed")(feeding.feed)
+app.command("feeder")(streaming.feeder)
+app.command("produce")(producing.produce)
+app.command("watch")(streaming.watch)
+app.command("dead-letters")(streaming.dead_letters)
 app.command("query")(remote.query)
 app.command("show")(remote.show)
 app.command("list")(remote.list_timelines)
