@@ -9,6 +9,9 @@ from timeline.exact import user_value
 from timeline.expression import Scalar
 from timeline.limits import Limits
 from timeline.operators.base import Operator
+from timeline.operators.outputs import Outputs
+from timeline.outputs import VALUE, Value
+from timeline.patch import Edge
 from timeline.quarantine import Quarantine
 from timeline.table import Table, Window, cut, lookup, pack
 from timeline.ticks import TICK_BITS, format_duration
@@ -24,6 +27,8 @@ class Answers:
     """
 
     operator: Operator
+    outputs: Outputs | None
+    edges: list[Edge]
     before_origin: Scalar
     limits: Limits
     keys: Keys
@@ -57,9 +62,16 @@ class Answers:
             known &= self.stream_newest - self.newest < after
         return [self.keys.names[code] for code in np.flatnonzero(known).tolist()]
 
-    def value(self, key: str, at: int | None) -> tuple[Scalar, int | None, bool]:
+    def tables(self) -> dict[str, tuple[Table, Scalar]]:
+        """The tables that are asked for, by output, each with its value before a key's origin."""
+        if self.outputs is None:
+            return {VALUE: (self.own, self.before_origin)}
+        tables = zip((edge.table for edge in self.edges), self.outputs.initials, strict=True)
+        return dict(zip(self.outputs.names, tables, strict=True))
+
+    def value(self, key: str, at: int | None) -> tuple[Value, int, bool]:
         """The value of a key at tick ``at`` (its newest event's where ``None``), that tick, and whether
-        no acceptable event can change it any more. A key without events has no newest tick.
+        no acceptable event can change it any more. Of a set of outputs it is theirs, by name.
 
         Raises:
             RetentionError: ``at`` is older than what is kept.
@@ -73,20 +85,26 @@ class Answers:
         lateness, ttl = self.limits.allowed_lateness, self.limits.key_ttl
         final = lateness is not None and tick < newest - lateness
         final |= ttl is not None and self.idle(code) >= ttl
-        row, held = lookup(self.own, pack(np.array([code]), np.array([tick])))
+        values = {
+            name: self._at(table, initial, code, tick) for name, (table, initial) in self.tables().items()
+        }
+        return values if self.outputs else values[VALUE], tick, final
+
+    def _at(self, table: Table, initial: Scalar, code: int, tick: int) -> Scalar:
+        row, held = lookup(table, pack(np.array([code]), np.array([tick])))
         if held[0]:
-            return self.own.python_value(int(row[0]), tick), tick, final
+            return table.python_value(int(row[0]), tick)
         if tick >= self.origin[code]:
-            begin = int(cut(self.own, Window(np.array([code << TICK_BITS]))).tick[0])
+            begin = int(cut(table, Window(np.array([code << TICK_BITS]))).tick[0])
             raise RetentionError(
-                f"key {key!r} is kept from {begin} ms on (retention "
+                f"key {self.keys.names[code]!r} is kept from {begin} ms on (retention "
                 f"{format_duration(self.limits.retention or 0)}), got {tick} ms; "
                 "ask for a later time or raise limits.retention"
             )
-        return user_value(self.before_origin), tick, final
+        return user_value(initial)
 
     def timeline(self, key: str) -> tuple[Table, int, int]:
-        """A key's rows, its origin and its newest tick.
+        """A key's rows, its origin and its newest tick. A set of outputs has only where the key begins.
 
         Raises:
             QuarantineError: the key has no function.

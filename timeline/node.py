@@ -17,6 +17,7 @@ from timeline.events import Events, Position
 from timeline.expression import Scalar
 from timeline.limits import Limits
 from timeline.operators.base import Leaf, Operator
+from timeline.operators.outputs import Outputs
 from timeline.patch import Edge, Patch, Pending
 from timeline.quarantine import Quarantine, isolate
 from timeline.shrinking import Shrinking
@@ -62,6 +63,7 @@ class Node(Answers):
         self.operator = operator
         self.before_origin = before_origin
         self.leaf = operator if isinstance(operator, Leaf) else None
+        self.outputs = operator if isinstance(operator, Outputs) else None
         self.limits = limits
         self.position: Position | None = None
         self.keys = Keys()

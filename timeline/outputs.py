@@ -6,11 +6,14 @@ import difflib
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import fields, replace
+from typing import TypeAlias
 
 from timeline.errors import ExpressionError, Span
-from timeline.expression import Expression
+from timeline.expression import Expression, Scalar
 from timeline.signatures import LOOKALIKES
 
+#: What a user sees of a node at a tick: of a set of outputs, each by its name.
+Value: TypeAlias = Scalar | dict[str, Scalar]
 #: The most outputs of one spec, and the most parts that all of them have once ``@name`` is put in.
 MAX_OUTPUTS = 100
 MAX_PARTS = 10_000
@@ -82,4 +85,4 @@ def placed(e: Expression, span: Span) -> Expression:
         return value
 
     parts = {f.name: moved(getattr(e, f.name)) for f in fields(e) if f.init and f.name != "span"}
-    return replace(e, **parts, span=span)  # type: ignore[arg-type]
+    return replace(e, **parts, span=span)

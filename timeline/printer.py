@@ -6,7 +6,18 @@ import json
 import re
 from itertools import repeat
 
-from timeline.expression import And, Arithmetic, ArithmeticOp, Column, Compare, Constant, Expression, Not, Or, Outputs
+from timeline.expression import (
+    And,
+    Arithmetic,
+    ArithmeticOp,
+    Column,
+    Compare,
+    Constant,
+    Expression,
+    Not,
+    Or,
+    Outputs,
+)
 from timeline.signatures import NOT_BARE, SIGNATURE_OF
 from timeline.ticks import format_duration
 
