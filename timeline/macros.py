@@ -85,7 +85,7 @@ class _Reading:
         tree = parse(text, references)
         if isinstance(tree, Outputs):
             raise ExpressionError("an output is one expression, not a set of outputs", span=tree.span)
-        check(Outputs((name,), (tree,)), text)
+        check(Outputs((name,), (tree,)), text)  # a node reads it as one of a set, one level deeper
         self.parts += size(tree)
         return tree
 
