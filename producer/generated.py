@@ -63,9 +63,7 @@ def cards(count: int, *, seed: int = 7, start: int = 0) -> Iterator[Chunk]:
     """
     random = np.random.default_rng(seed)
     home = random.integers(0, len(PLACES), count)
-    return _in_order(
-        "card", None, lambda begin: _pay(random, begin, home), _staggered(random, count, start)
-    )
+    return _in_order("card", None, lambda begin: _pay(random, begin, home), _staggered(random, count, start))
 
 
 def _staggered(random: np.random.Generator, count: int, start: int) -> I64:

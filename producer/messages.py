@@ -121,5 +121,3 @@ def _broken(payload: bytes, faults: Faults, number: int) -> bytes:
         lambda: orjson.dumps(event | {key: "x" * (MAX_VALUE_CHARS + 1)}),
     )
     return ways[number % len(ways)]()
-
-

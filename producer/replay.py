@@ -69,7 +69,7 @@ def _lines(path: Path, key: str, time: str, unit: TimeUnit) -> Iterator[Chunk]:
 def _ms(value: object, unit: TimeUnit) -> int:
     from timeline.reading.times import tick_of
 
-    tick = tick_of(value, unit)  # type: ignore[arg-type]
+    tick = tick_of(value, unit)
     if tick < 0:
         raise ValueError("not a time")
     return tick

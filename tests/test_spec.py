@@ -104,7 +104,7 @@ def test_expression_has_a_caret(tmp_path: Path) -> None:
         (GOOD + "[limits]\nretention = true", "limits.retention", "must be a whole number, got True"),
         (GOOD + "[source]\ntopic = 't'\nfiles = ['f']", "source", "give topic or files, not both"),
         (GOOD + "[source]\nfiles = 'f'", "source.files", "must be a list, such as [\"a.jsonl\"], got 'f'"),
-        ("name = 'x'", "expression", "is missing"),
+        ("name = 'x'", "expression", "is missing; or give [outputs], several by name"),
         ("", "name", "is missing"),
         ("name = \n", "file", "is not TOML: Invalid value (at line 1, column 8)"),
         (b"\xff", "file", "is not UTF-8 text"),

@@ -15,6 +15,8 @@ from timeline.exact import user_value
 from timeline.expression import Expression, Scalar
 from timeline.limits import Limits
 from timeline.node import own_table
+from timeline.operators.outputs import Outputs
+from timeline.outputs import Value
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.table import (
     Table,
@@ -35,11 +37,12 @@ CHUNK = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The value of a key at tick ``at`` (ms): a state, a truth, a number (seconds for durations)."""
+    """The value of a key at tick ``at`` (ms): a state, a truth, a number (seconds for durations); of a
+    set of outputs, that of each by its name."""
 
     key: str
     at: int
-    value: Scalar
+    value: Value
 
 
 @dataclass(frozen=True)
@@ -82,16 +85,27 @@ class Evaluation:
             LimitError: a tick that does not exist.
         """
         node = node or self.plan.result
-        table = self.tables[node.index]
-        initial = user_value(node.before_origin)
+        outputs = node.operator.names if isinstance(node.operator, Outputs) else None
+        asked = [node] if outputs is None else [self.plan.nodes[i] for i in node.inputs]
         wanted = np.arange(len(self.codes)) if keys is None else np.array([self._index(k) for k in keys])
         for code, tick in self._places(wanted, at, every, start, end):
             places = pack(code, tick)
-            row, held = lookup(table, places)
-            values = table.python_values(row, places) if len(table) else [None] * len(row)
             names = map(self.keys.names.__getitem__, code.tolist())
-            for name, t, value, known in zip(names, tick.tolist(), values, held.tolist(), strict=True):
-                yield Row(name, t, value if known else initial)
+            columns = [self._column(one, places) for one in asked]
+            if outputs is None:
+                yield from map(Row, names, tick.tolist(), columns[0])
+                continue
+            for name, t, *values in zip(names, tick.tolist(), *columns, strict=True):
+                yield Row(name, t, dict(zip(outputs, values, strict=True)))
+
+    def _column(self, node: PlanNode, places: I64) -> list[Scalar]:
+        """The values of a node at packed places."""
+        table, initial = self.tables[node.index], user_value(node.before_origin)
+        row, held = lookup(table, places)
+        if held.all():
+            return table.python_values(row, places)
+        values = table.python_values(row, places) if len(table) else [None] * len(row)
+        return [value if known else initial for value, known in zip(values, held.tolist(), strict=True)]
 
     def _places(
         self, wanted: I64, at: Sequence[int] | None, every: int | None, start: int | None, end: int | None

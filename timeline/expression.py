@@ -244,6 +244,19 @@ class Lag(Expression):
         return (self.of,)
 
 
+@dataclass(frozen=True, slots=True)
+class Outputs(Expression):
+    """Several named timelines side by side; only the whole of an expression can be this."""
+
+    name: ClassVar[str] = "outputs"
+    names: tuple[str, ...]
+    operands: tuple[Expression, ...]
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return self.operands
+
+
 def conjunction(operands: tuple[Expression, ...], span: Span | None = None) -> Expression:
     """``a && b && ...`` with nested conjunctions flattened, so that grouping does not matter."""
     flat: list[Expression] = []

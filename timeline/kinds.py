@@ -14,7 +14,9 @@ from timeline.expression import (
     Expression,
     If,
     Or,
+    Outputs,
 )
+from timeline.outputs import name_problem
 from timeline.signatures import (
     MAX_DEPTH,
     SIGNATURE_OF,
@@ -45,6 +47,8 @@ def kind_of(e: Expression) -> Kind:
             case Arithmetic():
                 divided = e.op == "/" and not isinstance(e.right, Constant)
                 return Kind.RATIO if divided else Kind.NUMERIC
+            case Outputs():
+                return Kind.OUTPUTS
             case If(then=Constant(value=bool()), otherwise=Constant(value=bool())):
                 return Kind.BOOL
             case If(then=Constant(), otherwise=Constant()):
@@ -78,7 +82,7 @@ expected a State, a Bool, a Numeric, a Ratio; did you mean latest_event_to_state
     """
     try:
         kind = check_parts(e)
-        if kind not in TIMELINES:
+        if kind not in TIMELINES and kind is not Kind.OUTPUTS:
             raise _misfit("the whole cannot be", e, kind, TIMELINES)
     except ExpressionError as error:
         error.source = source
@@ -123,6 +127,8 @@ def check_node(e: Expression) -> None:
             _check_compare(e)
         case Arithmetic():
             _check_arithmetic(e)
+        case Outputs():
+            _check_outputs(e)
         case _:
             _check_arguments(e)
     if isinstance(e, Arithmetic | If):
@@ -144,6 +150,14 @@ def _check_arguments(e: Expression) -> None:
         _check_one_kind(e, label)
     if isinstance(e, If):
         _check_choices(e)
+
+
+def _check_outputs(e: Outputs) -> None:
+    for number, (name, part) in enumerate(zip(e.names, e.operands, strict=True)):
+        if (problem := name_problem(name, e.names[:number])) is not None:
+            raise ExpressionError(problem, span=part.span)
+        if (kind := kind_of(part)) not in TIMELINES:
+            raise _misfit(f"output {name} cannot be", part, kind, TIMELINES)
 
 
 def _check_one_kind(e: And | Or, label: str) -> None:

@@ -11,12 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from timeline.admission import Refused, admit
-from timeline.errors import LimitError, NotFoundError, QuarantineError, RetentionError
+from timeline.answers import Answers
+from timeline.errors import LimitError, NotFoundError, RetentionError
 from timeline.events import Events, Position
-from timeline.exact import user_value
 from timeline.expression import Scalar
 from timeline.limits import Limits
 from timeline.operators.base import Leaf, Operator
+from timeline.operators.outputs import Outputs
 from timeline.patch import Edge, Patch, Pending
 from timeline.quarantine import Quarantine, isolate
 from timeline.shrinking import Shrinking
@@ -32,28 +33,24 @@ from timeline.table import (
     known_to_all,
     last_of_runs,
     latest,
-    lookup,
     merge,
     pack,
     splice,
     without,
 )
-from timeline.ticks import MAX_TICK, TICK_BITS, format_duration
+from timeline.ticks import MAX_TICK, TICK_BITS
 from timeline.vocabulary import I64, Keys, Vocabulary
 
 _NONE = np.empty(0, np.int64)
 
 
-class Node:
+class Node(Answers):
     """An operator at work on one stream.
 
     ``position`` is the place in the stream that the node's table stands for (``None`` before the
     first batch). A leaf takes `accept`; an inner node takes `receive`, then `advance` as long as it
-    returns a patch. ``shapes`` are those of the inputs of an inner node.
-
-    ``origin`` and ``newest`` (ms) are those of each key code; ``stream_newest`` is that of all.
-    ``quarantined`` are the codes of the keys that have no function, because the operator raises for
-    them or a child has none.
+    returns a patch. ``shapes`` are those of the inputs of an inner node. What it can be asked is in
+    `timeline.answers`.
     """
 
     def __init__(
@@ -66,6 +63,7 @@ class Node:
         self.operator = operator
         self.before_origin = before_origin
         self.leaf = operator if isinstance(operator, Leaf) else None
+        self.outputs = operator if isinstance(operator, Outputs) else None
         self.limits = limits
         self.position: Position | None = None
         self.keys = Keys()
@@ -406,83 +404,6 @@ class Node:
             self.own,
             quarantined={self.keys.names[c]: self._reason(q) for c, q in self.quarantined.items()},
         )
-
-    def _reason(self, held: Quarantine) -> str:
-        return f"{held.error} (in {self.operator.name})" if held.own else held.error
-
-    # --- what is asked ---------------------------------------------------------------------------
-
-    def idle(self, code: int) -> int:
-        """For how long (ms) a key has had no event, by the newest event of its stream."""
-        return self.stream_newest - int(self.newest[code])
-
-    def find(self, key: str) -> int:
-        """The code of a key that is known, and not forgotten.
-
-        Raises:
-            KeyError: no event of the key was heard of.
-        """
-        code = self.keys.find(key)
-        after = self.limits.forgotten_after
-        if code is None or self.newest[code] < 0 or (after is not None and self.idle(code) >= after):
-            raise KeyError(key)
-        return code
-
-    def known_keys(self) -> list[str]:
-        """The names of the keys that can be asked for, in order of appearance."""
-        known = self.newest >= 0
-        after = self.limits.forgotten_after
-        if after is not None:
-            known &= self.stream_newest - self.newest < after
-        return [self.keys.names[code] for code in np.flatnonzero(known).tolist()]
-
-    def value(self, key: str, at: int | None) -> tuple[Scalar, int | None, bool]:
-        """The value of a key at tick ``at`` (its newest event's where ``None``), that tick, and whether
-        no acceptable event can change it any more. A key without events has no newest tick.
-
-        Raises:
-            RetentionError: ``at`` is older than what is kept.
-            QuarantineError: the key has no function.
-            KeyError: no event of the key was heard of, or it is forgotten.
-        """
-        code = self.find(key)
-        self._check(code)
-        newest = int(self.newest[code])
-        tick = newest if at is None else at
-        lateness, ttl = self.limits.allowed_lateness, self.limits.key_ttl
-        final = lateness is not None and tick < newest - lateness
-        final |= ttl is not None and self.idle(code) >= ttl
-        row, held = lookup(self.own, pack(np.array([code]), np.array([tick])))
-        if held[0]:
-            return self.own.python_value(int(row[0]), tick), tick, final
-        if tick >= self.origin[code]:
-            begin = int(cut(self.own, Window(np.array([code << TICK_BITS]))).tick[0])
-            raise RetentionError(
-                f"key {key!r} is kept from {begin} ms on (retention "
-                f"{format_duration(self.limits.retention or 0)}), got {tick} ms; "
-                "ask for a later time or raise limits.retention"
-            )
-        return user_value(self.before_origin), tick, final
-
-    def timeline(self, key: str) -> tuple[Table, int, int]:
-        """A key's rows, its origin and its newest tick.
-
-        Raises:
-            QuarantineError: the key has no function.
-            KeyError: no event of the key was heard of, or it is forgotten.
-        """
-        code = self.find(key)
-        self._check(code)
-        rows = cut(self.own, Window(np.array([code << TICK_BITS])))
-        return rows, int(self.origin[code]), int(self.newest[code])
-
-    def _check(self, code: int) -> None:
-        held = self.quarantined.get(code)
-        if held is not None:
-            raise QuarantineError(
-                f"key {self.keys.names[code]!r} is quarantined since position {list(held.position)}: "
-                f"{self._reason(held)}; once that is fixed: timeline release NAME KEY"
-            )
 
 
 def own_table(operator: Operator, of_input: Vocabulary | None) -> Table:

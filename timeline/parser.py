@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -19,10 +20,12 @@ from timeline.expression import (
     Constant,
     Expression,
     Not,
+    Outputs,
     conjunction,
     disjunction,
 )
 from timeline.kinds import check, too_deep
+from timeline.outputs import placed, unknown_output
 from timeline.printer import print_expression
 from timeline.signatures import CALLS, LOOKALIKES, MAX_DEPTH, Signature, duration_problem
 from timeline.syntax import first_line, syntax_tree, token_span
@@ -34,8 +37,10 @@ if TYPE_CHECKING:  # lark takes 40 ms to import, and most of what imports this m
 _NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
-def parse(text: str) -> Expression:
+def parse(text: str, references: Mapping[str, Expression] | None = None) -> Expression:
     """The tree of an expression in the DSL, its parts and the whole checked for their kinds.
+
+    ``references`` are what ``@name`` stands for, by name (see `timeline.macros`).
 
     Raises:
         ExpressionError: not an expression; the error has the place, what could have stood there
@@ -54,12 +59,25 @@ duration_in_cur_state, duration_in_prior_state, prior_state, count, sum, count_r
 did you mean has_existed_within(...)?
     """
     try:
-        expression = _Reader(text).read(syntax_tree(text))
+        expression = read(text, references)
     except ExpressionError as error:
         error.source = text
         raise
     check(expression, text)
     return expression
+
+
+def read(
+    text: str,
+    references: Mapping[str, Expression] | None = None,
+    columns: Callable[[Column], Expression] | None = None,
+) -> Expression:
+    """As `parse`, with the kinds not checked. ``columns`` says what a bare name stands for.
+
+    Raises:
+        ExpressionError: not an expression.
+    """
+    return _Reader(text, references, columns).read(syntax_tree(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +121,15 @@ _Part: TypeAlias = "Expression | _Quantity | Token"
 class _Reader:
     """One method for each kind of node that the grammar makes, named as the grammar names it."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(
+        self,
+        text: str,
+        references: Mapping[str, Expression] | None,
+        columns: Callable[[Column], Expression] | None,
+    ) -> None:
         self._text = text
+        self._references = references
+        self._columns = columns
         self._depths: dict[int, int] = {}  # the tree keeps every part alive, so no id comes twice
 
     def read(self, tree: Tree[Token]) -> Expression:
@@ -194,7 +219,28 @@ class _Reader:
                 span=span,
                 suggestion=LOOKALIKES[name],
             )
-        return Column(name, span=span)
+        column = Column(name, span=span)
+        return column if self._columns is None else self._columns(column)
+
+    def reference(self, parts: list[_Part], span: Span) -> Expression:
+        name = str(parts[0])[1:]
+        if self._references is None:
+            raise ExpressionError(
+                f"@{name} stands for another output, and there are none here: "
+                "name them under [outputs] in a spec",
+                span=span,
+            )
+        if name not in self._references:
+            raise unknown_output(name, self._references, span)
+        return placed(self._references[name], span)
+
+    def output(self, parts: list[_Part], span: Span) -> Expression:
+        return Outputs((str(parts[0]),), (_expression(parts[1]),), span=span)
+
+    def outputs(self, parts: list[_Part], span: Span) -> Expression:
+        each = [cast(Outputs, part) for part in parts]
+        names, operands = tuple(e.names[0] for e in each), tuple(e.operands[0] for e in each)
+        return Outputs(names, operands, span=span)
 
     def string(self, parts: list[_Part], span: Span) -> Expression:
         return Constant(_unquote(str(parts[0]), span), span=span)

@@ -27,8 +27,10 @@ from timeline.operators.lag import Lag
 from timeline.operators.latest_event_to_state import LatestEventToState
 from timeline.operators.not_ import Not
 from timeline.operators.or_ import Or
+from timeline.operators.outputs import Outputs
 from timeline.operators.prior_state import PriorState
 from timeline.operators.sum_ import Sum
+from timeline.outputs import VALUE
 from timeline.parser import parse
 from timeline.printer import print_expression
 from timeline.table import Shape
@@ -79,6 +81,18 @@ class Plan:
         return self.nodes[-1]
 
     @property
+    def outputs(self) -> dict[str, PlanNode]:
+        """The nodes that are asked for, by name; the result of a plain expression is ``value``.
+
+        >>> make_plan("{n: count(a == 1), often: count(a == 1) > 5}").outputs["often"].inputs
+        (0,)
+        """
+        if isinstance(self.result.operator, Outputs):
+            inputs = [self.nodes[i] for i in self.result.inputs]
+            return dict(zip(self.result.operator.names, inputs, strict=True))
+        return {VALUE: self.result}
+
+    @property
     def leaves(self) -> list[PlanNode]:
         return [node for node in self.nodes if node.leaf is not None]
 
@@ -88,11 +102,14 @@ class Plan:
         return sorted({c for node in self.leaves if node.leaf for c in node.leaf.columns})
 
     def find(self, wanted: str) -> PlanNode:
-        """The node that a person means: its DSL text, its digest, or the first digits of that.
+        """The node that a person means: its name as an output, its DSL text, its digest, or the first
+        digits of that.
 
         Raises:
             NotFoundError: no node, or several; the message lists what there is.
         """
+        if wanted in self.outputs:
+            return self.outputs[wanted]
         matching = [n for n in self.nodes if n.digest.startswith(wanted) or n.text == wanted]
         if not matching:
             try:
@@ -122,11 +139,13 @@ def make_plan(expression: ex.Expression | Build | str) -> Plan:
     def add(part: ex.Expression) -> int:
         if part in known:
             return known[part]
-        operator, inputs = _operator(part)
+        operator, inputs = operator_of(part)
         indices = tuple(add(child) for child in inputs)
         before = [nodes[i].before_origin for i in indices]
         if isinstance(operator, Lag):
             operator = replace(operator, initial=before[0])
+        if isinstance(operator, Outputs):
+            operator = replace(operator, initials=tuple(before))
         initial = operator.before_origin(before)
         node = PlanNode(len(nodes), part, operator, indices, print_expression(part), initial)
         nodes.append(node)
@@ -149,7 +168,7 @@ def _constant(part: ex.Expression) -> ex.Constant | None:
     return replace(part, span=None) if isinstance(part, ex.Constant) else None
 
 
-def _operator(part: ex.Expression) -> tuple[Operator, Sequence[ex.Expression]]:
+def operator_of(part: ex.Expression) -> tuple[Operator, Sequence[ex.Expression]]:
     """The operator of one node, and the sub-expressions that are its inputs."""
     match part:
         case ex.LatestEventToState(column=column):
@@ -198,6 +217,8 @@ def _operator(part: ex.Expression) -> tuple[Operator, Sequence[ex.Expression]]:
             choices = (_constant(then), _constant(otherwise))
             timelines = [c for c in (then, otherwise) if not isinstance(c, ex.Constant)]
             return If(_SHAPES[kind_of(part)], choices), (condition, *timelines)
+        case ex.Outputs(names=names, operands=operands):
+            return Outputs(names), operands
         case ex.Lag(of=of, duration=duration):
             return Lag(duration, _SHAPES[kind_of(of)], None), (of,)
     raise AssertionError(f"no operator for {part!r}")

@@ -6,7 +6,18 @@ import json
 import re
 from itertools import repeat
 
-from timeline.expression import And, Arithmetic, ArithmeticOp, Column, Compare, Constant, Expression, Not, Or
+from timeline.expression import (
+    And,
+    Arithmetic,
+    ArithmeticOp,
+    Column,
+    Compare,
+    Constant,
+    Expression,
+    Not,
+    Or,
+    Outputs,
+)
 from timeline.signatures import NOT_BARE, SIGNATURE_OF
 from timeline.ticks import format_duration
 
@@ -38,6 +49,9 @@ def print_expression(e: Expression) -> str:
             return f"{_operand(e.left, e)} {e.op} {_operand(e.right, e)}"
         case Not():
             return "!" + _operand(e.of, e)
+        case Outputs():
+            named = zip(e.names, e.operands, strict=True)
+            return f"{{{', '.join(f'{name}: {print_expression(part)}' for name, part in named)}}}"
         case And() | Or():
             symbol = SIGNATURE_OF[type(e)].symbol
             # map, for a comprehension would be one more frame of Python's stack for each level.
@@ -112,6 +126,10 @@ def _block(e: Expression, indent: int) -> str:
             return f"{_inner(e.left, e, indent)} {e.op} {_inner(e.right, e, indent)}"
         case Not():
             return "!" + _inner(e.of, e, indent + 1)
+        case Outputs():
+            named = zip(e.names, e.operands, strict=True)
+            lines = [f"{' ' * (indent + 2)}{name}: {_block(part, indent + 2)}" for name, part in named]
+            return "{\n" + ",\n".join(lines) + "}"
         case And() | Or():
             symbol = SIGNATURE_OF[type(e)].symbol
             head, *rest = e.operands

@@ -56,7 +56,8 @@ class Shrinking:
         watermark = np.maximum(node.newest - lateness, 0)
         # One tick more than is promised: a late event at the watermark looks at what held before it.
         kept = np.maximum(watermark - retention - 1, 0)
-        needed = np.maximum(watermark - node.operator.reach - 1, 0)
+        # The inputs of outputs are not only computed from, but asked for.
+        needed = kept.copy() if node.outputs else np.maximum(watermark - node.operator.reach - 1, 0)
         for code, held in node.quarantined.items():
             if held.since is not None and watermark[code] - held.since > retention:
                 held.since = held.events = None

@@ -43,6 +43,7 @@ class Kind(enum.Enum):
     PREDICATE = "predicate over events"
     COLUMN = "column of an event"
     CONSTANT = "constant"
+    OUTPUTS = "set of outputs"
 
 
 #: The kinds that have a value at every tick, and so can be a whole expression.

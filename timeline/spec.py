@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import (
     BaseModel,
@@ -17,12 +17,16 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from timeline.errors import ExpressionError, Problem, SpecError, TimelineError
+from timeline.expression import Outputs
 from timeline.limits import Limits
+from timeline.macros import read_outputs
 from timeline.parser import parse
 from timeline.plan import Plan, make_plan
 from timeline.ticks import format_duration, parse_duration, parse_time
@@ -97,16 +101,20 @@ class SpecLimits(_Part):
 
 
 class Spec(_Part):
-    """A named expression over a source.
+    """A named expression, or several ``outputs``, over a source.
 
     >>> spec = Spec(name="plays", expression='has_existed(state == "play")')
     >>> spec.limits.allowed_lateness, spec.plan.result.text
     (60000, 'has_existed(state == "play")')
+    >>> both = {"n": "count(state == 'play')", "often": "@n > 2"}
+    >>> Spec(name="plays", outputs=both).plan.result.text
+    '{n: count(state == "play"), often: count(state == "play") > 2}'
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     description: str = ""
-    expression: str
+    outputs: dict[str, str] = {}
+    expression: str | None = Field(default=None, validate_default=True)
     source: Source = Source()
     limits: SpecLimits = SpecLimits()
 
@@ -117,20 +125,47 @@ class Spec(_Part):
             raise ValueError("key_ttl must be at least 1ms; leave it out to keep keys for ever")
         return limits
 
+    @field_validator("outputs")
+    @classmethod
+    def _outputs_understood(cls, texts: dict[str, str]) -> dict[str, str]:
+        _, problems = read_outputs(texts)
+        if problems:
+            _refuse({name: (_with_caret(error), texts[name]) for name, error in problems.items()})
+        return texts
+
     @field_validator("expression")
     @classmethod
-    def _understood(cls, text: str) -> str:
+    def _understood(cls, text: str | None, info: ValidationInfo) -> str | None:
+        # Outputs that were refused are not in the data, and then nothing else is missing.
+        outputs = info.data.get("outputs", {"refused": ""})
+        if text is None:
+            if not outputs:
+                raise PydanticCustomError("value_error", "is missing; or give [outputs], several by name")
+            return None
+        if outputs:
+            raise ValueError("give expression or outputs, not both")
         try:
-            parse(text)
+            tree = parse(text)
         except ExpressionError as error:
-            caret = "".join(f"\n      {line}" for line in error.caret().splitlines())
-            raise ValueError(f"{error}{caret}") from None
+            raise ValueError(_with_caret(error)) from None
+        if isinstance(tree, Outputs):
+            raise ValueError("is a set of outputs; give each a line of its own under [outputs]")
         return text
 
     @cached_property
     def plan(self) -> Plan:
-        """The nodes of the expression."""
-        return make_plan(self.expression)
+        """The nodes of the expression, or of the outputs, which share what they have in common."""
+        if self.expression is not None:
+            return make_plan(self.expression)
+        trees, _ = read_outputs(self.outputs)
+        return make_plan(Outputs(tuple(trees), tuple(trees.values())))
+
+    @property
+    def definition(self) -> str:
+        """The expression, or the outputs with a line for each, as they were written."""
+        if self.expression is not None:
+            return self.expression.strip()
+        return "\n".join(f"{name} = {text.strip()}" for name, text in self.outputs.items())
 
     @property
     def node_limits(self) -> Limits:
@@ -158,7 +193,8 @@ class Spec(_Part):
     def to_wire(self) -> dict[str, Any]:
         """The spec as JSON, from which `from_wire` makes it again."""
         wire = self.model_dump(mode="json")
-        # As version 0.1 wrote it, so that registered specs are equal.
+        # What older versions could not say is written as they wrote it, so that registered specs are equal.
+        del wire["expression" if self.outputs else "outputs"]
         if self.limits.key_ttl is None:
             del wire["limits"]["key_ttl"]
         if self.source.start == "earliest":
@@ -169,6 +205,24 @@ class Spec(_Part):
     def from_wire(cls, wire: Mapping[str, Any]) -> Spec:
         """The inverse of `to_wire`."""
         return cls.model_validate(wire)
+
+
+def _with_caret(error: ExpressionError) -> str:
+    caret = "".join(f"\n      {line}" for line in error.caret().splitlines())
+    return f"{error}{caret}"
+
+
+def _refuse(problems: Mapping[str, tuple[str, str]]) -> NoReturn:
+    """Raises what pydantic reports with the name of each as its place."""
+    raise ValidationError.from_exception_data(
+        "outputs",
+        [
+            InitErrorDetails(
+                type=PydanticCustomError("value_error", "{why}", {"why": why}), loc=(name,), input=text
+            )
+            for name, (why, text) in problems.items()
+        ],
+    )
 
 
 _WORDS = {

@@ -32,7 +32,7 @@ from timeline.errors import (
     TimelineError,
 )
 from timeline.events import Events, Position
-from timeline.expression import Scalar
+from timeline.outputs import Value
 from timeline.plan import PlanNode
 from timeline.spec import Spec
 from timeline.wire import from_position, to_events, to_position
@@ -57,7 +57,7 @@ class Answer:
 
     key: str
     at: int | None
-    value: Scalar
+    value: Value
     position: Position | None
     final: bool
     error: str | None = None

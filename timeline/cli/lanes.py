@@ -32,7 +32,7 @@ class Lane:
 
 
 def plan_lanes(plan: Plan, rows_of: dict[int, list[list[Any]]]) -> list[Lane]:
-    """The lanes of a plan, result first, each node under what it is for."""
+    """The lanes of a plan, results first, each node under what it is for."""
     lanes: list[Lane] = []
 
     def add(node: PlanNode, lead: str, tail: str) -> None:
@@ -42,7 +42,8 @@ def plan_lanes(plan: Plan, rows_of: dict[int, list[list[Any]]]) -> list[Lane]:
             last = number == len(node.inputs) - 1
             add(plan.nodes[index], tail + ("└ " if last else "├ "), tail + ("  " if last else "│ "))
 
-    add(plan.result, "", "")
+    for name, output in plan.outputs.items():
+        add(output, "" if output is plan.result else f"{name}: ", "")
     return lanes
 
 

@@ -95,7 +95,7 @@ def evaluate_files(
     from timeline.cli.render import print_rows
 
     rows = result.values(ats, every=interval, start=start, end=end, keys=wanted)
-    print_rows(rows, format)
+    print_rows(rows, list(plan.outputs), format)
 
 
 def explain(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time as clock
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -32,9 +32,7 @@ def produce(
     speed: Annotated[
         str | None, typer.Option(metavar="FACTOR", help="10x: ten times as fast as the times say.")
     ] = None,
-    flat_out: Annotated[
-        bool, typer.Option("--flat-out", help="As fast as the broker takes them.")
-    ] = False,
+    flat_out: Annotated[bool, typer.Option("--flat-out", help="As fast as the broker takes them.")] = False,
     sessions: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Sessions (or cards) at the same time.")
     ] = 100,
@@ -121,7 +119,7 @@ def _chunks(
     return chain.from_iterable(replay(name, key=key, time=time, unit=unit) for name in what)
 
 
-def _shown(quiet: bool, until: float | None, stop: threading.Event) -> object:
+def _shown(quiet: bool, until: float | None, stop: threading.Event) -> Callable[[Report], None]:
     from rich.console import Console
 
     errors = Console(stderr=True)

@@ -158,7 +158,7 @@ def describe(name: NameArgument, json: JsonOption = False) -> None:
             return
         out = console()
         out.print(f"{spec.name}  {spec.description}".rstrip())
-        out.print(Text(spec.expression.strip()))
+        out.print(Text(spec.definition))
         limits = spec.to_wire()["limits"]
         out.print(f"source {spec.source_id}  " + "  ".join(f"{k} {v}" for k, v in limits.items()))
         table = Table(

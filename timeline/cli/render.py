@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import orjson
@@ -16,7 +17,8 @@ from rich.tree import Tree
 
 from timeline.cli.options import Format
 from timeline.evaluate import Row
-from timeline.expression import Scalar
+from timeline.operators.outputs import Outputs
+from timeline.outputs import VALUE, Value
 from timeline.plan import Plan, PlanNode
 from timeline.spec import Spec
 
@@ -41,7 +43,7 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def value_text(value: Scalar) -> str:
+def value_text(value: Value) -> str:
     """A value as JSON has it, but strings without quotes."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
@@ -51,26 +53,31 @@ def print_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value).decode() + "\n")
 
 
-def print_rows(rows: Iterable[Row], format: Format) -> None:
-    """Rows of an evaluation."""
+def print_rows(rows: Iterable[Row], names: Sequence[str], format: Format) -> None:
+    """Rows of an evaluation, with a column for each of the outputs ``names``."""
     if format is Format.JSONL:
         sys.stdout.writelines(map(_json_line, rows))
     elif format is Format.CSV:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(["key", "at", "value"])
+        writer.writerow(["key", "at", *names])
         for row in rows:
-            value = "" if row.value is None else value_text(row.value)
-            writer.writerow([row.key, row.at, value])
+            values = ("" if v is None else value_text(v) for v in _columns(row))
+            writer.writerow([row.key, row.at, *values])
     else:
-        table = Table("key", "at (ms)", "value", box=None, pad_edge=False)
+        table = Table("key", "at (ms)", *names, box=None, pad_edge=False)
         for row in rows:
-            value = printable(value_text(row.value))
-            table.add_row(Text(printable(row.key)), str(row.at), Text(value))
+            shown = (Text(printable(value_text(v))) for v in _columns(row))
+            table.add_row(Text(printable(row.key)), str(row.at), *shown)
         console().print(table)
 
 
+def _columns(row: Row) -> Iterable[Value]:
+    return row.value.values() if isinstance(row.value, dict) else (row.value,)
+
+
 def _json_line(row: Row) -> str:
-    return orjson.dumps({"key": row.key, "at": row.at, "value": row.value}).decode() + "\n"
+    values = row.value if isinstance(row.value, dict) else {VALUE: row.value}
+    return orjson.dumps({"key": row.key, "at": row.at, **values}).decode() + "\n"
 
 
 def short_text(node: PlanNode, plan: Plan) -> str:
@@ -81,6 +88,8 @@ def short_text(node: PlanNode, plan: Plan) -> str:
     >>> [short_text(node, plan) for node in plan.nodes]
     ['has_existed(a == 1)', '!…', 'duration_where(…)']
     """
+    if isinstance(node.operator, Outputs):
+        return node.operator.name
     text = node.text
     for index in sorted(set(node.inputs), key=lambda i: -len(plan.nodes[i].text)):
         child = plan.nodes[index].text
@@ -112,11 +121,13 @@ def print_plan(plan: Plan, spec: Spec | None, *, as_json: bool) -> None:
             }
             for node in plan.nodes
         ]
-        print_json({"timeline": spec.name if spec else None, "nodes": nodes})
+        outputs = {name: node.index for name, node in plan.outputs.items()}
+        print_json({"timeline": spec.name if spec else None, "outputs": outputs, "nodes": nodes})
         return
 
-    def label(node: PlanNode) -> Text:
-        text = Text(short_text(node, plan), style="bold")
+    def label(node: PlanNode, name: str | None = None) -> Text:
+        text = Text("" if name is None else f"{name}: ", style="magenta")
+        text.append(short_text(node, plan), style="bold")
         text.append(f"  {node.kind.value}", style="cyan")
         reads = f"  reads {', '.join(sorted(node.leaf.columns))}" if node.leaf else ""
         text.append(reads, style="green")
@@ -124,8 +135,9 @@ def print_plan(plan: Plan, spec: Spec | None, *, as_json: bool) -> None:
         return text
 
     def grow(branch: Tree, node: PlanNode) -> None:
-        for index in node.inputs:
-            grow(branch.add(label(plan.nodes[index])), plan.nodes[index])
+        names = plan.outputs if isinstance(node.operator, Outputs) else repeat(None, len(node.inputs))
+        for index, name in zip(node.inputs, names, strict=True):
+            grow(branch.add(label(plan.nodes[index], name)), plan.nodes[index])
 
     tree = Tree(label(plan.result))
     grow(tree, plan.result)

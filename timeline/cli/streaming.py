@@ -66,9 +66,7 @@ def watch(
     run_until_signalled(work())
 
 
-async def _watch(
-    timelines: Timelines, spec: Spec, every: float, rows: int, once: bool, json: bool
-) -> None:
+async def _watch(timelines: Timelines, spec: Spec, every: float, rows: int, once: bool, json: bool) -> None:
     from rich.live import Live
 
     from timeline.cli.render import console, print_json
@@ -125,9 +123,7 @@ def _page(spec: Spec, look: dict[str, Any]) -> Any:
     table = Table("key", "value", "at (ms)", "stream", box=None, pad_edge=False)
     for row in look["keys"]:
         value = row["error"] or value_text(row["value"])
-        table.add_row(
-            Text(printable(row["key"])), Text(printable(value)), str(row["at"]), str(row["stream"])
-        )
+        table.add_row(Text(printable(row["key"])), Text(printable(value)), str(row["at"]), str(row["stream"]))
     positions = "  ".join(
         f"{stream}: {'.'.join(map(str, position)) if position else '-'}"
         for stream, position in look["positions"].items()
@@ -142,7 +138,7 @@ def _page(spec: Spec, look: dict[str, Any]) -> Any:
 
 def dead_letters(
     name: NameArgument,
-    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Only broken, late or closed ones.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Only broken, late or closed.")] = None,
     send_again: Annotated[
         bool, typer.Option("--send-again", help="Send those of --kind to the topic again, each but once.")
     ] = False,
@@ -176,7 +172,8 @@ def dead_letters(
             if json:
                 about = {"kind": letter.kind, "reason": letter.reason, "partition": letter.partition}
                 print_json(
-                    about | {"position": letter.position, "key": letter.key, "published": letter.published}
+                    about
+                    | {"position": letter.position, "key": letter.key, "published": letter.published}
                     | {"message": text}
                 )
             else:

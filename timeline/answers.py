@@ -1,0 +1,138 @@
+"""What a node can be asked: values and timelines of its keys, as of its position."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from timeline.errors import QuarantineError, RetentionError
+from timeline.exact import user_value
+from timeline.expression import Scalar
+from timeline.limits import Limits
+from timeline.operators.base import Operator
+from timeline.operators.outputs import Outputs
+from timeline.outputs import VALUE, Value
+from timeline.patch import Edge
+from timeline.quarantine import Quarantine
+from timeline.table import Table, Window, cut, lookup, pack
+from timeline.ticks import TICK_BITS, format_duration
+from timeline.vocabulary import I64, Keys
+
+
+class Answers:
+    """The part of a `timeline.node.Node` that is read and not written: what it knows, and how it is asked.
+
+    ``origin`` and ``newest`` (ms) are those of each key code; ``stream_newest`` is that of all.
+    ``quarantined`` are the codes of the keys that have no function, because the operator raises for
+    them or a child has none.
+    """
+
+    operator: Operator
+    outputs: Outputs | None
+    edges: list[Edge]
+    before_origin: Scalar
+    limits: Limits
+    keys: Keys
+    origin: I64
+    newest: I64
+    stream_newest: int
+    quarantined: dict[int, Quarantine]
+    own: Table
+
+    def idle(self, code: int) -> int:
+        """For how long (ms) a key has had no event, by the newest event of its stream."""
+        return self.stream_newest - int(self.newest[code])
+
+    def find(self, key: str) -> int:
+        """The code of a key that is known, and not forgotten.
+
+        Raises:
+            KeyError: no event of the key was heard of.
+        """
+        code = self.keys.find(key)
+        after = self.limits.forgotten_after
+        if code is None or self.newest[code] < 0 or (after is not None and self.idle(code) >= after):
+            raise KeyError(key)
+        return code
+
+    def known_keys(self) -> list[str]:
+        """The names of the keys that can be asked for, in order of appearance."""
+        return [self.keys.names[code] for code in self._known().tolist()]
+
+    def recent_keys(self, most: int) -> list[str]:
+        """The names of up to ``most`` keys with the newest events, newest first."""
+        codes = self._known()
+        if len(codes) > most:
+            codes = codes[np.argpartition(-self.newest[codes], most)[:most]]
+        codes = codes[np.argsort(-self.newest[codes], kind="stable")]
+        return [self.keys.names[code] for code in codes.tolist()]
+
+    def _known(self) -> I64:
+        known = self.newest >= 0
+        after = self.limits.forgotten_after
+        if after is not None:
+            known &= self.stream_newest - self.newest < after
+        return np.flatnonzero(known)
+
+    def tables(self) -> dict[str, tuple[Table, Scalar]]:
+        """The tables that are asked for, by output, each with its value before a key's origin."""
+        if self.outputs is None:
+            return {VALUE: (self.own, self.before_origin)}
+        tables = zip((edge.table for edge in self.edges), self.outputs.initials, strict=True)
+        return dict(zip(self.outputs.names, tables, strict=True))
+
+    def value(self, key: str, at: int | None) -> tuple[Value, int, bool]:
+        """The value of a key at tick ``at`` (its newest event's where ``None``), that tick, and whether
+        no acceptable event can change it any more. Of a set of outputs it is theirs, by name.
+
+        Raises:
+            RetentionError: ``at`` is older than what is kept.
+            QuarantineError: the key has no function.
+            KeyError: no event of the key was heard of, or it is forgotten.
+        """
+        code = self.find(key)
+        self._check(code)
+        newest = int(self.newest[code])
+        tick = newest if at is None else at
+        lateness, ttl = self.limits.allowed_lateness, self.limits.key_ttl
+        final = lateness is not None and tick < newest - lateness
+        final |= ttl is not None and self.idle(code) >= ttl
+        values = {
+            name: self._at(table, initial, code, tick) for name, (table, initial) in self.tables().items()
+        }
+        return values if self.outputs else values[VALUE], tick, final
+
+    def _at(self, table: Table, initial: Scalar, code: int, tick: int) -> Scalar:
+        row, held = lookup(table, pack(np.array([code]), np.array([tick])))
+        if held[0]:
+            return table.python_value(int(row[0]), tick)
+        if tick >= self.origin[code]:
+            begin = int(cut(table, Window(np.array([code << TICK_BITS]))).tick[0])
+            raise RetentionError(
+                f"key {self.keys.names[code]!r} is kept from {begin} ms on (retention "
+                f"{format_duration(self.limits.retention or 0)}), got {tick} ms; "
+                "ask for a later time or raise limits.retention"
+            )
+        return user_value(initial)
+
+    def timeline(self, key: str) -> tuple[Table, int, int]:
+        """A key's rows, its origin and its newest tick. A set of outputs has only where the key begins.
+
+        Raises:
+            QuarantineError: the key has no function.
+            KeyError: no event of the key was heard of, or it is forgotten.
+        """
+        code = self.find(key)
+        self._check(code)
+        rows = cut(self.own, Window(np.array([code << TICK_BITS])))
+        return rows, int(self.origin[code]), int(self.newest[code])
+
+    def _check(self, code: int) -> None:
+        held = self.quarantined.get(code)
+        if held is not None:
+            raise QuarantineError(
+                f"key {self.keys.names[code]!r} is quarantined since position {list(held.position)}: "
+                f"{self._reason(held)}; once that is fixed: timeline release NAME KEY"
+            )
+
+    def _reason(self, held: Quarantine) -> str:
+        return f"{held.error} (in {self.operator.name})" if held.own else held.error
