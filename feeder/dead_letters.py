@@ -98,7 +98,7 @@ class DeadLetters:
                 "kind": kind,
                 "reason": reason,
                 "topic": self._topic,
-                "partition": str(place.partition()),
+                "partition": str(max(0, place.partition())),
                 "position": ":".join(map(str, position)),
                 "published": str(message.publish_timestamp()),
             },

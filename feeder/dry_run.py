@@ -61,13 +61,14 @@ async def compare(timelines: Timelines, spec: Spec) -> Comparison:
         part = names[first : first + CHUNK]
         for node in spec.plan.nodes:
             found = await timelines.timelines(spec, node, part)
-            _compare_keys(comparison, node, part, found)
+            compare_keys(comparison, node, part, found)
     return comparison
 
 
-def _compare_keys(
+def compare_keys(
     comparison: Comparison, node: PlanNode, names: Sequence[str], found: dict[str, KeyTimeline]
 ) -> None:
+    """Adds to a comparison what differs of some keys of a node."""
     evaluation = comparison.evaluation
     codes = {evaluation.keys.names[code]: int(code) for code in evaluation.codes}
     table = evaluation.tables[node.index]

@@ -302,14 +302,17 @@ class Timelines:
 
     async def keys(self, spec: Spec) -> list[str]:
         """The names of all keys that the timeline has heard of, sorted."""
-        names: set[str] = set()
-        for stream in await self.streams(spec):
-            workflow_id = node_id(spec, spec.plan.result, stream)
-            first = 0
-            while page := await self._query(workflow_id, "keys", first):
-                names.update(page)
-                first += len(page)
-        return sorted(names)
+        streams = await self.streams(spec)
+        names = await asyncio.gather(*(self.keys_on(spec, stream) for stream in streams))
+        return sorted({name for part in names for name in part})
+
+    async def keys_on(self, spec: Spec, stream: int) -> list[str]:
+        """The names of the keys of one stream, in order of appearance."""
+        names: list[str] = []
+        workflow_id = node_id(spec, spec.plan.result, stream)
+        while page := await self._query(workflow_id, "keys", len(names)):
+            names += page
+        return names
 
     async def timelines(self, spec: Spec, node: PlanNode, keys: Sequence[str]) -> dict[str, KeyTimeline]:
         """A node's whole timelines of some keys; a key that it has not heard of is left out.
@@ -319,15 +322,22 @@ class Timelines:
         """
         found: dict[str, KeyTimeline] = {}
         for stream, indices in (await self._by_stream(spec, keys)).items():
-            names = [keys[i] for i in indices]
-            # Rows are many: few keys a question, so that no answer nears the limit of a message.
-            for first in range(0, len(names), 100):
-                part = names[first : first + 100]
-                answer = await self._query(node_id(spec, node, stream), "timelines", part)
-                for key, timeline in answer["timelines"].items():
-                    if key in found:
-                        raise _split(spec, key)
-                    found[key] = KeyTimeline(**timeline)
+            here = await self.timelines_on(spec, node, stream, [keys[i] for i in indices])
+            for key in here.keys() & found.keys():
+                raise _split(spec, key)
+            found |= here
+        return found
+
+    async def timelines_on(
+        self, spec: Spec, node: PlanNode, stream: int, keys: Sequence[str]
+    ) -> dict[str, KeyTimeline]:
+        """The same, of keys that live on one stream."""
+        found: dict[str, KeyTimeline] = {}
+        # Rows are many: few keys a question, so that no answer nears the limit of a message.
+        for first in range(0, len(keys), 100):
+            part = keys[first : first + 100]
+            answer = await self._query(node_id(spec, node, stream), "timelines", part)
+            found |= {key: KeyTimeline(**timeline) for key, timeline in answer["timelines"].items()}
         return found
 
     async def _by_stream(self, spec: Spec, keys: Sequence[str]) -> dict[int, list[int]]:

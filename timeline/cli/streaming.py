@@ -109,7 +109,7 @@ async def _look(timelines: Timelines, spec: Spec, rows: int) -> dict[str, Any]:
         "accepted": sum(leaf["accepted"] for leaf in leaves),
         "refused": sum(leaf["refused"] for leaf in leaves),
         # How old the newest event is says how far behind the answers are, where times are real ones.
-        "lag": round(age, 2) if age is not None and abs(age) < 86_400 else None,
+        "lag": round(age, 2) if age is not None and 0 <= age < 86_400 else None,
     }
 
 
