@@ -16,7 +16,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -107,7 +109,7 @@ async def _run(
     try:
         producing = asyncio.create_task(asyncio.to_thread(produce))
         for number in range(kills):
-            await _until(lambda n=number: progress.total > events * (n + 1) / (kills + 2) or producing.done())
+            await _until(partial(_far, progress, events * (number + 1) / (kills + 2), producing))
             if number == 0:
                 feeders.append(await _feeder(address))  # waits until the other is gone
                 await timelines.register(later)
@@ -136,9 +138,13 @@ async def _run(
     return Outcome(sent[0], checks, letters, kills)
 
 
-async def _until(done: object) -> None:
+def _far(progress: Report, enough: float, producing: asyncio.Task[None]) -> bool:
+    return progress.total > enough or producing.done()
+
+
+async def _until(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
-    while not done():  # type: ignore[operator]
+    while not done():
         if time.monotonic() > deadline:
             raise TimeoutError("the producer stands still")
         await asyncio.sleep(0.02)
@@ -148,7 +154,7 @@ async def _arrived(client: pulsar.Client, timelines: Timelines, specs: list[Spec
     """Waits until all results stand at the last messages of all partitions."""
 
     def ends() -> list[tuple[int, ...]]:
-        found = []
+        found: list[tuple[int, ...]] = []
         for number in range(PARTITIONS):
             consumer = client.subscribe(partition_name(topic, number, PARTITIONS), "end")
             last = consumer.get_last_message_id()
@@ -186,13 +192,13 @@ def main(
     for name, check in outcome.checks.items():
         total = check.accepted + check.refused + check.broken
         print(
-            f"{name}: {check.accepted} accepted + {check.refused} refused + {check.broken} broken = {total} of "
-            f"{check.messages} in the topic; {check.timelines} timelines of {check.keys} keys, "
+            f"{name}: {check.accepted} accepted + {check.refused} refused + {check.broken} broken = {total} "
+            f"of {check.messages} in the topic; {check.timelines} timelines of {check.keys} keys, "
             f"{len(check.differences)} differ"
         )
-        wrong += (
-            len(check.differences) + abs(total - check.messages) + abs(check.messages - outcome.sent.total)
-        )
+        lost = abs(total - check.messages) + abs(check.messages - outcome.sent.total)
+        wrong += len(check.differences) + lost + abs(check.refused - outcome.letters["late"])
+        wrong += abs(check.broken - outcome.letters["broken"])
     print(f"dead letters: {dict(outcome.letters)}")
     if wrong:
         raise SystemExit(1)
