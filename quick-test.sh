@@ -3,12 +3,19 @@
 # CIRR, runs events through its workflows, compares with local evaluation, and asks the result.
 #   ./quick-test.sh             the reference example
 #   ./quick-test.sh FILE...     events of your own (.jsonl, .csv, .parquet; columns session, time, ...)
+#   ./quick-test.sh --streaming [OPTION...]   sessions through Pulsar, watched live: see timeline demo --help
 set -euo pipefail
+streaming=""
+if [ "${1:-}" = "--streaming" ]; then
+    streaming=yes
+    shift
+fi
 files=()
 for file in "$@"; do
+    [ -n "$streaming" ] && break
     case "$file" in
-        -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
-        -*) echo "error: no option $file; give files of events, or nothing" >&2; exit 2 ;;
+        -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -*) echo "error: no option $file; give files of events, --streaming first, or nothing" >&2; exit 2 ;;
     esac
     if [ ! -r "$file" ]; then
         echo "error: cannot read $file" >&2
@@ -20,6 +27,7 @@ cd "$(dirname "$0")"
 . .ci/setup
 setup_environment requirements.lock
 export PATH="$PWD/.venv/bin:$PATH"
+[ -z "$streaming" ] || exec timeline demo "$@"
 
 work="$(mktemp -d)"
 dev=""

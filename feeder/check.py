@@ -39,6 +39,22 @@ class Check:
     differences: list[Difference] = field(default_factory=list)
 
 
+def ends_of(client: pulsar.Client, spec: Spec) -> list[Position | None]:
+    """The position of the last message of each partition of a timeline's topic; ``None``: empty. Blocks."""
+    topic = spec.source.topic
+    assert topic is not None
+    count = partitions(client, topic)
+    ends: list[Position | None] = []
+    for number in range(max(1, count)):
+        name = partition_name(topic, number, count)
+        consumer = client.subscribe(name, "timeline-end", initial_position=pulsar.InitialPosition.Latest)
+        last = consumer.get_last_message_id()
+        place = (last.ledger_id(), last.entry_id(), max(0, last.batch_index()))
+        ends.append(place if place[1] >= 0 else None)
+        consumer.unsubscribe()
+    return ends
+
+
 async def check_topic(client: pulsar.Client, timelines: Timelines, spec: Spec) -> Check:
     """Compares every node of every key with local evaluation of the topic up to each stream's position.
 

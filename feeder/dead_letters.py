@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -141,6 +142,11 @@ def read(client: pulsar.Client, spec: Spec) -> Iterator[DeadLetter]:
                     yield letter
         finally:
             reader.close()
+
+
+def count_by_kind(client: pulsar.Client, spec: Spec) -> Counter[str]:
+    """How many dead letters of each kind there are. Blocks."""
+    return Counter(letter.kind for letter in read(client, spec))
 
 
 def send_again(client: pulsar.Client, spec: Spec, kind: str) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pulsar
 
+from feeder.check import ends_of
 from feeder.partition import Counts, Partition
 from producer.connection import full_name, partition_name, partitions
 from timeline.errors import ServiceError, TimelineError
@@ -104,7 +105,7 @@ class Feeder:
         count = await asyncio.to_thread(partitions, self.client, topic)
         known = (await self.timelines.topics()).get(source_id)
         if known is None:
-            starts = await asyncio.to_thread(self._starts, specs[0], topic, count)
+            starts = await asyncio.to_thread(self._starts, specs[0], count)
             known = await self.timelines.open_topic(source_id, Topic(partitions=max(1, count), starts=starts))
         if known["partitions"] != max(1, count):
             raise ServiceError(
@@ -132,21 +133,11 @@ class Feeder:
         what = f"{count} partitions" if count else "one partition"
         self.say(f"{full_name(topic)}: {what}, feeding {names}")
 
-    def _starts(self, spec: Spec, topic: str, count: int) -> list[list[int] | None]:
+    def _starts(self, spec: Spec, count: int) -> list[list[int] | None]:
         """Behind which message each partition begins, where that is the newest there is."""
         if spec.source.start != "latest":
             return [None] * max(1, count)
-        starts: list[list[int] | None] = []
-        for number in range(max(1, count)):
-            name = partition_name(topic, number, count)
-            consumer = self.client.subscribe(name, f"timeline-{spec.source_id}-start")
-            try:
-                last = consumer.get_last_message_id()
-                place = [last.ledger_id(), last.entry_id(), max(0, last.batch_index())]
-                starts.append(place if last.entry_id() >= 0 else None)
-            finally:
-                consumer.unsubscribe()
-        return starts
+        return [None if end is None else list(end) for end in ends_of(self.client, spec)]
 
     async def _keep_feeding(self, partition: Partition) -> None:
         """Runs a partition, and again after a failure: nothing is lost by that, so nothing ends it."""

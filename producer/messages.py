@@ -76,12 +76,13 @@ def with_faults(chunks: Iterator[Chunk], faults: Faults, seed: int) -> Iterator[
     """
     random = np.random.default_rng(seed)
     breaks = 0
-    owed = np.zeros(3)
+    shares = np.array([faults.late, faults.repeated, faults.broken])
+    total, made = 0, np.zeros(3, np.int64)
     for chunk in chunks:
         # Whole numbers of each, so that the shares are met exactly however long the chunks are.
-        owed += np.array([faults.late, faults.repeated, faults.broken]) * len(chunk)
-        counts = owed.astype(np.int64)
-        owed -= counts
+        total += len(chunk)
+        counts = np.round(shares * total).astype(np.int64) - made
+        made += counts
         extra = [random.choice(len(chunk), min(n, len(chunk)), replace=False) for n in counts.tolist()]
         late = [_late(chunk.payload[i], faults) for i in extra[0]]
         again = [chunk.payload[i] for i in extra[1]]

@@ -26,9 +26,9 @@ import pulsar
 import typer
 
 from feeder.broker import Broker
-from feeder.check import Check, check_topic
-from feeder.dead_letters import read
-from producer.connection import connect, partition_name
+from feeder.check import Check, check_topic, ends_of
+from feeder.dead_letters import count_by_kind
+from producer.connection import connect
 from producer.generated import playback
 from producer.messages import Faults, limited, with_faults
 from producer.send import Pace, Report, send
@@ -121,12 +121,10 @@ async def _run(
             if not feeders or number > 0:
                 feeders.append(await _feeder(address))
         await producing
-        await _arrived(client, timelines, [first, later], topic)
+        await _arrived(client, timelines, [first, later])
         checks = {s.name: await check_topic(client, timelines, s) for s in (first, later)}
         for _ in range(100):
-            letters = Counter(
-                letter.kind for letter in await asyncio.to_thread(lambda: list(read(client, first)))
-            )
+            letters = await asyncio.to_thread(count_by_kind, client, first)
             if letters["late"] >= checks["first"].refused and letters["broken"] >= checks["first"].broken:
                 break
             await asyncio.sleep(0.1)
@@ -150,19 +148,10 @@ async def _until(done: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _arrived(client: pulsar.Client, timelines: Timelines, specs: list[Spec], topic: str) -> None:
+async def _arrived(client: pulsar.Client, timelines: Timelines, specs: list[Spec]) -> None:
     """Waits until all results stand at the last messages of all partitions."""
 
-    def ends() -> list[tuple[int, ...]]:
-        found: list[tuple[int, ...]] = []
-        for number in range(PARTITIONS):
-            consumer = client.subscribe(partition_name(topic, number, PARTITIONS), "end")
-            last = consumer.get_last_message_id()
-            found.append((last.ledger_id(), last.entry_id(), max(0, last.batch_index())))
-            consumer.unsubscribe()
-        return found
-
-    last = await asyncio.to_thread(ends)
+    last = await asyncio.to_thread(ends_of, client, specs[0])
     deadline = time.monotonic() + PATIENCE
     missing = {
         (spec.name, n): node_id(spec, spec.plan.result, n) for spec in specs for n in range(PARTITIONS)
@@ -170,7 +159,8 @@ async def _arrived(client: pulsar.Client, timelines: Timelines, specs: list[Spec
     while missing:
         for (name, number), result in list(missing.items()):
             position = await timelines.position(result)
-            if position is not None and position >= last[number]:
+            end = last[number]
+            if end is None or (position is not None and position >= end):
                 del missing[name, number]
         if time.monotonic() > deadline:
             raise TimeoutError(f"{sorted(missing)} do not reach the end of the topic: {last}")

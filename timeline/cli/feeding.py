@@ -80,13 +80,36 @@ def _print_workers(spec: Spec, workers: dict[str, Any]) -> None:
 
 def feed(
     name: NameArgument,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of events.")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE...", help="Files of events.")] = None,
+    pulsar: Annotated[
+        bool,
+        typer.Option("--pulsar", help="Feed its topic, until Ctrl-C (`timeline feeder` feeds all)."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Feed files of events to a timeline, and wait until its result has them.
 
     What was fed before is not fed again; a feed that was interrupted goes on where it stopped.
     """
+    if pulsar == bool(files):
+        raise UsageError("give files of events, or --pulsar to feed the topic of the timeline")
+    if pulsar:
+        _feed_topic(name)
+        return
+    _feed_files(name, files or [], json)
+
+
+def _feed_topic(name: str) -> None:
+    from timeline.cli.service import run_until_signalled
+    from timeline.cli.streaming import run_feeder
+
+    spec = connected(lambda timelines: timelines.spec(name))
+    if spec.source.topic is None:
+        raise UsageError(f"timeline {name!r} has no source.topic; give files of events")
+    run_until_signalled(run_feeder(name))
+
+
+def _feed_files(name: str, files: list[Path], json: bool) -> None:
     from feeder.feed import feed_files
     from timeline.cli.local import complain
     from timeline.cli.render import print_json

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from timeline.cli import feeding, local, producing, remote, service, streaming
+from timeline.cli import demo, feeding, local, producing, remote, service, streaming
 from timeline.errors import ExpressionError, TimelineError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("dry-run")(feeding.dry_run)
 app.command("feed")(feeding.feed)
 app.command("feeder")(streaming.feeder)
 app.command("produce")(producing.produce)
+app.command("demo")(demo.demo)
 app.command("watch")(streaming.watch)
 app.command("dead-letters")(streaming.dead_letters)
 app.command("query")(remote.query)

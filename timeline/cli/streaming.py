@@ -61,12 +61,15 @@ def watch(
 
     async def work() -> None:
         timelines = await Timelines.connect()
-        await _watch(timelines, await timelines.spec(name), every, rows, once, json)
+        await watch_timeline(timelines, await timelines.spec(name), every, rows, once, json)
 
     run_until_signalled(work())
 
 
-async def _watch(timelines: Timelines, spec: Spec, every: float, rows: int, once: bool, json: bool) -> None:
+async def watch_timeline(
+    timelines: Timelines, spec: Spec, every: float, rows: int, once: bool, json: bool
+) -> None:
+    """Shows a timeline again and again, or once."""
     from rich.live import Live
 
     from timeline.cli.render import console, print_json
