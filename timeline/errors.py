@@ -123,5 +123,9 @@ class ServiceError(TimelineError):
     """Temporal, a worker or Pulsar is not there or does not answer."""
 
 
+class EncryptionError(ServiceError):
+    """A payload cannot be decrypted here, or the keys are none; no message holds a key."""
+
+
 class StoreError(ServiceError):
     """The store of carried states is not there, or a state is not in it or cannot be put there."""
