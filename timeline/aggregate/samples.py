@@ -121,6 +121,12 @@ class Sample:
         return cls(len(value), (Numbers(value, np.ones(len(value), bool), unit),))
 
 
+def bounded(cells: Sequence[Sample]) -> list[Sample]:
+    """The samples of all cells of an output: sketches, once there are too many values in all."""
+    many = sum(sample.count for sample in cells) > EXACT_VALUES
+    return [sample.sketched() for sample in cells] if many else list(cells)
+
+
 def bins_of(column: Numbers) -> I64:
     """The bin of each value, as `Sample.bins` numbers them."""
     value = column.nearest()

@@ -16,7 +16,7 @@ from timeline.aggregate.instants import Instants, instants
 from timeline.aggregate.measures import Measure, State, measures_of
 from timeline.aggregate.numbers import Numbers, exact, numbers
 from timeline.aggregate.request import CLOSED, MAX_ROWS, Request
-from timeline.aggregate.samples import EXACT_VALUES
+from timeline.aggregate.samples import bounded
 from timeline.aggregate.where import holds, parse_where
 from timeline.answers import Columns
 from timeline.errors import LimitError
@@ -238,9 +238,9 @@ def merge_cells(
             "with where, or ask for fewer times"
         )
     for place, measure in enumerate(measures):
-        if measure.kind == "sample" and sum(s[place].count for s in into.values()) > EXACT_VALUES:
-            for states in into.values():
-                states[place] = states[place].sketched()
+        if measure.kind == "sample":
+            for states, sample in zip(into.values(), bounded([s[place] for s in into.values()]), strict=True):
+                states[place] = sample
 
 
 class _Folding:
