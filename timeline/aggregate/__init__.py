@@ -7,7 +7,8 @@ A `Request` is asked of every stream's result node by `partial`, where the keys 
 from __future__ import annotations
 
 from timeline.aggregate.merging import Result, merge
+from timeline.aggregate.parts import Partial
 from timeline.aggregate.request import Aggregate, Request, kinds_of
-from timeline.aggregate.stream import Partial, partial
+from timeline.aggregate.stream import partial
 
 __all__ = ["Aggregate", "Partial", "Request", "Result", "kinds_of", "merge", "partial"]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from timeline.aggregate.measures import Measure, State, answer, measures_of
+from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
 from timeline.aggregate.request import Request
 from timeline.aggregate.samples import ACCURACY, Sample
-from timeline.aggregate.stream import Cell, KeyRow, Partial, best, merge_cells
 from timeline.events import Position
 from timeline.expression import Scalar
 
