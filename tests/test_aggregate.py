@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -405,3 +407,11 @@ def test_a_state_that_is_asked_for_numbers_and_a_condition_of_one_output() -> No
     assert merge(request, [partial(result, request)]).rows == [
         {"count": 2, "sum(cdn)": 5, "count(cdn)": 1, "p50(cdn)": 5}
     ]
+
+
+def test_the_example_of_the_page() -> None:
+    page = Path(__file__).parent.parent / "docs" / "aggregates.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert code.rstrip().endswith(f"# {names['result'].rows}")
