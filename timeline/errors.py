@@ -103,6 +103,10 @@ class LimitError(TimelineError):
     """A limit was reached; the message says which one and what to raise."""
 
 
+class RequestError(TimelineError):
+    """A question over many keys that cannot be understood, or does not fit the outputs."""
+
+
 class RetentionError(TimelineError):
     """A time was asked for that is older than what the node still holds."""
 
