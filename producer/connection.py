@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from timeline.errors import ServiceError
 
 DEFAULT_URL = "pulsar://localhost:6650"
 CONNECT_TIMEOUT_MS = 5_000
-OPERATION_TIMEOUT_S = 10
+OPERATION_TIMEOUT_S = 15
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _OAUTH2 = {
     "PULSAR_OAUTH2_ISSUER_URL": "issuer_url",
@@ -36,10 +37,12 @@ _OAUTH2 = {
 }
 #: What the client's log says of a failed connection, and what to tell a person; the first that fits counts.
 _SIGNS = (
-    ("certificate verify failed", "its certificate is not trusted; set PULSAR_TLS_TRUST_CERTS_FILE"),
-    ("certificate", "its certificate is not accepted; check PULSAR_TLS_TRUST_CERTS_FILE and the host name"),
+    (
+        "certificate",
+        "its certificate is not trusted, or is one of another host name; check PULSAR_TLS_TRUST_CERTS_FILE "
+        "and PULSAR_SERVICE_URL",
+    ),
     ("handshake", "the TLS handshake failed; check that the port speaks TLS, and the host name"),
-    ("AuthenticationError", "it does not accept who we are; check PULSAR_TOKEN_FILE or what is used instead"),
     ("Authentication", "it does not accept who we are; check PULSAR_TOKEN_FILE or what is used instead"),
     ("Connection refused", "connection refused; start one with `timeline broker`, or set PULSAR_SERVICE_URL"),
 )
@@ -146,31 +149,37 @@ def failure(error: Exception, what: str = "Pulsar") -> ServiceError:
     >>> str(failure(pulsar.Timeout("timeout")))[:24]
     'no Pulsar broker answers'
     """
-    words = " ".join([*_log.words, str(error)])
+    words = " ".join([*_log.words, type(error).__name__, str(error)])
     for sign, text in _SIGNS:
         if sign in words:
             return ServiceError(f"no Pulsar broker answers at {service_url()}: {text}")
-    if _speaks_tls_only():
+    tls = service_url().startswith("pulsar+ssl://")
+    speaks = _speaks_tls()
+    if speaks is None:
+        text = "nothing listens there; start one with `timeline broker`, or set PULSAR_SERVICE_URL"
+    elif speaks and not tls:
         text = "it speaks TLS; use pulsar+ssl:// in PULSAR_SERVICE_URL"
-    elif service_url().startswith("pulsar+ssl://"):
-        text = "no TLS connection came about; check that the port speaks TLS, PULSAR_TLS_TRUST_CERTS_FILE "
-        text += "and the host name in PULSAR_SERVICE_URL"
+    elif tls and not speaks:
+        text = "it does not speak TLS; use the port that does in PULSAR_SERVICE_URL"
     else:
-        text = f"{what}: {type(error).__name__}; start one with `timeline broker`, or set PULSAR_SERVICE_URL"
+        text = f"{what} failed ({type(error).__name__}); check its log, and that it lets us in"
     return ServiceError(f"no Pulsar broker answers at {service_url()}: {text}")
 
 
-def _speaks_tls_only() -> bool:
-    """Whether the port answers to plain text with a TLS alert, or hangs up at once."""
+def _speaks_tls() -> bool | None:
+    """Whether the broker's port speaks TLS, whatever its certificate; ``None`` if nothing listens."""
     parts = urlsplit(service_url())
-    if parts.scheme != "pulsar":
-        return False
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        with socket.create_connection((parts.hostname or "", parts.port or 6650), timeout=2) as probe:
-            probe.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            return probe.recv(1) == b"\x15"
+        with socket.create_connection((parts.hostname or "", parts.port or 6650), timeout=3) as probe:
+            try:
+                context.wrap_socket(probe, server_hostname=parts.hostname).close()
+            except OSError:
+                return False
+            return True
     except OSError:
-        return False
+        return None
 
 
 def full_name(topic: str) -> str:

@@ -18,7 +18,7 @@ from temporalio.converter import (
 )
 
 from timeline.errors import StoreError
-from workflows.codec import ZstdCodec
+from workflows.codec import TimelineCodec
 from workflows.directory import DirectoryDriver
 from workflows.sweep import places
 
@@ -61,6 +61,6 @@ def test_codec_endpoint_shows_where_a_state_is() -> None:
     reference = ExternalStorageReference(driver_name="timeline.directory", claim_data={"path": "ns/a/b"})
     payload = JSONProtoPayloadConverter().to_payload(reference)
     assert payload is not None
-    [decoded] = asyncio.run(ZstdCodec().decode([payload]))
+    [decoded] = asyncio.run(TimelineCodec().decode([payload]))
     assert decoded == payload
     assert places([decoded], "path") == {"ns/a/b"}

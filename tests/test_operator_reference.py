@@ -21,11 +21,11 @@ def test_the_page_is_current() -> None:
 
 
 def test_every_operator_of_the_language_is_on_it() -> None:
-    every = """count(a == 1) - sum(a) * 2 > lag(count_rises(!has_existed(a == 1)
+    every = """{out: count(a == 1) - sum(a) * 2 > lag(count_rises(!has_existed(a == 1)
         && has_existed_within(a == 1, 1s) || has_existed(prior_state(latest_event_to_state(a)) == 1)), 1s)
         + if(has_existed_within(has_existed(a == 1), 1s), duration_where(has_existed(a == 1)),
         duration_in_prior_state(latest_event_to_state(a))
-        + duration_in_cur_state(latest_event_to_state(a)))"""
+        + duration_in_cur_state(latest_event_to_state(a)))}"""
     used = {type(node.operator) for node in make_plan(every).nodes}
     assert used == set(operator_classes())
 

@@ -67,6 +67,23 @@ async def assert_exact(timelines: Timelines, wanted: Spec, keys: int) -> None:
     assert comparison.timelines == keys * len(wanted.plan.nodes)
 
 
+async def test_several_outputs_at_one_position(timelines: Timelines, tmp_path: Path) -> None:
+    outputs = {
+        "buffering": "@state == 'buffer'",
+        "seconds": "duration_where(@buffering)",
+        "state": "latest_event_to_state(playerStateChange)",
+        "again": "@state",
+    }
+    wanted = Spec(name="several", outputs=outputs, source=spec().source)
+    await timelines.register(wanted)
+    file = write(tmp_path / "reference.jsonl", [("s", t, v) for t, v in REFERENCE])
+    await feed_files(timelines, wanted, [file])
+    [answer] = await timelines.values(wanted, wanted.plan.result, [("s", 6500)])
+    assert answer.value == {"buffering": True, "seconds": 2.5, "state": "buffer", "again": "buffer"}
+    assert answer.position == (1, 3)
+    await assert_exact(timelines, wanted, 1)
+
+
 async def test_reference_example(timelines: Timelines, tmp_path: Path) -> None:
     cirr = spec()
     await timelines.register(cirr)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from timeline.errors import QuarantineError, RetentionError
+from timeline.events import Position
 from timeline.exact import user_value
 from timeline.expression import Scalar
 from timeline.limits import Limits
@@ -16,6 +20,22 @@ from timeline.quarantine import Quarantine
 from timeline.table import Table, Window, cut, lookup, pack
 from timeline.ticks import TICK_BITS, format_duration
 from timeline.vocabulary import I64, Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """All keys of a node at once: ``codes`` are those that can be asked for, ``origin`` and ``newest``
+    (ms) are by code, as are ``names``; ``tables`` are the outputs by name."""
+
+    position: Position | None
+    names: Sequence[str]
+    codes: I64
+    origin: I64
+    newest: I64
+    stream_newest: int
+    limits: Limits
+    quarantined: Collection[int]
+    tables: dict[str, Table]
 
 
 class Answers:
@@ -31,6 +51,7 @@ class Answers:
     edges: list[Edge]
     before_origin: Scalar
     limits: Limits
+    position: Position | None
     keys: Keys
     origin: I64
     newest: I64
@@ -72,6 +93,20 @@ class Answers:
         if after is not None:
             known &= self.stream_newest - self.newest < after
         return np.flatnonzero(known)
+
+    def columns(self) -> Columns:
+        """What `timeline.aggregate` asks: all keys of all outputs, as they are at the position."""
+        return Columns(
+            self.position,
+            self.keys.names,
+            self._known(),
+            self.origin,
+            self.newest,
+            self.stream_newest,
+            self.limits,
+            self.quarantined,
+            {name: table for name, (table, _) in self.tables().items()},
+        )
 
     def tables(self) -> dict[str, tuple[Table, Scalar]]:
         """The tables that are asked for, by output, each with its value before a key's origin."""

@@ -103,6 +103,10 @@ class LimitError(TimelineError):
     """A limit was reached; the message says which one and what to raise."""
 
 
+class RequestError(TimelineError):
+    """A question over many keys that cannot be understood, or does not fit the outputs."""
+
+
 class RetentionError(TimelineError):
     """A time was asked for that is older than what the node still holds."""
 
@@ -121,6 +125,10 @@ class SplitKeyError(TimelineError):
 
 class ServiceError(TimelineError):
     """Temporal, a worker or Pulsar is not there or does not answer."""
+
+
+class EncryptionError(ServiceError):
+    """A payload cannot be decrypted here, or the keys are none; no message holds a key."""
 
 
 class StoreError(ServiceError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from timeline.admission import admit
+from timeline.answers import Columns
 from timeline.builder import Build
 from timeline.errors import NotFoundError
 from timeline.events import Events
@@ -61,6 +62,7 @@ class Evaluation:
     tables: tuple[Table, ...]
     accepted: int
     refused: int
+    limits: Limits
 
     def names(self) -> list[str]:
         """The keys that have accepted events, sorted."""
@@ -133,6 +135,23 @@ class Evaluation:
                 yield np.full(len(ticks), self.codes[i]), ticks
             if len(rest):
                 yield np.full(len(rest), self.codes[i]), rest
+
+    def columns(self) -> Columns:
+        """What `timeline.aggregate` asks: all keys of all outputs."""
+        origin = np.full(len(self.keys), MAX_TICK + 1, np.int64)
+        newest = np.full(len(self.keys), -1, np.int64)
+        origin[self.codes], newest[self.codes] = self.origin, self.newest
+        return Columns(
+            None,
+            self.keys.names,
+            np.sort(self.codes),
+            origin,
+            newest,
+            int(newest.max(initial=-1)),
+            self.limits,
+            (),
+            {name: self.tables[node.index] for name, node in self.plan.outputs.items()},
+        )
 
     def timeline(self, key: str, node: PlanNode) -> Table:
         """The rows of one key of a node.
@@ -218,4 +237,5 @@ def evaluate(
         tuple(tables),
         judged.accepted,
         len(judged.refused),
+        limits,
     )

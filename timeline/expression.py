@@ -7,9 +7,12 @@ Every class below that is a timeline operator names its DSL spelling in ``name``
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from timeline.errors import Span
+
+if TYPE_CHECKING:
+    from timeline.signatures import Kind
 
 Scalar: TypeAlias = str | int | float | bool | None
 CompareOp = Literal["==", "!=", "<", "<=", ">", ">="]
@@ -255,6 +258,14 @@ class Outputs(Expression):
     @property
     def parts(self) -> tuple[Expression, ...]:
         return self.operands
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Expression):
+    """The value of an output, where that is there already: in what is asked of results."""
+
+    output: str
+    kind: Kind
 
 
 def conjunction(operands: tuple[Expression, ...], span: Span | None = None) -> Expression:

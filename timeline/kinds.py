@@ -12,6 +12,7 @@ from timeline.expression import (
     Compare,
     Constant,
     Expression,
+    Given,
     If,
     Or,
     Outputs,
@@ -47,6 +48,8 @@ def kind_of(e: Expression) -> Kind:
             case Arithmetic():
                 divided = e.op == "/" and not isinstance(e.right, Constant)
                 return Kind.RATIO if divided else Kind.NUMERIC
+            case Given():
+                return e.kind
             case Outputs():
                 return Kind.OUTPUTS
             case If(then=Constant(value=bool()), otherwise=Constant(value=bool())):
@@ -129,6 +132,8 @@ def check_node(e: Expression) -> None:
             _check_arithmetic(e)
         case Outputs():
             _check_outputs(e)
+        case Given():
+            pass
         case _:
             _check_arguments(e)
     if isinstance(e, Arithmetic | If):

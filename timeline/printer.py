@@ -14,6 +14,7 @@ from timeline.expression import (
     Compare,
     Constant,
     Expression,
+    Given,
     Not,
     Or,
     Outputs,
@@ -43,6 +44,8 @@ def print_expression(e: Expression) -> str:
     match e:
         case Column():
             return _column(e.column)
+        case Given():
+            return e.output
         case Constant():
             return _constant(e)
         case Compare() | Arithmetic():
@@ -120,7 +123,7 @@ def _block(e: Expression, indent: int) -> str:
     if indent + len(line) <= WIDTH:
         return line
     match e:
-        case Column() | Constant():
+        case Column() | Constant() | Given():
             return line
         case Compare() | Arithmetic():
             return f"{_inner(e.left, e, indent)} {e.op} {_inner(e.right, e, indent)}"

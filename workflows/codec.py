@@ -1,4 +1,5 @@
-"""How payloads look on the wire: JSON by orjson (numpy arrays included), zstd above a KiB."""
+"""How payloads look on the wire: JSON by orjson (numpy arrays included), zstd above a KiB, encrypted if
+the environment names a key."""
 
 from __future__ import annotations
 
@@ -19,6 +20,8 @@ from temporalio.converter import (
     JSONPlainPayloadConverter,
     PayloadCodec,
 )
+
+from workflows import encryption
 
 ENCODING = b"binary/zstd"
 THRESHOLD = 1024
@@ -56,44 +59,53 @@ class TimelinePayloadConverter(CompositePayloadConverter):
         )
 
 
-class ZstdCodec(PayloadCodec):
-    """Compresses every payload above a KiB that gets smaller by it; reads any.
+class TimelineCodec(PayloadCodec):
+    """Compresses every payload above a KiB that gets smaller by it, then encrypts; reads any.
 
-    Bytes are left as they are: only carried states are bytes, and those are compressed already. By
+    Bytes are not compressed: only carried states are bytes, and those are compressed already. By
     this they are also known (`workflows.storage`).
     """
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [self._compress(payload) for payload in payloads]
+        return [_encoded(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [self._expand(payload) for payload in payloads]
+        return [_decoded(payload) for payload in payloads]
 
-    @staticmethod
-    def _compress(payload: Payload) -> Payload:
-        if len(payload.data) < THRESHOLD or payload.metadata.get("encoding") in (ENCODING, b"binary/plain"):
-            return payload
+
+def _encoded(payload: Payload) -> Payload:
+    encoding = payload.metadata.get("encoding")
+    if encoding == encryption.ENCODING:
+        return payload  # by `prepared`
+    if len(payload.data) >= THRESHOLD and encoding not in (ENCODING, encryption.STATE):
         data = zstandard.ZstdCompressor(level=1).compress(payload.SerializeToString())
-        if len(data) >= len(payload.data):
-            return payload
-        return Payload(metadata={"encoding": ENCODING}, data=data)
+        if len(data) < len(payload.data):
+            payload = Payload(metadata={"encoding": ENCODING}, data=data)
+    keys = encryption.keys()
+    return payload if keys is None else keys.encrypt(payload)
 
-    @staticmethod
-    def _expand(payload: Payload) -> Payload:
-        if payload.metadata.get("encoding") != ENCODING:
-            return payload
-        return Payload.FromString(zstandard.ZstdDecompressor().decompress(payload.data))
+
+def _decoded(payload: Payload) -> Payload:
+    if payload.metadata.get("encoding") == encryption.ENCODING:
+        payload = encryption.decrypt(payload)
+    if payload.metadata.get("encoding") != ENCODING:
+        return payload
+    return Payload.FromString(zstandard.ZstdDecompressor().decompress(payload.data))
 
 
 def prepared(value: Any) -> RawValue:
-    """A value converted and compressed once, to be sent to several workflows."""
-    payload = TimelinePayloadConverter().to_payload(value)
-    return RawValue(ZstdCodec._compress(payload))
+    """A value converted, compressed and encrypted once, to be sent to several workflows."""
+    return RawValue(_encoded(TimelinePayloadConverter().to_payload(value)))
+
+
+def is_state(payload: Payload) -> bool:
+    """Whether an encoded payload is a carried state: only those are bytes."""
+    return payload.metadata.get("encoding") == encryption.STATE or "state" in payload.metadata
 
 
 #: What every client and worker of Timeline uses.
 data_converter = dataclasses.replace(
     DataConverter.default,
     payload_converter_class=TimelinePayloadConverter,
-    payload_codec=ZstdCodec(),
+    payload_codec=TimelineCodec(),
 )

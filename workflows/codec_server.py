@@ -9,7 +9,8 @@ from threading import Thread
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payloads
 
-from workflows.codec import ZstdCodec
+from timeline.errors import TimelineError
+from workflows.codec import TimelineCodec
 
 MAX_BODY = 16 << 20
 
@@ -28,10 +29,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             payloads = json_format.Parse(self.rfile.read(length), Payloads()).payloads
-            codec = ZstdCodec()
+            codec = TimelineCodec()
             work = codec.encode(payloads) if action == "encode" else codec.decode(payloads)
             answer = json_format.MessageToJson(Payloads(payloads=asyncio.run(work)))
-        except (json_format.ParseError, ValueError) as error:
+        except (json_format.ParseError, ValueError, TimelineError) as error:
             self._answer(400, json_format.MessageToJson(Payloads()).encode())
             self.log_error("%s", error)
             return

@@ -14,6 +14,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from timeline.errors import ServiceError
+from workflows import encryption
 from workflows.codec import data_converter
 from workflows.names import DEFAULT_TASK_QUEUE
 
@@ -50,6 +51,7 @@ async def connect() -> Client:
     Raises:
         ServiceError: the configuration is wrong, or nothing answers there within a few seconds.
     """
+    encryption.keys()  # complains now if they are none
     try:
         config = ClientConfig.load_client_connect_config()
     except (RuntimeError, ValueError, OSError) as error:

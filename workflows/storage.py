@@ -20,6 +20,7 @@ from temporalio.converter import ExternalStorage, StorageDriver, StorageDriverSe
 from temporalio.service import RPCError
 
 from timeline.errors import ServiceError, StoreError
+from workflows.codec import is_state
 from workflows.directory import DirectoryDriver
 
 #: Bytes from which on a state goes out: a quarter of what a node may carry inline, so that the store
@@ -56,7 +57,7 @@ class Store:
     def _select(self, context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
         # Bytes are carried states and nothing else is (`workflows.codec`). A signal or an answer that
         # went out could not be read by a client, and the sweep would have to read whole histories.
-        return self.driver if payload.metadata.get("encoding") == b"binary/plain" else None
+        return self.driver if is_state(payload) else None
 
 
 def store_url(text: str) -> str:

@@ -23,11 +23,13 @@ from workflows.sweep import sweep
 #: Trusted modules: they are deterministic and know nothing of clocks, so the sandbox need not load
 #: them anew for every workflow.
 PASSED_THROUGH = (
+    "ddsketch",
     "lark",
     "numpy",
     "orjson",
     "pydantic",
     "pydantic_core",
+    "six",
     "annotated_types",
     "timeline",
     "workflows",

@@ -26,6 +26,7 @@ app.command("dev")(service.dev)
 app.command("broker")(service.broker)
 app.command("worker")(service.worker)
 app.command("codec")(service.codec)
+app.command("keygen")(service.keygen)
 app.command("register")(feeding.register)
 app.command("dry-run")(feeding.dry_run)
 app.command("feed")(feeding.feed)
@@ -64,9 +65,9 @@ def run() -> None:
             code = _complain(error)
         # Whatever is still to be written has nowhere to go, and nobody needs to hear so again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if "temporalio" in sys.modules:
+    if "temporalio" in sys.modules or "pulsar" in sys.modules:
         # The SDK's threads outlive the event loop; tearing the interpreter down under them aborted
-        # 3 of 60 commands on a loaded machine ("PyGILState_Release ... must be current").
+        # 3 of 60 commands on a loaded machine ("PyGILState_Release ... must be current"). Pulsar's do so too.
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
         os._exit(code)

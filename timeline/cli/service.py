@@ -181,6 +181,15 @@ async def _codec(port: int) -> None:
         await asyncio.Event().wait()
 
 
+def keygen(
+    name: Annotated[str, typer.Argument(metavar="ID", help="The key's name, such as 2026-11.")],
+) -> None:
+    """Make a key for the encryption of payloads: a line for TIMELINE_ENCRYPTION_KEYS_FILE."""
+    from workflows.encryption import new_key
+
+    typer.echo(new_key(name))
+
+
 def run_until_signalled(main: Coroutine[Any, Any, None]) -> None:
     """Runs a coroutine; SIGINT and SIGTERM cancel it, so that it can clean up, and end with 0."""
 

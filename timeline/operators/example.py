@@ -9,7 +9,7 @@ from timeline.exact import NULL, user_number
 from timeline.expression import Scalar
 from timeline.graph import Graph
 from timeline.plan import make_plan
-from timeline.table import Shape
+from timeline.table import Shape, Table
 from timeline.ticks import format_seconds
 
 
@@ -26,10 +26,14 @@ def run(expression: str, events: Mapping[float, Scalar], late: Mapping[float, Sc
         rows = [("key", int(second * 1000), {"state": value}) for second, value in batch.items()]
         if rows:
             graph.feed(from_rows(rows, (step, 0)), (step, len(rows)))
-    table = graph.result.own
+    for name, (table, _) in graph.result.tables().items():
+        _print(table, f"{name}: " if graph.result.outputs else "")
+
+
+def _print(table: Table, before: str) -> None:
     for row, tick in enumerate(table.tick.tolist()):
         value = repr(table.python_value(row, tick))
         if table.shape is Shape.NUMERIC and table.slope is not None and table.value[row] != NULL:
             slope = user_number(int(table.slope[row]) * 1000, table.unit)
             value += f" + {slope}/s" if slope else ""
-        print(f"{format_seconds(tick)} s {value}")
+        print(f"{before}{format_seconds(tick)} s {value}")

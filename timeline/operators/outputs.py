@@ -14,10 +14,18 @@ from timeline.table import Shape, Table, Window
 
 @dataclass(frozen=True)
 class Outputs(Operator):
-    """The result of a spec with several outputs: its inputs, all at one position of the stream.
+    """At t: the value of each input at t, by name; all stand for one position of the stream.
 
     What is asked of it is read from the tables of its inputs, which therefore keep all of retention;
     its own table only says from when on a key is there. ``initials`` are the inputs' values before that.
+
+    >>> from timeline.operators.example import run
+    >>> run('{state: latest_event_to_state(state), errors: count(state == "error")}',
+    ...     {1: "play", 3: "error"})
+    state: 1 s 'play'
+    state: 3 s 'error'
+    errors: 1 s 0
+    errors: 3 s 1
     """
 
     names: tuple[str, ...]

@@ -1,0 +1,14 @@
+"""Questions over all keys of a result, as it is at one position of each stream.
+
+A `Request` is asked of every stream's result node by `partial`, where the keys are; `merge` makes one
+`Result` of what they answer. Work and answers are columns: there is no loop over keys.
+"""
+
+from __future__ import annotations
+
+from timeline.aggregate.merging import Result, merge
+from timeline.aggregate.parts import Partial
+from timeline.aggregate.request import Aggregate, Request, kinds_of
+from timeline.aggregate.stream import partial
+
+__all__ = ["Aggregate", "Partial", "Request", "Result", "kinds_of", "merge", "partial"]

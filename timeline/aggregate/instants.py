@@ -1,0 +1,129 @@
+"""The values of all keys at some ticks, in pieces of bounded size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from timeline.aggregate.request import CLOSED
+from timeline.answers import Columns
+from timeline.errors import LimitError
+from timeline.table import Bools, Shape, Table, lookup, pack, values_at
+from timeline.ticks import MAX_TICK, TICK_BITS
+from timeline.vocabulary import I64
+
+#: About how many values are looked up at a time, and how many a request may ask a stream for: about a
+#: second of work, in which a workflow's thread does nothing else.
+CHUNK = 1 << 17
+MAX_VALUES = 10_000_000
+
+QUARANTINED = "quarantined"
+TOO_OLD = "older than retention"
+
+
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """Values of keys at ticks: ``code``, ``tick`` and ``index`` (of the tick among those asked for) of
+    each row; ``tables`` have one row each, with a made-up place of its own."""
+
+    code: I64
+    tick: I64
+    index: I64
+    tables: dict[str, Table]
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+    def take(self, rows: I64 | Bools) -> Instants:
+        tables = {name: table.take(rows) for name, table in self.tables.items()}
+        return Instants(self.code[rows], self.tick[rows], self.index[rows], tables)
+
+
+def instants(
+    columns: Columns, outputs: Sequence[str], ticks: I64 | None, excluded: Counter[tuple[int, str]]
+) -> Iterator[Instants]:
+    """The values of ``outputs`` at ``ticks`` (each key's newest event where ``None``, of index 0).
+
+    A key is left out before its origin. One that has no value then because it is quarantined, or that
+    is no longer kept that far back, is left out too, and counted in ``excluded`` by index and reason.
+
+    Raises:
+        LimitError: too many values in all.
+    """
+    times = 1 if ticks is None else len(ticks)
+    total = len(columns.codes) * times * max(len(outputs), 1)
+    if total > MAX_VALUES:
+        raise LimitError(
+            f"{len(columns.codes)} keys at {times} times are {total} values to look up, and a stream takes "
+            f"{MAX_VALUES}; ask for fewer times or outputs"
+        )
+    for first in range(0, len(columns.codes), CHUNK):
+        codes = columns.codes[first : first + CHUNK]
+        # All keys at one time before the next, so that a group at a time is seldom cut in two.
+        size = max(1, CHUNK // len(codes))
+        for early in range(0, times, size):
+            index = np.repeat(np.arange(early, min(early + size, times)), len(codes))
+            code = np.tile(codes, len(index) // len(codes))
+            tick = columns.newest[code] if ticks is None else ticks[index]
+            yield _at(columns, outputs, Instants(code, tick, index, {}), ticks is None, excluded)
+
+
+def _at(
+    columns: Columns, outputs: Sequence[str], asked: Instants, now: bool, excluded: Counter[tuple[int, str]]
+) -> Instants:
+    values = _values(columns, outputs, asked, excluded)
+    if CLOSED in outputs:
+        by = columns.stream_newest if now else np.minimum(values.tick, columns.stream_newest)
+        values.tables[CLOSED] = _closed(columns, values, by)
+    return values
+
+
+def _values(
+    columns: Columns, outputs: Sequence[str], asked: Instants, excluded: Counter[tuple[int, str]]
+) -> Instants:
+    origin = columns.origin[asked.code]
+    begun = asked.tick >= origin
+    if columns.quarantined:
+        apart = np.isin(asked.code, list(columns.quarantined))
+        # Where it begins is not known of a key that never had a function.
+        _count(excluded, asked.index[apart & (begun | (origin > MAX_TICK))], QUARANTINED)
+        begun &= ~apart
+    if not begun.all():
+        asked = asked.take(begun)
+    places = pack(asked.code, asked.tick)
+    rows: dict[str, I64] = {}
+    kept = np.ones(len(asked), bool)
+    for name in outputs:
+        if name != CLOSED:
+            rows[name], held = lookup(columns.tables[name], places)
+            kept &= held
+    if not kept.all():
+        _count(excluded, asked.index[~kept], TOO_OLD)
+        asked, places = asked.take(kept), places[kept]
+        rows = {name: row[kept] for name, row in rows.items()}
+    at = np.arange(len(asked)) << TICK_BITS
+    tables = {name: _instant(columns.tables[name], row, places, at) for name, row in rows.items()}
+    return replace(asked, tables=tables)
+
+
+def _instant(table: Table, row: I64, places: I64, at: I64) -> Table:
+    value = values_at(table, row, places)
+    slope = None if table.slope is None else np.zeros(value.shape, value.dtype)
+    return Table(table.shape, at, value, slope, table.vocabulary, table.unit)
+
+
+def _closed(columns: Columns, values: Instants, by: I64 | int) -> Table:
+    """Whether a key had had no event for ``key_ttl`` by then."""
+    ttl = columns.limits.key_ttl
+    idle = by - columns.newest[values.code]
+    closed = np.zeros(len(values), bool) if ttl is None else idle >= ttl
+    return Table(Shape.BOOL, np.arange(len(values)) << TICK_BITS, closed)
+
+
+def _count(excluded: Counter[tuple[int, str]], index: I64, reason: str) -> None:
+    indices, many = np.unique(index, return_counts=True)
+    for i, n in zip(indices.tolist(), many.tolist(), strict=True):
+        excluded[i, reason] += n

@@ -1,0 +1,171 @@
+"""What is known of a cell (a group at a time): made of columns, merged, written, and made an answer of.
+
+Several aggregates may stand on one measure: ``sum(x)`` and ``avg(x)`` on the same total.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from timeline.aggregate.numbers import Numbers, counts, extremes, sums
+from timeline.aggregate.request import Aggregate
+from timeline.aggregate.samples import Sample, samples
+from timeline.exact import user_fraction
+from timeline.vocabulary import I64
+
+#: The bounds of histograms that are given none: 1, 2 and 5 times the powers of ten, and 0.
+BOUNDS: tuple[Fraction, ...] = tuple(
+    sorted(
+        {Fraction(0)}
+        | {
+            sign * step * Fraction(10) ** power
+            for sign in (1, -1)
+            for step in (1, 2, 5)
+            for power in range(-9, 19)
+        }
+    )
+)
+#: What a measure knows of one cell: "rows" and "known" a number, "total" and the extremes a fraction
+#: (an extreme may be ``None``), "sample" a `Sample`, "bins" how many are in which bin.
+State: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    kind: str
+    output: str | None = None
+    arguments: tuple[str, ...] = ()
+
+    def bounds(self) -> tuple[Fraction, ...]:
+        """The bounds of bins."""
+        return tuple(map(Fraction, self.arguments)) or BOUNDS
+
+    def of(self, column: Numbers | None, starts: I64, rows: int) -> list[State]:
+        """What is known of each run of rows of the output's column."""
+        if column is None:
+            return np.diff(np.append(starts, rows)).tolist()  # type: ignore[no-any-return]
+        match self.kind:
+            case "known":
+                return counts(column.known, starts)
+            case "total":
+                return sums(column, starts)
+            case "min" | "max":
+                return extremes(column, starts, largest=self.kind == "max")
+            case "sample":
+                return samples(column, starts)
+        return _binned(column, starts, self.bounds())
+
+    def nothing(self) -> State:
+        """What is known of a cell without rows."""
+        match self.kind:
+            case "min" | "max":
+                return None
+            case "total":
+                return Fraction(0)
+            case "sample":
+                return Sample()
+            case "bins":
+                return Counter()
+        return 0
+
+    def merged(self, a: State, b: State) -> State:
+        """What is known of two parts of a cell together."""
+        if self.kind in ("min", "max"):
+            if a is None or b is None:
+                return b if a is None else a
+            return max(a, b) if self.kind == "max" else min(a, b)
+        return a.with_(b) if self.kind == "sample" else a + b
+
+    def to_wire(self, state: State) -> Any:
+        """A state as JSON."""
+        if self.kind == "sample":
+            return state.to_wire()
+        if self.kind == "bins":
+            return sorted(state.items())
+        return str(state) if isinstance(state, Fraction) else state
+
+    def from_wire(self, wire: Any) -> State:
+        """The inverse of `to_wire`."""
+        if self.kind == "sample":
+            return Sample.from_wire(wire)
+        if self.kind == "bins":
+            return Counter(dict(wire))
+        return Fraction(wire) if isinstance(wire, str) else wire
+
+
+def measures_of(aggregates: Sequence[Aggregate]) -> list[Measure]:
+    """What has to be known for these aggregates, each once."""
+    found: dict[Measure, None] = {}
+    for aggregate in aggregates:
+        found.update(dict.fromkeys(_measures(aggregate)))
+    return list(found)
+
+
+def _measures(of: Aggregate) -> tuple[Measure, ...]:
+    match of.function:
+        case "count":
+            return (Measure("rows" if of.output is None else "known", of.output),)
+        case "sum" | "avg":
+            return (Measure("total", of.output), Measure("known", of.output))
+        case "min" | "max":
+            return (Measure(of.function, of.output),)
+        case "quantile":
+            return (Measure("sample", of.output),)
+    return (Measure("bins", of.output, of.arguments),)
+
+
+def answer(of: Aggregate, cell: Mapping[Measure, State]) -> Any:
+    """The value of an aggregate, as a user sees it; null where there is no number to make it of."""
+    states = [cell[measure] for measure in _measures(of)]
+    match of.function:
+        case "count":
+            return states[0]
+        case "sum":
+            return _shown(states[0]) if states[1] else None
+        case "avg":
+            return _shown(states[0] / states[1]) if states[1] else None
+        case "min" | "max":
+            return _shown(states[0])
+        case "quantile":
+            return _shown(states[0].quantiles([Fraction(of.arguments[0])])[0])
+    measure = _measures(of)[0]
+    bounds = measure.bounds()
+    edges = [None, *map(_shown, bounds), None]
+    bins = range(len(bounds) + 1) if of.arguments else sorted(states[0])
+    return [[edges[i], edges[i + 1], states[0][i]] for i in bins]
+
+
+def _shown(number: Fraction | None) -> int | float | None:
+    return None if number is None else user_fraction(number.numerator, number.denominator)
+
+
+def _binned(column: Numbers, starts: I64, bounds: Sequence[Fraction]) -> list[Counter[int]]:
+    """For each run of rows, how many are in which bin: bin i is from bound i - 1 up to below bound i."""
+    value = column.value
+    if value.dtype == object:
+        limits = [ceil(bound / column.unit) for bound in bounds]
+        index = np.fromiter((bisect_right(limits, v) for v in value), np.int64, len(value))
+    elif column.floats:
+        edges = np.array([user_fraction(b.numerator, b.denominator) for b in bounds], np.float64)
+        index = np.searchsorted(edges, value, side="right")
+    else:
+        # No value is as large as what is cut off here.
+        far = 1 << 62
+        whole = [min(max(ceil(bound / column.unit), -far), far) for bound in bounds]
+        index = np.searchsorted(np.array(whole, np.int64), value, side="right")
+    width = len(bounds) + 1
+    sizes = np.diff(np.append(starts, len(value)))
+    place = np.repeat(np.arange(len(starts)), sizes) * width + index
+    found: list[Counter[int]] = [Counter() for _ in starts]
+    places, many = np.unique(place[column.known], return_counts=True)
+    for where, count in zip(places.tolist(), many.tolist(), strict=True):
+        found[where // width][where % width] = count
+    return found

@@ -1,0 +1,136 @@
+"""The answer to a request: what the streams know, put together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from timeline.aggregate.measures import Measure, State, answer, measures_of
+from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
+from timeline.aggregate.request import Request
+from timeline.aggregate.samples import ACCURACY, Sample
+from timeline.events import Position
+from timeline.expression import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """How many keys had no value at a tick (``at`` is ``None`` for each key's newest event), and why."""
+
+    at: int | None
+    reason: str
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer. ``columns`` are the names of what every row has; ``positions`` those of the streams
+    that it stands on, in the order of the partials.
+
+    ``errors`` has the columns that are not exact, with how far from the true value they may be, as a
+    part of it. ``forgotten_before`` (ms): keys without an event since then may be in no count.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[dict[str, Any]]
+    positions: list[Position | None]
+    keys: int
+    excluded: list[Excluded]
+    errors: dict[str, float] = field(default_factory=dict)
+    forgotten_before: int | None = None
+
+
+def merge(request: Request, partials: Sequence[Partial]) -> Result:
+    """One answer of those of all streams.
+
+    Raises:
+        LimitError: more rows or groups than an answer has.
+    """
+    ticks = request.ticks()
+    excluded: Counter[tuple[int, str]] = Counter()
+    for part in partials:
+        excluded.update(part.excluded)
+    forgotten = [p.forgotten_before for p in partials if p.forgotten_before is not None]
+    errors: dict[str, float] = {}
+    timed = () if ticks is None and request.aggregates else ("at",)
+    if request.aggregates:
+        columns = (*timed, *request.group_by, *(a.label for a in request.aggregates))
+        rows = _groups(request, partials, ticks, errors)
+    else:
+        outputs = next((p.outputs for p in partials if p.outputs), ())
+        columns = ("key", *timed, *outputs)
+        every = best([row for part in partials for row in part.rows], request)
+        rows = [_row(row, outputs) for row in every]
+    return Result(
+        columns,
+        rows,
+        [part.position for part in partials],
+        sum(part.keys for part in partials),
+        [
+            Excluded(None if ticks is None else int(ticks[index]), reason, many)
+            for (index, reason), many in sorted(excluded.items())
+        ],
+        errors,
+        max(forgotten, default=None),
+    )
+
+
+def _row(row: KeyRow, outputs: Sequence[str]) -> dict[str, Any]:
+    return {"key": row.key, "at": row.at, **dict(zip(outputs, row.values, strict=True))}
+
+
+def _groups(
+    request: Request,
+    partials: Sequence[Partial],
+    ticks: np.ndarray[Any, np.dtype[np.int64]] | None,
+    errors: dict[str, float],
+) -> list[dict[str, Any]]:
+    measures = measures_of(request.aggregates)
+    cells: dict[Cell, list[State]] = {}
+    if not request.group_by:
+        # All keys are one group, which is there although it may have none.
+        for index in range(1 if ticks is None else len(ticks)):
+            cells[Cell(index, ())] = [m.nothing() for m in measures]
+    for part in partials:
+        merge_cells(cells, part.cells, measures)
+    found: list[tuple[Cell, dict[str, Any]]] = []
+    for cell, states in cells.items():
+        known: dict[Measure, State] = dict(zip(measures, states, strict=True))
+        found.append((cell, {a.label: answer(a, known) for a in request.aggregates}))
+        sketched = {m.output for m, s in known.items() if isinstance(s, Sample) and s.bins is not None}
+        for aggregate in request.aggregates:
+            if aggregate.function == "quantile" and aggregate.output in sketched:
+                errors[aggregate.label] = ACCURACY
+    found.sort(key=lambda one: (one[0].index, [_order(value) for value in one[0].group]))
+    if request.top is not None and request.by is not None:
+        found = _top(found, request.top, request.by)
+    rows = []
+    for cell, values in found:
+        at = {} if ticks is None else {"at": int(ticks[cell.index])}
+        rows.append(at | dict(zip(request.group_by, cell.group, strict=True)) | values)
+    return rows
+
+
+def _top(found: list[tuple[Cell, dict[str, Any]]], top: int, by: str) -> list[tuple[Cell, dict[str, Any]]]:
+    # Stable: of equal ones the first by name comes first.
+    ranked = sorted(found, key=lambda one: (one[0].index, one[1][by] is None, -(one[1][by] or 0)))
+    places: Counter[int] = Counter()
+    kept = []
+    for cell, values in ranked:
+        places[cell.index] += 1
+        if places[cell.index] <= top:
+            kept.append((cell, values))
+    return kept
+
+
+def _order(value: Scalar) -> tuple[int, Any]:
+    """Sorts values of any types: null, booleans, numbers, text."""
+    if value is None:
+        return (0, 0)
+    if isinstance(value, bool):
+        return (1, value)
+    return (3, value) if isinstance(value, str) else (2, value)

@@ -1,0 +1,172 @@
+"""What streams answer: measures by cell, or rows of keys; how such are put together and written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import orjson
+
+from timeline.aggregate.measures import Measure, State, measures_of
+from timeline.aggregate.request import MAX_ROWS, Request
+from timeline.aggregate.samples import bounded
+from timeline.errors import LimitError
+from timeline.events import Position
+from timeline.expression import Scalar
+from timeline.vocabulary import identity
+
+#: The most cells (groups times ticks) that one answer has.
+MAX_CELLS = 10_000
+#: The most bytes of a partial, as JSON.
+MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A group at a tick: the index of the tick, and the group's values."""
+
+    index: int
+    group: tuple[Scalar, ...]
+    _identity: tuple[Any, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_identity", tuple(map(identity, self.group)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cell) and (self.index, self._identity) == (other.index, other._identity)
+
+    def __hash__(self) -> int:
+        return hash((self.index, self._identity))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key at a tick. ``rank`` is the number that it is ordered by, ``None`` if it has none."""
+
+    index: int
+    at: int
+    key: str
+    rank: Fraction | None
+    values: tuple[Scalar, ...]
+
+    def order(self) -> tuple[Any, ...]:
+        """Sorts by time, then the largest first, those without a number last, then by name."""
+        return (self.index, self.rank is None, -(self.rank or 0), self.key)
+
+
+@dataclass(slots=True)
+class Partial:
+    """What one stream knows, as of ``position``: measures by cell, or rows of keys.
+
+    ``keys``: how many are known. ``excluded``: how many of them have no value, by the index of the tick
+    and why. ``forgotten_before`` (ms): keys without an event since then may be forgotten altogether.
+    """
+
+    position: Position | None
+    keys: int
+    outputs: tuple[str, ...] = ()
+    cells: dict[Cell, list[State]] = field(default_factory=dict)
+    rows: list[KeyRow] = field(default_factory=list)
+    excluded: Counter[tuple[int, str]] = field(default_factory=Counter)
+    forgotten_before: int | None = None
+
+    def to_wire(self, request: Request) -> dict[str, Any]:
+        """The partial as JSON.
+
+        Raises:
+            LimitError: it is too large for a message.
+        """
+        measures = measures_of(request.aggregates)
+        wire = {
+            "position": None if self.position is None else list(self.position),
+            "keys": self.keys,
+            "outputs": list(self.outputs),
+            "cells": [
+                [cell.index, list(cell.group), [m.to_wire(s) for m, s in zip(measures, states, strict=True)]]
+                for cell, states in self.cells.items()
+            ],
+            "rows": [
+                [r.index, r.at, r.key, None if r.rank is None else str(r.rank), list(r.values)]
+                for r in self.rows
+            ],
+            "excluded": [[*what, many] for what, many in self.excluded.items()],
+            "forgotten_before": self.forgotten_before,
+        }
+        size = len(orjson.dumps(wire))
+        if size > MAX_BYTES:
+            raise LimitError(
+                f"the answer of one stream has {size} bytes, and a message takes {MAX_BYTES}; ask for fewer "
+                "times or groups, a smaller top, or leave out quantiles and histograms"
+            )
+        return wire
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any], request: Request) -> Partial:
+        """The inverse of `to_wire`."""
+        measures = measures_of(request.aggregates)
+        return cls(
+            None if wire["position"] is None else tuple(wire["position"]),
+            wire["keys"],
+            tuple(wire["outputs"]),
+            {
+                Cell(index, tuple(group)): [m.from_wire(s) for m, s in zip(measures, states, strict=True)]
+                for index, group, states in wire["cells"]
+            },
+            [
+                KeyRow(index, at, key, None if rank is None else Fraction(rank), tuple(values))
+                for index, at, key, rank, values in wire["rows"]
+            ],
+            Counter({(index, reason): many for index, reason, many in wire["excluded"]}),
+            wire["forgotten_before"],
+        )
+
+
+def best(rows: list[KeyRow], request: Request) -> list[KeyRow]:
+    """The rows that are wanted of these, in order.
+
+    Raises:
+        LimitError: more than one answer holds.
+    """
+    rows = sorted(rows, key=KeyRow.order)
+    if request.top is not None:
+        places: Counter[int] = Counter()
+        kept = []
+        for row in rows:
+            places[row.index] += 1
+            if places[row.index] <= request.top:
+                kept.append(row)
+        rows = kept
+    if len(rows) > MAX_ROWS:
+        raise LimitError(
+            f"more than {MAX_ROWS} rows; choose some with where or top, ask for fewer times, "
+            "or for aggregates"
+        )
+    return rows
+
+
+def merge_cells(
+    into: dict[Cell, list[State]], more: Mapping[Cell, list[State]], measures: Sequence[Measure]
+) -> None:
+    """Adds what is known of cells to what is known of them already.
+
+    Raises:
+        LimitError: there are too many.
+    """
+    for cell, states in more.items():
+        known = into.get(cell)
+        if known is None:
+            into[cell] = list(states)
+        else:
+            into[cell] = [m.merged(a, b) for m, a, b in zip(measures, known, states, strict=True)]
+    if len(into) > MAX_CELLS:
+        raise LimitError(
+            f"more than {MAX_CELLS} groups (times the ticks asked for); group by fewer outputs, choose keys "
+            "with where, or ask for fewer times"
+        )
+    for place, measure in enumerate(measures):
+        if measure.kind == "sample":
+            for states, sample in zip(into.values(), bounded([s[place] for s in into.values()]), strict=True):
+                states[place] = sample

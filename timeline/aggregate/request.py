@@ -1,0 +1,294 @@
+"""What can be asked: a request, read from the words of a person and checked against the outputs."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from timeline.aggregate.where import parse_where
+from timeline.errors import RequestError
+from timeline.plan import Plan
+from timeline.signatures import Kind
+from timeline.ticks import MAX_TICK
+from timeline.vocabulary import I64
+
+#: The pseudo output that says whether a key is closed.
+CLOSED = "closed"
+#: The most rows of keys, and the most ticks, that one request asks for.
+MAX_ROWS = 10_000
+MAX_TICKS = 10_000
+
+_NUMBERS = (Kind.NUMERIC, Kind.RATIO, Kind.STATE)
+#: The kinds that every function takes, in the order in which messages list them; count takes none too.
+FUNCTIONS: dict[str, tuple[Kind, ...]] = {
+    "count": (Kind.BOOL, *_NUMBERS),
+    "sum": (Kind.BOOL, *_NUMBERS),
+    "avg": (Kind.BOOL, *_NUMBERS),
+    "min": _NUMBERS,
+    "max": _NUMBERS,
+    "p50": _NUMBERS,
+    "p99": _NUMBERS,
+    "histogram": _NUMBERS,
+}
+_QUANTILE = re.compile(r"p(\d{1,2}(\.\d{1,6})?|100)")
+_CALL = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_.]*)\s*(?:\(([^()]*)\))?\s*")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One column of an answer: ``function`` (a name of `FUNCTIONS`; every quantile is "quantile") of the
+    numbers of ``output``, or of the keys themselves. ``arguments``: the quantile as a part of 100, or
+    the bounds of a histogram, as they were written. ``label`` heads the column."""
+
+    label: str
+    function: str
+    output: str | None = None
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question over all keys. Without ``aggregates`` the answer has a row a key, else one a group.
+
+    When: ``at`` these ticks (ms), or a ``grid`` of the multiples of ``grid[2]`` (ms) from ``grid[0]`` to
+    ``grid[1]``, both included; without either, each key at its newest event. ``top`` rows at each time
+    by ``by``, the largest first: an output, or the label of an aggregate.
+
+    >>> kinds = {"cdn": Kind.STATE, "rebuffering": Kind.NUMERIC}
+    >>> request = Request.parse(kinds, agg="count, sum(rebuffering), avg", group_by=["cdn"])
+    >>> [a.label for a in request.aggregates]
+    ['count', 'sum(rebuffering)', 'avg(rebuffering)']
+    """
+
+    aggregates: tuple[Aggregate, ...] = ()
+    group_by: tuple[str, ...] = ()
+    where: str | None = None
+    at: tuple[int, ...] | None = None
+    grid: tuple[int, int, int] | None = None
+    top: int | None = None
+    by: str | None = None
+
+    @classmethod
+    def parse(
+        cls,
+        kinds: Mapping[str, Kind],
+        *,
+        agg: str | None = None,
+        group_by: Sequence[str] = (),
+        where: str | None = None,
+        at: Sequence[int] | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        every: int | None = None,
+        top: int | None = None,
+        by: str | None = None,
+    ) -> Request:
+        """A request in the words of the command line; times are in ms. Grouping without ``agg`` counts.
+
+        Raises:
+            RequestError: what cannot be asked of outputs of these kinds.
+            ExpressionError: a condition that cannot be understood.
+        """
+        grid = None
+        if every is not None:
+            if start is None or end is None:
+                raise RequestError("a series of times needs all of from, to and every")
+            grid = (start, end, every)
+        elif start is not None or end is not None:
+            raise RequestError("from and to make a series of times, which needs every")
+        if agg is None and group_by:
+            agg = "count"
+        aggregates = () if agg is None else parse_aggregates(agg, kinds)
+        ticks = None if at is None else tuple(sorted(set(at)))
+        request = cls(aggregates, tuple(dict.fromkeys(group_by)), where, ticks, grid, top, by)
+        request.check(kinds)
+        return request
+
+    def check(self, kinds: Mapping[str, Kind]) -> None:
+        """As `parse` does.
+
+        Raises:
+            RequestError: it cannot be asked of outputs of these kinds.
+            ExpressionError: the condition cannot be understood.
+        """
+        kinds = {**kinds, CLOSED: Kind.BOOL}
+        self.ticks()
+        for aggregate in self.aggregates:
+            if aggregate.output is not None:
+                _check_output(aggregate, kinds)
+        for name in self.group_by:
+            if _kind(name, kinds, "group by") is Kind.RATIO:
+                raise RequestError(
+                    f"cannot group by {name}, a Ratio, which is another for nearly every key; "
+                    f"group by a comparison of it (an output such as @{name} > 0.1), or ask for "
+                    f"histogram({name})"
+                )
+        if self.where is not None:
+            parse_where(self.where, kinds)
+        self._check_top(kinds)
+
+    def _check_top(self, kinds: Mapping[str, Kind]) -> None:
+        if self.by is None and self.top is None:
+            return
+        if self.by is None:
+            raise RequestError("top needs by: what the rows are ordered by, the largest first")
+        if self.top is None:
+            raise RequestError("by needs top: how many rows are wanted")
+        if not 1 <= self.top <= MAX_ROWS:
+            raise RequestError(f"top is a number from 1 to {MAX_ROWS}, got {self.top}")
+        if self.aggregates:
+            labels = [a.label for a in self.aggregates if a.function != "histogram"]
+            if self.by not in labels:
+                raise RequestError(
+                    f"groups are ordered by one of their columns, got {self.by}; "
+                    f"expected {', '.join(labels)}{_near(self.by, labels)}"
+                )
+        else:
+            _kind(self.by, kinds, "order by")
+
+    def ticks(self) -> I64 | None:
+        """The ticks that are asked for, sorted; ``None`` for each key's newest event.
+
+        Raises:
+            RequestError: none, too many, or ticks that do not exist.
+        """
+        if self.grid is None and self.at is None:
+            return None
+        if self.grid is not None and self.at is not None:
+            raise RequestError("give at, or a series of from, to and every, not both")
+        if self.grid is None:
+            ticks = np.array(self.at, np.int64)
+        else:
+            start, end, every = self.grid
+            if every < 1:
+                raise RequestError(f"every is at least 1ms, got {every}ms")
+            if (end - start) // every >= MAX_TICKS:
+                raise RequestError(
+                    f"a series has at most {MAX_TICKS} times, got {(end - start) // every + 1}; "
+                    "take a longer every or a shorter time"
+                )
+            ticks = np.arange(-(-start // every) * every, end + 1, every)
+        if not 1 <= len(ticks) <= MAX_TICKS:
+            raise RequestError(f"a request asks for 1 to {MAX_TICKS} times, got {len(ticks)}")
+        if not 0 <= int(ticks[0]) <= int(ticks[-1]) <= MAX_TICK:
+            raise RequestError(f"a time lies between 0 and {MAX_TICK} ms, got {ticks[0]} to {ticks[-1]} ms")
+        return ticks
+
+    def to_wire(self) -> dict[str, Any]:
+        """The request as JSON, from which `from_wire` makes it again."""
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Request:
+        """The inverse of `to_wire`."""
+        aggregates = (
+            Aggregate(a["label"], a["function"], a["output"], tuple(a["arguments"]))
+            for a in wire["aggregates"]
+        )
+        at, grid = wire["at"], wire["grid"]
+        return cls(
+            tuple(aggregates),
+            tuple(wire["group_by"]),
+            wire["where"],
+            None if at is None else tuple(at),
+            None if grid is None else (grid[0], grid[1], grid[2]),
+            wire["top"],
+            wire["by"],
+        )
+
+
+def kinds_of(plan: Plan) -> dict[str, Kind]:
+    """The kinds of a plan's outputs.
+
+    >>> from timeline.plan import make_plan
+    >>> kinds_of(make_plan("{n: count(a == 1), often: count(a == 1) > 5}"))
+    {'n': <Kind.NUMERIC: 'Numeric'>, 'often': <Kind.BOOL: 'Bool'>}
+    """
+    return {name: node.kind for name, node in plan.outputs.items()}
+
+
+def parse_aggregates(text: str, kinds: Mapping[str, Kind]) -> tuple[Aggregate, ...]:
+    """The aggregates of a list such as ``count, sum(x), avg, p99(x), histogram(x, 0, 1, 10)``.
+
+    One that names no output takes that of the one before; of a result without names there is one only.
+
+    Raises:
+        RequestError: what is no aggregate.
+    """
+    found: list[Aggregate] = []
+    last = next(iter(kinds)) if len(kinds) == 1 else None
+    for part in _parts(text):
+        match = _CALL.fullmatch(part)
+        if match is None:
+            raise RequestError(
+                f"{part.strip() or 'nothing'} is no aggregate; write a list such as "
+                "count, sum(OUTPUT), p99(OUTPUT)"
+            )
+        function, inside = match[1], match[2]
+        quantile = _QUANTILE.fullmatch(function)
+        if quantile is None and function not in FUNCTIONS:
+            raise RequestError(
+                f"there is no aggregate {function}; expected {', '.join(FUNCTIONS)} "
+                f"(or p and another number up to 100){_near(function, FUNCTIONS)}"
+            )
+        words = [word.strip() for word in inside.split(",")] if inside and inside.strip() else []
+        output, *rest = words or [None if function == "count" else last]
+        if output is None and function != "count":
+            raise RequestError(f"{function} of what? expected {function}(OUTPUT)")
+        if quantile is not None:
+            if rest:
+                raise RequestError(f"{function} takes one output, got {inside}")
+            found.append(Aggregate(f"{function}({output})", "quantile", output, (quantile[1],)))
+        else:
+            _check_rest(function, rest)
+            label = f"{function}({', '.join([output, *rest])})" if output is not None else function
+            found.append(Aggregate(label, function, output, tuple(rest)))
+        last = output or last
+    return tuple(dict.fromkeys(found))
+
+
+def _parts(text: str) -> list[str]:
+    return re.split(r",(?![^()]*\))", text)
+
+
+def _check_rest(function: str, rest: Sequence[str]) -> None:
+    if rest and function != "histogram":
+        raise RequestError(f"{function} takes one output, got {', '.join(rest)} besides")
+    for word in rest:
+        if not _NUMBER.fullmatch(word):
+            raise RequestError(f"a histogram's bounds are numbers such as 0.5, got {word}")
+    bounds = [Fraction(word) for word in rest]
+    if sorted(set(bounds)) != bounds:
+        raise RequestError(f"a histogram's bounds grow, got {', '.join(rest)}")
+
+
+def _check_output(aggregate: Aggregate, kinds: Mapping[str, Kind]) -> None:
+    assert aggregate.output is not None
+    kind = _kind(aggregate.output, kinds, aggregate.label)
+    name = "p50" if aggregate.function == "quantile" else aggregate.function
+    if kind not in FUNCTIONS[name]:
+        raise RequestError(
+            f"{aggregate.label}: {aggregate.output} is a {kind.value}; "
+            f"expected a {', a '.join(k.value for k in FUNCTIONS[name])}; for how many are true take "
+            f"sum({aggregate.output}), for the share avg({aggregate.output})"
+        )
+
+
+def _kind(name: str, kinds: Mapping[str, Kind], what: str) -> Kind:
+    if name not in kinds:
+        raise RequestError(
+            f"{what}: there is no output {name}; expected {', '.join(kinds)}{_near(name, kinds)}"
+        )
+    return kinds[name]
+
+
+def _near(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""

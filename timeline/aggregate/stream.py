@@ -1,0 +1,192 @@
+"""One stream's part of an answer: made where the keys are, small enough for a message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from heapq import nsmallest
+from typing import Protocol
+
+import numpy as np
+
+from timeline.aggregate.instants import Instants, instants
+from timeline.aggregate.measures import measures_of
+from timeline.aggregate.numbers import Numbers, exact, numbers
+from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
+from timeline.aggregate.request import CLOSED, MAX_ROWS, Request
+from timeline.aggregate.where import holds, parse_where
+from timeline.answers import Columns
+from timeline.expression import Expression, Given, Scalar
+from timeline.signatures import Kind
+from timeline.table import Shape, Table, first_of_runs
+from timeline.ticks import TICK_BITS
+from timeline.vocabulary import I64
+
+_KINDS = {
+    Shape.STATE: Kind.STATE,
+    Shape.BOOL: Kind.BOOL,
+    Shape.NUMERIC: Kind.NUMERIC,
+    Shape.RATIO: Kind.RATIO,
+}
+# Below this, codes are counted rather than sorted.
+_FEW_CODES = 1 << 20
+
+
+class Asked(Protocol):
+    """What can be asked: a node of results, or a local evaluation."""
+
+    def columns(self) -> Columns: ...
+
+
+def partial(node: Asked, request: Request) -> Partial:
+    """What a node of results (or a local evaluation) answers, for all its keys.
+
+    Raises:
+        RequestError: the request does not fit the outputs.
+        LimitError: too many values to look up, or too many rows, cells or bytes to answer.
+
+    >>> from timeline.evaluate import evaluate
+    >>> from timeline.events import from_rows
+    >>> events = from_rows([("s", 1, {"cdn": "A"}), ("t", 2, {"cdn": "B"}), ("u", 3, {"cdn": "B"})])
+    >>> result = evaluate("{cdn: latest_event_to_state(cdn)}", events)
+    >>> request = Request.parse({"cdn": Kind.STATE}, group_by=["cdn"])
+    >>> [(cell.group, states) for cell, states in partial(result, request).cells.items()]
+    [(('A',), [1]), (('B',), [2])]
+    """
+    columns = node.columns()
+    kinds = {name: _KINDS[table.shape] for name, table in columns.tables.items()}
+    request.check(kinds)
+    after = columns.limits.forgotten_after
+    made = Partial(columns.position, len(columns.codes))
+    if after is not None and columns.stream_newest >= after:
+        made.forgotten_before = columns.stream_newest - after + 1
+    condition = None
+    if request.where is not None:
+        condition = parse_where(request.where, {**kinds, CLOSED: Kind.BOOL})
+    wanted = {*request.group_by, *(a.output for a in request.aggregates), request.by} & {*kinds, CLOSED}
+    if condition is not None:
+        wanted |= _outputs_of(condition)
+    if not request.aggregates:
+        made.outputs = (*kinds, *((CLOSED,) if columns.limits.key_ttl is not None else ()))
+        wanted |= set(made.outputs)
+    outputs = [name for name in (*kinds, CLOSED) if name in wanted]
+    folding = _Folding(request, made)
+    for values in instants(columns, outputs, request.ticks(), made.excluded):
+        if condition is not None and len(values):
+            at = np.arange(len(values)) << TICK_BITS
+            values = values.take(holds(condition, at, values.tables))
+        if not len(values):
+            continue
+        if request.aggregates:
+            folding.fold(values)
+        else:
+            made.rows += _key_rows(values, columns.names, made.outputs, request)
+            made.rows = best(made.rows, request)
+    return made
+
+
+class _Folding:
+    """Takes values chunk by chunk into the cells of a partial."""
+
+    def __init__(self, request: Request, made: Partial) -> None:
+        self.request = request
+        self.made = made
+        self.measures = measures_of(request.aggregates)
+        self.outputs = {m.output for m in self.measures if m.output is not None}
+
+    def fold(self, values: Instants) -> None:
+        cell, cells = _combined([values.index, *(_codes(values.tables[n]) for n in self.request.group_by)])
+        if cells == 1:
+            order = np.arange(len(values))
+        else:
+            # For 16 bits numpy has a radix sort.
+            order = np.argsort(cell.astype(np.uint16) if cells <= 1 << 16 else cell, kind="stable")
+        starts = first_of_runs(cell[order])
+        columns = {name: numbers(values.tables[name]).take(order) for name in self.outputs}
+        one_of_each = values.take(order[starts])
+        groups = [_user_values(one_of_each.tables[name]) for name in self.request.group_by]
+        made = [Cell(i, tuple(of)) for i, *of in zip(one_of_each.index.tolist(), *groups, strict=True)]
+        known = [m.of(columns.get(m.output or ""), starts, len(values)) for m in self.measures]
+        more = {name: list(states) for name, *states in zip(made, *known, strict=True)}
+        merge_cells(self.made.cells, more, self.measures)
+
+
+def _outputs_of(e: Expression) -> set[str]:
+    if isinstance(e, Given):
+        return {e.output}
+    return set().union(*map(_outputs_of, e.parts))
+
+
+def _codes(table: Table) -> I64:
+    """Small whole numbers that are equal where the values are."""
+    if table.shape is Shape.NUMERIC:
+        codes: I64 = np.unique(table.value, return_inverse=True)[1]
+        return codes
+    return table.value.astype(np.int64)
+
+
+def _combined(parts: Sequence[I64]) -> tuple[I64, int]:
+    """One code for each combination of codes that there is, from 0 on, and how many there are."""
+    combined, many = _compact(parts[0])
+    for part in parts[1:]:
+        codes, width = _compact(part)
+        combined, many = _compact(combined * width + codes)
+    return combined, many
+
+
+def _compact(codes: I64) -> tuple[I64, int]:
+    most = int(codes.max())
+    if most >= _FEW_CODES:
+        used, compact = np.unique(codes, return_inverse=True)
+        return compact, len(used)
+    there = np.bincount(codes, minlength=most + 1) > 0
+    return (np.cumsum(there) - 1)[codes], int(np.count_nonzero(there))
+
+
+def _user_values(table: Table) -> list[Scalar]:
+    return table.python_values(np.arange(len(table)), table.at)
+
+
+def _key_rows(
+    values: Instants, names: Sequence[str], outputs: Sequence[str], request: Request
+) -> list[KeyRow]:
+    ranks: list[Fraction | None] = []
+    if request.by is not None and request.top is not None:
+        column = numbers(values.tables[request.by])
+        rows = _candidates(column, values, names, request.top)
+        values, column = values.take(rows), column.take(rows)
+        pairs = zip(column.value.tolist(), column.known.tolist(), strict=True)
+        ranks = [exact(value, column.unit) if known else None for value, known in pairs]
+    elif len(values) > MAX_ROWS:
+        values = values.take(np.arange(MAX_ROWS + 1))  # already too many
+    columns = [_user_values(values.tables[name]) for name in outputs]
+    return [
+        KeyRow(index, tick, names[code], rank, tuple(of))
+        for index, tick, code, rank, *of in zip(
+            values.index.tolist(),
+            values.tick.tolist(),
+            values.code.tolist(),
+            ranks or [None] * len(values),
+            *columns,
+            strict=True,
+        )
+    ]
+
+
+def _candidates(column: Numbers, values: Instants, names: Sequence[str], top: int) -> I64:
+    """The ``top`` rows of each tick; of equal ones those first by name."""
+    rank = np.full(len(values), -1, np.int64)
+    rank[column.known] = np.unique(column.value[column.known], return_inverse=True)[1]
+    order = np.lexsort((-rank, values.index))
+    starts = first_of_runs(values.index[order])
+    kept = []
+    for first, end in zip(starts.tolist(), np.append(starts[1:], len(order)).tolist(), strict=True):
+        rows = order[first:end]
+        if len(rows) > top:
+            last = rank[rows[top - 1]]
+            sure = rows[rank[rows] > last]
+            equal = rows[rank[rows] == last].tolist()
+            by_name = nsmallest(top - len(sure), equal, key=lambda row: names[int(values.code[row])])
+            rows = np.concatenate((sure, np.array(by_name, np.int64)))
+        kept.append(rows)
+    return np.concatenate(kept)

@@ -1,0 +1,140 @@
+"""Encryption of payloads before anything reaches the Temporal server: AES-256-GCM, by keys that have names.
+
+``TIMELINE_ENCRYPTION_KEYS_FILE`` names a file with lines ``ID:KEY`` (32 bytes in base64, as `timeline
+keygen` makes them; lines that begin with # do not count): the first encrypts, all decrypt. So a new key
+is put first, and the old one stays as long as anything that it encrypted does. ``TIMELINE_ENCRYPTION_KEY``
+may hold such a line itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import Payload
+
+from timeline.errors import EncryptionError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+ENCODING = b"binary/encrypted"
+KEY_BYTES, NONCE_BYTES = 32, 12
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+#: The encoding of a carried state, by which stores know it; what is encrypted says so beside.
+STATE = b"binary/plain"
+
+
+class Keys:
+    """Keys by name; the first of them encrypts."""
+
+    def __init__(self, lines: list[str], where: str) -> None:
+        # Imported only where encryption is on: it costs a command 50 ms.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self.ciphers: dict[str, AESGCM] = {}
+        for number, line in enumerate(lines, start=1):
+            name, _, text = line.partition(":")
+            key = _decoded(text.strip())
+            if not _ID.fullmatch(name) or key is None:
+                raise EncryptionError(
+                    f"{where}, key {number}: must be ID:KEY, with {KEY_BYTES} bytes in base64 as the key; "
+                    "make one with `timeline keygen ID`"
+                )
+            if name in self.ciphers:
+                raise EncryptionError(f"{where}: two keys are named {name!r}; give each a name of its own")
+            self.ciphers[name] = AESGCM(key)
+        if not self.ciphers:
+            raise EncryptionError(f"{where} holds no key; make one with `timeline keygen ID`")
+
+    def encrypt(self, payload: Payload) -> Payload:
+        """The whole payload as one that only says by which key it was encrypted, and if it is a state."""
+        name, cipher = next(iter(self.ciphers.items()))
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        data = nonce + cipher.encrypt(nonce, payload.SerializeToString(), name.encode())
+        metadata = {"encoding": ENCODING, "key-id": name.encode()}
+        if payload.metadata.get("encoding") == STATE:
+            metadata["state"] = b"1"
+        return Payload(metadata=metadata, data=data)
+
+
+def decrypt(payload: Payload) -> Payload:
+    """The inverse of `Keys.encrypt`.
+
+    Raises:
+        EncryptionError: there is no such key here, or it is another than the one of that name.
+    """
+    from cryptography.exceptions import InvalidTag
+
+    name = payload.metadata["key-id"].decode("utf-8", "replace")
+    known = keys()
+    cipher = None if known is None else known.ciphers.get(name)
+    if cipher is None:
+        have = "no keys are set" if known is None else f"there are {', '.join(known.ciphers)}"
+        raise EncryptionError(
+            f"a payload is encrypted with key {name!r}, and here {have}; set TIMELINE_ENCRYPTION_KEYS_FILE "
+            "to a file that has it"
+        )
+    nonce, data = payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:]
+    try:
+        return Payload.FromString(cipher.decrypt(nonce, data, name.encode()))
+    except InvalidTag:
+        raise EncryptionError(
+            f"key {name!r} does not decrypt a payload that names it: another key has the same name"
+        ) from None
+
+
+def keys() -> Keys | None:
+    """The keys that the environment names; ``None`` if it names none, so that nothing is encrypted.
+
+    Raises:
+        EncryptionError: they cannot be read, or are no keys.
+    """
+    return _keys(
+        os.environ.get("TIMELINE_ENCRYPTION_KEYS_FILE", ""), os.environ.get("TIMELINE_ENCRYPTION_KEY", "")
+    )
+
+
+def new_key(name: str) -> str:
+    """A line for the keys file.
+
+    Raises:
+        EncryptionError: that cannot be a key's name.
+
+    >>> len(Keys([new_key("2026-11")], "here").ciphers)
+    1
+    """
+    if not _ID.fullmatch(name):
+        raise EncryptionError(f"a key's name has letters, digits, dots, - and _, 64 at most; got {name!r}")
+    return f"{name}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"
+
+
+@lru_cache(maxsize=4)
+def _keys(file: str, line: str) -> Keys | None:
+    if file and line:
+        raise EncryptionError("set TIMELINE_ENCRYPTION_KEYS_FILE or TIMELINE_ENCRYPTION_KEY, not both")
+    if line:
+        return Keys([line.strip()], "TIMELINE_ENCRYPTION_KEY")
+    if not file:
+        return None
+    try:
+        text = Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise EncryptionError(f"TIMELINE_ENCRYPTION_KEYS_FILE {file} cannot be read: {reason}") from None
+    lines = [line.strip() for line in text.splitlines()]
+    return Keys([line for line in lines if line and not line.startswith("#")], file)
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == KEY_BYTES else None
