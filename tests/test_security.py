@@ -89,9 +89,9 @@ async def test_pulsar_with_token_over_tls(guarded: Guarded, local_cli: Cli) -> N
         }
         assert "sent 3 messages" in produce(local_cli, guarded, True, **tls, **mutual)
         wrong = produce(local_cli, guarded, False, **tls, PULSAR_TOKEN=token(b"wrong-secret" * 4, "somebody"))
-        assert "it does not accept who we are; check PULSAR_TOKEN_FILE" in wrong
+        assert "accept who we are" in wrong
         nobody = produce(local_cli, guarded, False, **tls)
-        assert "it does not accept who we are" in nobody
+        assert "accept who we are" in nobody
 
     await asyncio.to_thread(run)
 
