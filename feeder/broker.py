@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from timeline.errors import ServiceError
-from workflows.server import end_with_parent, free_port
+from workflows.server import end_with_parent, free_port, port_is_free
 
 VERSION = "4.0.7"
 START_TIMEOUT = 120.0
@@ -52,6 +52,8 @@ _SETTINGS = {
     "defaultRetentionSizeInMB": "10240",
 }
 _OPENS = ["java.io", "java.util.zip", "java.nio", "jdk.internal.misc", "sun.net"]
+#: Without what the environment may say of a proxy, which knows nothing of this machine's ports.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _DRIVERS = "org.apache.pulsar.metadata.bookkeeper.PulsarMetadata"
 
 
@@ -86,7 +88,11 @@ def install(say: Callable[[str], None] = lambda _: None) -> Path:
     folder = cache_folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / "install.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another process, which is fetching the Pulsar broker")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():
             return folder
         say(f"fetching the Pulsar {VERSION} broker (235 MB, once) into {folder}")
@@ -106,23 +112,38 @@ def install(say: Callable[[str], None] = lambda _: None) -> Path:
 class Broker:
     """A standalone broker that keeps its data in a folder; ``async with`` starts it and stops it.
 
-    Ports 0 take free ones, and stay the same when it is started again. ``settings`` are further lines
-    of its configuration. The log goes into the folder.
+    Ports 0 take free ones, and stay the same when it is started again; without a ``tls_port`` there is
+    no TLS. ``settings`` are further lines of its configuration: certificates, who may do what. Where
+    those want a token, ``token`` is a superuser's. The log goes into the folder.
     """
 
     def __init__(
-        self, folder: Path, *, port: int = 0, web_port: int = 0, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        web_port: int = 0,
+        tls_port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        token: str | None = None,
     ) -> None:
         self.folder = folder.absolute()
         self.port = port or free_port()
         self.web_port = web_port or free_port()
+        self.tls_port = free_port() if tls_port == 0 else tls_port
         self.settings = dict(settings or {})
+        self.token = token
         self.log = self.folder / "broker.log"
         self._process: asyncio.subprocess.Process | None = None
 
     @property
     def service_url(self) -> str:
         return f"pulsar://127.0.0.1:{self.port}"
+
+    @property
+    def tls_url(self) -> str:
+        assert self.tls_port is not None, "without TLS"
+        return f"pulsar+ssl://127.0.0.1:{self.tls_port}"
 
     @property
     def web_url(self) -> str:
@@ -146,10 +167,15 @@ class Broker:
         Raises:
             ServiceError: it cannot run here, ended at once or does not answer; with its last words.
         """
+        for port in filter(None, (self.port, self.web_port, self.tls_port)):
+            if not port_is_free(port):
+                raise ServiceError(f"port {port} is taken: a Pulsar broker may be running; choose another")
         jars = await asyncio.to_thread(install, say)
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "standalone.conf"
         ports = {"brokerServicePort": str(self.port), "webServicePort": str(self.web_port)}
+        if self.tls_port is not None:
+            ports["brokerServicePortTls"] = str(self.tls_port)
         lines = [f"{name}={value}" for name, value in (_SETTINGS | ports | self.settings).items()]
         config.write_text("\n".join([*lines, ""]))
         with self.log.open("ab") as log:
@@ -161,11 +187,17 @@ class Broker:
                 start_new_session=True,
                 preexec_fn=end_with_parent if sys.platform == "linux" else None,
             )
+        try:
+            await self._ready(self._process)
+        except BaseException:
+            await self.stop(kill=True)
+            raise
+
+    async def _ready(self, process: asyncio.subprocess.Process) -> None:
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT
         while not await asyncio.to_thread(self._answers):
-            ended = self._process.returncode is not None
+            ended = process.returncode is not None
             if ended or asyncio.get_running_loop().time() > deadline:
-                await self.stop(kill=True)
                 raise ServiceError(
                     f"the Pulsar broker {'ended at once' if ended else 'does not answer'}; see {self.log}:\n"
                     + self._last_words()
@@ -190,13 +222,21 @@ class Broker:
         Raises:
             ServiceError: the broker refuses.
         """
-        url = f"{self.web_url}/admin/v2/persistent/public/default/{name}/partitions"
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(url, str(partitions).encode(), headers, method="PUT")
+        path = f"persistent/public/default/{name}/partitions"
         try:
-            await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=30).close())
-        except urllib.error.URLError as error:
+            await asyncio.to_thread(self._ask, path, "PUT", str(partitions).encode())
+        except OSError as error:
             raise ServiceError(f"topic {name} could not be made: {error}") from None
+
+    def _ask(self, path: str, method: str = "GET", body: bytes | None = None) -> bytes:
+        """What the admin API answers. Raises ``OSError``, of which urllib's errors are."""
+        headers = {"Content-Type": "application/json"}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        request = urllib.request.Request(f"{self.web_url}/admin/v2/{path}", body, headers, method=method)
+        with _DIRECT.open(request, timeout=30) as answer:
+            said: bytes = answer.read()
+        return said
 
     def _command(self, jars: Path, config: Path) -> list[str]:
         opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS]
@@ -214,8 +254,7 @@ class Broker:
     def _answers(self) -> bool:
         try:
             # The namespace of all topics is the last that it makes at its first start.
-            with urllib.request.urlopen(f"{self.web_url}/admin/v2/namespaces/public", timeout=5) as answer:
-                return b"public/default" in answer.read()
+            return b"public/default" in self._ask("namespaces/public")
         except urllib.error.HTTPError as error:
             return error.code == 401  # it is there, and wants to know who asks
         except OSError:
