@@ -214,6 +214,8 @@ def partitions(client: pulsar.Client, topic: str) -> int:
     """
     try:
         names = client.get_topic_partitions(topic)
+    except pulsar.TopicNotFound:
+        return 0
     except pulsar.PulsarException as error:
         raise failure(error, "looking up a topic") from None
     except ValueError as error:
