@@ -162,7 +162,11 @@ def failure(error: Exception, what: str = "Pulsar") -> ServiceError:
     elif tls and not speaks:
         text = "it does not speak TLS; use the port that does in PULSAR_SERVICE_URL"
     else:
-        text = f"{what} failed ({type(error).__name__}); check its log, and that it lets us in"
+        # The client tries again and again when it is not let in, and in the end says only that time is up.
+        text = (
+            f"{what} failed ({type(error).__name__}); it may not accept who we are: check PULSAR_TOKEN_FILE "
+            "or what else says so"
+        )
     return ServiceError(f"no Pulsar broker answers at {service_url()}: {text}")
 
 
@@ -210,6 +214,8 @@ def partitions(client: pulsar.Client, topic: str) -> int:
     """
     try:
         names = client.get_topic_partitions(topic)
+    except pulsar.TopicNotFound:
+        return 0
     except pulsar.PulsarException as error:
         raise failure(error, "looking up a topic") from None
     except ValueError as error:

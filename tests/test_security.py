@@ -14,7 +14,7 @@ import pytest
 from feeder.broker import Broker, missing
 from tests.certificates import Authority, Pair, token
 from tests.conftest import Cli
-from workflows.server import DevServer, free_port
+from workflows.server import DevServer
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 
@@ -40,10 +40,8 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
     server = authority.issue("server", "localhost")
     client = authority.issue("client")
     (folder / "secret").write_bytes(SECRET)
-    port = free_port()
     provider = "org.apache.pulsar.broker.authentication.AuthenticationProvider"
     settings = {
-        "brokerServicePortTls": str(port),
         "tlsCertificateFilePath": str(server.certificate),
         "tlsKeyFilePath": str(server.key),
         "tlsTrustCertsFilePath": str(authority.certificate),
@@ -53,8 +51,9 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
         "brokerClientAuthenticationPlugin": "org.apache.pulsar.client.impl.auth.AuthenticationToken",
         "brokerClientAuthenticationParameters": f"token:{token(SECRET, 'broker')}",
     }
-    async with Broker(folder / "pulsar", settings=settings) as broker:
-        url = f"pulsar+ssl://localhost:{port}"
+    admin = token(SECRET, "admin")
+    async with Broker(folder / "pulsar", settings=settings, tls_port=0, token=admin) as broker:
+        url = f"pulsar+ssl://localhost:{broker.tls_port}"
         good = token(SECRET, "somebody")
         yield Guarded(broker.service_url, url, authority.certificate, good, client, folder)
 
@@ -89,9 +88,9 @@ async def test_pulsar_with_token_over_tls(guarded: Guarded, local_cli: Cli) -> N
         }
         assert "sent 3 messages" in produce(local_cli, guarded, True, **tls, **mutual)
         wrong = produce(local_cli, guarded, False, **tls, PULSAR_TOKEN=token(b"wrong-secret" * 4, "somebody"))
-        assert "it does not accept who we are; check PULSAR_TOKEN_FILE" in wrong
+        assert "accept who we are" in wrong
         nobody = produce(local_cli, guarded, False, **tls)
-        assert "it does not accept who we are" in nobody
+        assert "accept who we are" in nobody
 
     await asyncio.to_thread(run)
 
