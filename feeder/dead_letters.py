@@ -91,7 +91,6 @@ class DeadLetters:
 
     def _send(self, message: Any, kind: str, reason: str) -> None:
         place = message.message_id()
-        position = (place.ledger_id(), place.entry_id(), max(0, place.batch_index()))
         self._producer.send_async(
             message.data(),
             self._sent,
@@ -100,7 +99,7 @@ class DeadLetters:
                 "reason": reason,
                 "topic": self._topic,
                 "partition": str(max(0, place.partition())),
-                "position": ":".join(map(str, position)),
+                "position": ":".join(map(str, _place(place))),
                 "published": str(message.publish_timestamp()),
             },
             partition_key=message.partition_key() or None,
@@ -152,32 +151,51 @@ def count_by_kind(client: pulsar.Client, spec: Spec) -> Counter[str]:
 def send_again(client: pulsar.Client, spec: Spec, kind: str) -> int:
     """Sends the dead letters of a kind to the source's topic again, each but once ever. Blocks.
 
+    Those that come in meanwhile (what is sent again may well be refused again) wait for the next time.
     Returns how many were sent.
     """
     assert spec.source.topic is not None
-    consumer = client.subscribe(
-        topic_of(spec), f"{RESENT}-{kind}", initial_position=pulsar.InitialPosition.Earliest
-    )
+    topic = topic_of(spec)
+    count = partitions(client, topic)
     producer = client.create_producer(spec.source.topic, block_if_queue_full=True)
     seen: set[tuple[str, Position]] = set()
     try:
-        while True:
+        for number in range(max(1, count)):
+            consumer = client.subscribe(
+                partition_name(topic, number, count),
+                f"{RESENT}-{kind}",
+                initial_position=pulsar.InitialPosition.Earliest,
+            )
             try:
-                message = consumer.receive(timeout_millis=END_MS)
-            except pulsar.Timeout:
-                return len(seen)
-            letter = _letter(message)
-            if letter.kind == kind and (place := (letter.topic, letter.position)) not in seen:
-                producer.send(
-                    letter.payload,
-                    partition_key=letter.key or None,
-                    event_timestamp=message.event_timestamp() or None,
-                )
-                seen.add(place)
-            consumer.acknowledge(message)
+                _send_up_to(consumer, consumer.get_last_message_id(), producer, kind, seen)
+            finally:
+                consumer.close()
     finally:
         producer.close()
-        consumer.close()
+    return len(seen)
+
+
+def _send_up_to(consumer: Any, last: Any, producer: Any, kind: str, seen: set[tuple[str, Position]]) -> None:
+    while True:
+        try:
+            message = consumer.receive(timeout_millis=END_MS)
+        except pulsar.Timeout:
+            return
+        if _place(message.message_id()) > _place(last):
+            return
+        letter = _letter(message)
+        if letter.kind == kind and (place := (letter.topic, letter.position)) not in seen:
+            producer.send(
+                letter.payload,
+                partition_key=letter.key or None,
+                event_timestamp=message.event_timestamp() or None,
+            )
+            seen.add(place)
+        consumer.acknowledge(message)
+
+
+def _place(message_id: Any) -> Position:
+    return message_id.ledger_id(), message_id.entry_id(), max(0, message_id.batch_index())
 
 
 def _letter(message: Any) -> DeadLetter:

@@ -74,6 +74,7 @@ class Partition:
     begin: Position | None
     specs: list[Spec]
     say: Callable[[str], None] = print
+    number_of: int = 1
     counts: Counts = field(default_factory=Counts)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _streams: list[Stream] = field(default_factory=list)
@@ -83,6 +84,7 @@ class Partition:
     _sent: Position | None = None
     _behind: set[str] = field(default_factory=set)
     _settled: pulsar.MessageId | None = None
+    _keyless: bool = False
 
     @property
     def source(self) -> Any:
@@ -226,7 +228,18 @@ class Partition:
                 await self._send(self._streams, events, batch.last)
                 self._sent = batch.last if self._sent is None else max(self._sent, batch.last)
             self.counts.messages += len(messages)
+            self._look_at_keys(messages[0])
             self._arrived.set()
+
+    def _look_at_keys(self, message: Any) -> None:
+        """Says so if messages have no key where there are several partitions."""
+        if self.number_of > 1 and not message.partition_key() and not self._keyless:
+            self._keyless = True
+            self.say(
+                f"{self.topic}: messages without a message key may be in any of {self.number_of} partitions; "
+                f"producers must send with the column {self.source.key!r} as the key, or all events of a key "
+                "are not in one stream"
+            )
 
     async def _look(self) -> None:
         """Asks whether the live leaves stand where this feeder left them.

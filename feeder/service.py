@@ -82,28 +82,30 @@ class Feeder:
         for spec in every.values():
             if spec.source.topic is not None and (self.only is None or spec.source_id == only):
                 wanted.setdefault(spec.source_id, []).append(spec)
-        for source_id in self._sources.keys() - wanted.keys():
+        opened = await self.timelines.topics()
+        # A source that the registry has forgotten had no timeline for a moment: it begins anew.
+        for source_id in self._sources.keys() - (wanted.keys() & opened.keys()):
             source = self._sources.pop(source_id)
             await _end(source)
-            for partition in source.parts:
-                await partition.unsubscribe()
-            self.say(f"{source.topic}: no timeline is on {source_id} any more")
+            if source_id not in wanted:
+                for partition in source.parts:
+                    await partition.unsubscribe()
+                self.say(f"{source.topic}: no timeline is on {source_id} any more")
         for source_id, specs in wanted.items():
             if source_id in self._sources:
                 for partition in self._sources[source_id].parts:
                     partition.update(specs)
                 continue
             try:
-                await self._open(source_id, specs)
+                await self._open(source_id, specs, opened.get(source_id))
             except (TimelineError, pulsar.PulsarException) as error:
                 self._complain(source_id, error)
 
-    async def _open(self, source_id: str, specs: list[Spec]) -> None:
+    async def _open(self, source_id: str, specs: list[Spec], known: Topic | None) -> None:
         """Begins to feed a source."""
         topic = specs[0].source.topic
         assert topic is not None
         count = await asyncio.to_thread(partitions, self.client, topic)
-        known = (await self.timelines.topics()).get(source_id)
         if known is None:
             starts = await asyncio.to_thread(self._starts, specs[0], count)
             known = await self.timelines.open_topic(source_id, Topic(partitions=max(1, count), starts=starts))
@@ -125,6 +127,7 @@ class Feeder:
                 None if begin is None else tuple(begin),
                 specs,
                 self.say,
+                known["partitions"],
             )
             source.parts.append(partition)
             source.tasks.append(asyncio.create_task(self._keep_feeding(partition)))
