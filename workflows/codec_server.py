@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import urlsplit
 
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payloads
@@ -22,6 +23,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, b"")
 
     def do_POST(self) -> None:
+        if not _is_local(self.headers.get("Origin")):
+            self._answer(403, b'{"message": "only pages of this machine may ask"}')
+            return
         action = self.path.rstrip("/").rsplit("/", 1)[-1]
         length = int(self.headers.get("Content-Length") or 0)
         if action not in ("encode", "decode") or not 0 < length <= MAX_BODY:
@@ -50,6 +54,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing: a line per payload would drown the ready message."""
+
+
+def _is_local(origin: str | None) -> bool:
+    """Whether a request is no page's, or one of a page of this machine: what is decrypted is for no other."""
+    return origin is None or urlsplit(origin).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 class CodecServer:

@@ -68,10 +68,9 @@ def _workers(spec: Spec) -> dict[str, Any]:
 
 def _print_workers(spec: Spec, workers: dict[str, Any]) -> None:
     streams = spec.limits.shards
-    typer.echo(
-        f"registered {spec.name}: {len(spec.plan.nodes)} nodes on {streams} "
-        f"stream{'s' if streams != 1 else ''}"
-    )
+    many = f"{streams} stream{'s' if streams != 1 else ''}"
+    each = " for each partition of its topic" if spec.source.topic else ""
+    typer.echo(f"registered {spec.name}: {len(spec.plan.nodes)} nodes on {many}{each}")
     for title, ids in workers.items():
         typer.echo(f"{title}:")
         for workflow_id in [ids] if isinstance(ids, str) else ids:
