@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import durable, local
+from benchmarks import durable, local, streaming
 from benchmarks.measure import Figure
 
-PARTS = {"local": local.run, "durable": durable.run}
+PARTS = {"local": local.run, "durable": durable.run, "streaming": streaming.run}
 
 
 def main(

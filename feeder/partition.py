@@ -31,6 +31,8 @@ from timeline.ticks import parse_time
 from workflows.client import Timelines
 from workflows.names import shards_of
 
+#: So many waiting messages are worth a batch of their own while others are on their way.
+MANY = 4_000
 #: Messages that the client fetches ahead.
 QUEUE = 5_000
 
@@ -216,6 +218,11 @@ class Partition:
         specs, reader = self.specs, self._reader()
         received: Position | None = None
         while True:
+            await receiver.any()
+            if receiver.waiting < MANY:
+                # While a few are on their way, others come that then go together: a wave through the
+                # nodes costs the same for one as for all of them.
+                await asyncio.gather(*(stream.drain() for stream in self._streams))
             messages = await receiver.next(BATCH_EVENTS)
             if not _follows(received, position_of(messages[0])):
                 await self._look()

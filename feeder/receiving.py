@@ -57,8 +57,13 @@ class Receiver:
         self._thread = threading.Thread(target=self._work, name="receive", daemon=True)
         self._thread.start()
 
-    async def next(self, most: int) -> list[Any]:
-        """All that waits, at least one message, at most about ``most``.
+    @property
+    def waiting(self) -> int:
+        """How many messages wait."""
+        return self._count
+
+    async def any(self) -> None:
+        """Waits until at least one message does.
 
         Raises:
             pulsar.PulsarException: the client cannot receive any more.
@@ -68,6 +73,14 @@ class Receiver:
                 raise self._error
             self._arrived.clear()
             await self._arrived.wait()
+
+    async def next(self, most: int) -> list[Any]:
+        """All that waits, at least one message, at most about ``most``.
+
+        Raises:
+            pulsar.PulsarException: the client cannot receive any more.
+        """
+        await self.any()
         return self._all(most)
 
     async def next_if_any(self, most: int, more: Callable[[], bool]) -> list[Any]:

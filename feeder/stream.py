@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -21,6 +22,8 @@ IN_FLIGHT = 3
 BATCH_BYTES = 1 << 18
 #: Without any progress for so long (s), somebody looks for the reason.
 PATIENCE = 5.0
+#: How long a batch may take to arrive (s), before one has.
+FIRST_GUESS = 0.05
 
 
 class ReplacedError(ServiceError):
@@ -61,8 +64,11 @@ class Stream:
         self.settled: Position | None = None
         self.in_flight: deque[Position] = deque()
         self._asking = asyncio.Lock()
-        self._pause = 0.005
-        self._stalled = 0.0
+        #: When each batch in flight was sent, and how long such a one takes to arrive (s): to ask before
+        #: it can have arrived would only delay it.
+        self._sent_at: deque[float] = deque()
+        self._took = FIRST_GUESS
+        self._moved_at = 0.0
 
     async def locate(self) -> None:
         """Asks the leaves where they stand.
@@ -93,6 +99,7 @@ class Stream:
             about = {leaf: self._about(leaf) for leaf in self.leaves}
             await self.timelines.signal_events(self.leaves, part, end, about)
             self.in_flight.append(end)
+            self._sent_at.append(time.monotonic())
 
     async def drain(self) -> None:
         """Waits until the results stand where the last batch ended."""
@@ -134,7 +141,14 @@ class Stream:
                     await self._ask()
 
     async def _ask(self) -> None:
-        """Asks once how far the results are; waits a little if that is nothing new."""
+        """Asks once how far the results are, when it is likely that the next batch has arrived."""
+        now = time.monotonic()
+        self._moved_at = max(self._moved_at, self._sent_at[0])
+        due = self._sent_at[0] + 0.7 * self._took
+        # There is nothing to await: a query is the only way to learn where a node stands.
+        await asyncio.sleep(max(due - now, 0.0) if now < due else min(max(0.15 * self._took, 0.005), 0.1))
+        if not self.in_flight:
+            return
         # The results cannot follow before the last leaf is where the furthest stands: up to there
         # it is the leaves that count.
         furthest = self.furthest
@@ -146,15 +160,13 @@ class Stream:
             if behind and furthest is not None and self.in_flight[0] >= furthest:
                 break
             self.in_flight.popleft()
+            took = time.monotonic() - self._sent_at.popleft()
+            self._took += 0.3 * (min(took, PATIENCE) - self._took)
+        now = time.monotonic()
         if len(self.in_flight) < before:
-            self._pause, self._stalled = 0.005, 0.0
-            return
-        # There is nothing to await: a query is the only way to learn where a node stands.
-        await asyncio.sleep(self._pause)
-        self._stalled += self._pause
-        self._pause = min(self._pause * 1.5, 0.1)
-        if self._stalled > PATIENCE:
-            self._stalled = 0.0
+            self._moved_at = now
+        elif now - self._moved_at > PATIENCE:
+            self._moved_at = now
             await self._complain()
             await self._look_ahead()
 

@@ -172,7 +172,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Ends without tearing the interpreter down: see `timeline.cli.main.run` for what that can do."""
-    if "temporalio.bridge.temporal_sdk_bridge" in sys.modules and not hasattr(config, "workerinput"):
+    native = {"temporalio.bridge.temporal_sdk_bridge", "pulsar"}
+    if native & sys.modules.keys() and not hasattr(config, "workerinput"):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_status)

@@ -1,0 +1,229 @@
+"""Through Pulsar with everything on this machine: throughput flat out, and latency at several rates."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pulsar
+
+from benchmarks.measure import Figure
+from feeder.broker import Broker, missing
+from feeder.check import ends_of
+from producer.connection import connect
+from producer.generated import playback
+from producer.messages import Chunk, limited
+from producer.send import Pace, send
+from tests.conftest import CIRR
+from timeline.events import Position
+from timeline.spec import Spec
+from workflows.client import Timelines
+from workflows.connection import connect_embedded
+from workflows.names import node_id
+from workflows.server import DevServer
+
+PARTITIONS = 4
+#: Seconds after which something is wrong.
+PATIENCE = 300
+RATES = (10, 100, 1_000)
+FLAT_OUT_MARK = 40_000.0
+IDLE_MARK_MS = 250.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """What is running."""
+
+    broker: Broker
+    timelines: Timelines
+    client: pulsar.Client
+
+
+def run(quick: bool) -> list[Figure]:
+    """Figures of streaming; none, with the reason, where there is no broker."""
+    if (reason := missing()) is not None:
+        return [Figure("streaming", 0, "events/s", 0, "-", f"{FLAT_OUT_MARK:,.0f}", False, reason)]
+    return asyncio.run(_run(quick))
+
+
+async def _run(quick: bool) -> list[Figure]:
+    events, sessions = (200_000, 2_000) if quick else (1_000_000, 10_000)
+    probes = 30 if quick else 200
+    figures: list[Figure] = []
+    chunks = list(limited(playback(sessions, start=10_000_000), events))
+    async with _everything() as parts:
+        both, sent = await _flat_out(parts, "flat-out", chunks, events, together=True)
+        figures.append(
+            Figure(
+                f"pulsar-flat-out-{events}",
+                both,
+                "events/s",
+                both / sent,
+                f"sending alone in the same run: {sent:,.0f} events/s",
+                f"{FLAT_OUT_MARK:,.0f} events/s",
+                both >= FLAT_OUT_MARK,
+                "producer, broker, feeder, worker and server on this machine",
+            )
+        )
+        backlog, _ = await _flat_out(parts, "backlog", chunks, events, together=False)
+        figures.append(
+            Figure(
+                f"pulsar-backlog-{events}",
+                backlog,
+                "events/s",
+                backlog / both,
+                "the same while they are sent",
+                f"{FLAT_OUT_MARK:,.0f} events/s",
+                backlog >= FLAT_OUT_MARK,
+                "a topic that is there already",
+            )
+        )
+        for rate in RATES:
+            found = sorted(await _latencies(parts, f"latency-{rate}", rate, probes))
+            p50, p99 = statistics.median(found), found[min(len(found) - 1, int(len(found) * 0.99))]
+            figures.append(
+                Figure(
+                    f"pulsar-latency-at-{rate}",
+                    p50,
+                    "ms",
+                    p50 / IDLE_MARK_MS,
+                    f"the mark of {IDLE_MARK_MS:.0f} ms at 10 events/s",
+                    f"p50 under {IDLE_MARK_MS:.0f} ms" if rate == 10 else "-",
+                    p50 < IDLE_MARK_MS if rate == 10 else True,
+                    f"p50; p99 {p99:.0f} ms of {len(found)} from send to visible answer",
+                )
+            )
+    return figures
+
+
+@asynccontextmanager
+async def _everything() -> AsyncIterator[Parts]:
+    """Broker, server, and a worker and a feeder in processes of their own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with Broker(folder / "pulsar") as broker, DevServer(folder / "dev.db") as server:
+            os.environ |= {"PULSAR_SERVICE_URL": broker.service_url, "TEMPORAL_ADDRESS": server.address}
+            timelines = Timelines(await connect_embedded(server.address))
+            client = await asyncio.to_thread(connect)
+            processes = [await _command(command) for command in ("worker", "feeder")]
+            try:
+                yield Parts(broker, timelines, client)
+            finally:
+                for process in processes:
+                    process.terminate()
+                    await process.wait()
+                await asyncio.to_thread(client.close)
+
+
+async def _command(name: str) -> asyncio.subprocess.Process:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "timeline.cli.main", name), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    return process
+
+
+async def _registered(parts: Parts, name: str) -> Spec:
+    """A timeline on a topic of its own, taken by the feeder."""
+    await parts.broker.create_topic(name, PARTITIONS)
+    source = {"topic": name, "key": "session"}
+    spec = Spec.from_wire({"name": name, "expression": CIRR, "source": source})
+    await parts.timelines.register(spec)
+    return spec
+
+
+async def _taken(parts: Parts, spec: Spec) -> None:
+    async def taken() -> bool:
+        return spec.source_id in await parts.timelines.topics()
+
+    await _until(taken)
+
+
+async def _reached(parts: Parts, result: str, end: Position, pause: float) -> None:
+    async def reached() -> bool:
+        return (await parts.timelines.position(result) or ()) >= end
+
+    await _until(reached, pause)
+
+
+async def _until(done: Callable[[], Awaitable[bool]], pause: float = 0.02) -> None:
+    """Asks again and again; what asking costs is part of what is measured, so it must not be often."""
+    for _ in range(int(PATIENCE / pause)):
+        if await done():
+            return
+        await asyncio.sleep(pause)
+    raise TimeoutError(f"nothing within {PATIENCE} s")
+
+
+async def _flat_out(
+    parts: Parts, name: str, chunks: list[Chunk], events: int, *, together: bool
+) -> tuple[float, float]:
+    """Events a second until all are in the results, and those of sending alone."""
+    if together:
+        spec = await _registered(parts, name)
+        await _taken(parts, spec)
+        begun = time.perf_counter()
+        await asyncio.to_thread(send, parts.client, name, chunks, Pace())
+    else:
+        await parts.broker.create_topic(name, PARTITIONS)
+        await asyncio.to_thread(send, parts.client, name, chunks, Pace())
+        source = {"topic": name, "key": "session"}
+        spec = Spec.from_wire({"name": name, "expression": CIRR, "source": source})
+        await parts.timelines.register(spec)
+        await _taken(parts, spec)
+        begun = time.perf_counter()
+    for number, end in enumerate(await asyncio.to_thread(ends_of, parts.client, spec)):
+        assert end is not None
+        result = node_id(spec, spec.plan.result, number)
+        await _reached(parts, result, end, 0.05)
+    whole = events / (time.perf_counter() - begun)
+    counts = [
+        (await parts.timelines.leaf_status(spec, stream))["accepted"]
+        for stream in await parts.timelines.streams(spec)
+    ]
+    assert sum(counts) == events, f"{sum(counts)} of {events} events are there"
+    await parts.timelines.remove(name)
+    alone = await asyncio.to_thread(send, parts.client, f"{name}-alone", chunks, Pace()) if together else None
+    return whole, events / alone.seconds if alone else 0.0
+
+
+async def _latencies(parts: Parts, name: str, rate: int, probes: int) -> list[float]:
+    """Milliseconds from sending a message to an answer that has it, while others come at a rate."""
+    spec = await _registered(parts, name)
+    await _taken(parts, spec)
+    stop = threading.Event()
+    load = asyncio.create_task(
+        asyncio.to_thread(
+            send, parts.client, name, playback(200, start=10_000_000), Pace(rate=rate), stop=stop
+        )
+    )
+    producer = parts.client.create_producer(name, batching_enabled=False)
+    found: list[float] = []
+    try:
+        for number in range(probes + 5):
+            event = {"session": "probe", "time": 20_000_000 + number, "playerStateChange": "play"}
+            begun = time.perf_counter()
+            message = await asyncio.to_thread(producer.send, orjson.dumps(event), partition_key="probe")
+            result = node_id(spec, spec.plan.result, max(0, message.partition()))
+            place = (message.ledger_id(), message.entry_id(), 0)
+            await _reached(parts, result, place, 0.015)
+            if number >= 5:
+                found.append((time.perf_counter() - begun) * 1_000)
+            await asyncio.sleep(0.05)
+    finally:
+        stop.set()
+        await load
+        producer.close()
+        await parts.timelines.remove(name)
+    return found
