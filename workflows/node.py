@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from timeline import wire
+    from timeline.aggregate import Request, partial, span
     from timeline.errors import LimitError, QuarantineError, RetentionError, TimelineError
     from timeline.events import concat
     from timeline.limits import Limits
@@ -208,6 +209,24 @@ class NodeWorkflow:
             "count": len(self.node.known_keys()),
             "keys": [{"key": name, **(self._value(name, None) or {})} for name in names],
         }
+
+    @workflow.query
+    def aggregate(self, request: dict) -> dict[str, Any]:  # type: ignore[type-arg]
+        """What all keys together answer to a `timeline.aggregate.Request`: the ``partial``, or the
+        ``error`` that is to be told. It is refused before it is too large for a message."""
+        asked = Request.from_wire(request)
+        try:
+            return {"partial": partial(self.node, asked).to_wire(asked)}
+        except LimitError as error:
+            return {"error": str(error), "limit": True}
+        except TimelineError as error:
+            return {"error": str(error), "limit": False}
+
+    @workflow.query
+    def span(self) -> list[int] | None:
+        """The earliest origin and the newest event (ms) of all keys; null before the first event."""
+        found = span(self.node)
+        return None if found is None else list(found)
 
     @workflow.query
     def refused(self, after: list[int] | None) -> list[list[Any]]:

@@ -85,6 +85,23 @@ def partial(node: Asked, request: Request) -> Partial:
     return made
 
 
+def span(node: Asked) -> tuple[int, int] | None:
+    """The earliest origin and the newest event (ms) of all keys; ``None`` if there are none.
+
+    >>> from timeline.evaluate import evaluate
+    >>> from timeline.events import from_rows
+    >>> events = from_rows([("s", 7, {"a": 1}), ("t", 2, {"a": 1}), ("s", 9, {"a": 1})])
+    >>> span(evaluate("count(a == 1)", events))
+    (2, 9)
+    """
+    columns = node.columns()
+    if not len(columns.codes):
+        return None
+    newest = int(columns.newest[columns.codes].max())
+    # The origin of a key that never had a function is not known: it lies behind all ticks.
+    return min(int(columns.origin[columns.codes].min()), newest), newest
+
+
 class _Folding:
     """Takes values chunk by chunk into the cells of a partial."""
 
