@@ -24,6 +24,7 @@ from temporalio.service import RPCStatusCode
 
 from timeline.aggregate import Partial, Request, Result, kinds_of, merge
 from timeline.errors import (
+    BusyError,
     LimitError,
     NotFoundError,
     RequestError,
@@ -264,7 +265,7 @@ class Timelines:
         ``positions`` of the answer are those of the streams, by number.
 
         Raises:
-            LimitError: more than one answer holds; with what to ask instead.
+            LimitError: more than one answer holds, or takes too long; with what to ask instead.
             RequestError: the request does not fit the outputs.
         """
         wire = request.to_wire()
@@ -273,10 +274,21 @@ class Timelines:
             workflow_id = node_id(spec, spec.plan.result, stream)
             answer = await self._query(workflow_id, "aggregate", wire)
             if "error" in answer:
-                raise (LimitError if answer["limit"] else RequestError)(answer["error"])
+                errors = {"BusyError": BusyError, "LimitError": LimitError}
+                raise errors.get(answer["class"], RequestError)(answer["error"])
             return Partial.from_wire(answer["partial"], request)
 
-        partials = await asyncio.gather(*map(ask, await self.streams(spec)))
+        streams = await self.streams(spec)
+        answers = await asyncio.gather(*map(ask, streams), return_exceptions=True)
+        partials: list[Partial] = []
+        for stream, answer in zip(streams, answers, strict=True):
+            if isinstance(answer, BusyError):
+                # Alone it may have the time that it had not beside the others.
+                partials.append(await ask(stream))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                partials.append(answer)
         return merge(request, partials, kinds_of(spec.plan))
 
     async def span(self, spec: Spec) -> tuple[int, int]:
