@@ -11,6 +11,7 @@ import platform
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from feeder.feed import feed_files
 from tests.test_workflows import many, write
@@ -33,6 +34,8 @@ EXPRESSIONS = {
     f'count_rises({STATE} == "seek"), sum(playerStateChange) + 1, duration_in_prior_state({STATE})) / '
     f'duration_where(prior_state({STATE}) == "play") > 0.5',
 }
+#: Several at once, whose result node holds all.
+OUTPUTS = {"state": STATE, "buffering": '@state == "buffer"', "rebuffering": "duration_where(@buffering)"}
 
 
 async def record() -> None:
@@ -45,9 +48,9 @@ async def record() -> None:
                 timelines = Timelines(client)
                 file = Path(folder) / "events.jsonl"
                 ids = {REGISTRY_ID: REGISTRY_ID}
-                for name, expression in EXPRESSIONS.items():
-                    wire = {"name": name, "expression": expression, "source": {"key": "session"}}
-                    spec = Spec.from_wire(wire)
+                meant: dict[str, dict[str, Any]] = {n: {"expression": e} for n, e in EXPRESSIONS.items()}
+                for name, what in (meant | {"several": {"outputs": OUTPUTS}}).items():
+                    spec = Spec.from_wire({"name": name, **what, "source": {"key": "session"}})
                     await timelines.register(spec)
                     for end in range(5, 26, 4):
                         write(file, many(3, 10)[:end])

@@ -37,6 +37,6 @@ def test_every_operator_is_recorded_and_one_continued_as_new() -> None:
         types.add(start["workflowType"]["name"])
         continued += "continuedExecutionRunId" in start
     operators = {"latest_event_to_state", "has_existed", "has_existed_within", "not", "and", "or"}
-    operators |= {"equal", "not_equal", "less", "duration_where", "duration_in_cur_state"}
+    operators |= {"equal", "not_equal", "less", "duration_where", "duration_in_cur_state", "outputs"}
     assert types >= operators | {"timeline_registry"}
     assert continued > 0

@@ -103,6 +103,10 @@ class LimitError(TimelineError):
     """A limit was reached; the message says which one and what to raise."""
 
 
+class BusyError(LimitError):
+    """A question took longer than it may; when less goes on, the same may be answered."""
+
+
 class RequestError(TimelineError):
     """A question over many keys that cannot be understood, or does not fit the outputs."""
 

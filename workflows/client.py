@@ -22,9 +22,12 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
+from timeline.aggregate import Partial, Request, Result, kinds_of, merge
 from timeline.errors import (
+    BusyError,
     LimitError,
     NotFoundError,
+    RequestError,
     RetentionError,
     ServiceError,
     SplitKeyError,
@@ -230,6 +233,78 @@ class Timelines:
             if i not in answers:
                 raise await self._no_key(spec, node, key)
         return [answers[i] for i in range(len(wanted))]
+
+    async def request(
+        self,
+        spec: Spec,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        every: int | None = None,
+        **words: Any,
+    ) -> Request:
+        """A question over all keys, as `timeline.aggregate.Request.parse` reads its ``words``; a series
+        (``every``, ms) begins at the earliest origin and ends at the newest event unless it is said.
+
+        Raises:
+            RequestError: what cannot be asked of the timeline's outputs.
+            ExpressionError: a condition that cannot be understood.
+            NotFoundError: there were no events, and nothing says when the series is to begin and end.
+        """
+        kinds = kinds_of(spec.plan)
+        if every is not None and (start is None or end is None):
+            Request.parse(kinds, **words)  # says what is wrong before anything is asked
+            origin, newest = await self.span(spec)
+            start = origin if start is None else start
+            end = newest if end is None else end
+        return Request.parse(kinds, start=start, end=end, every=every, **words)
+
+    async def aggregate(self, spec: Spec, request: Request) -> Result:
+        """The answer to a question over all keys: one query of the result node of each stream, merged.
+
+        ``positions`` of the answer are those of the streams, by number.
+
+        Raises:
+            LimitError: more than one answer holds, or takes too long; with what to ask instead.
+            RequestError: the request does not fit the outputs.
+        """
+        wire = request.to_wire()
+
+        async def ask(stream: int) -> Partial:
+            workflow_id = node_id(spec, spec.plan.result, stream)
+            answer = await self._query(workflow_id, "aggregate", wire)
+            if "error" in answer:
+                errors = {"BusyError": BusyError, "LimitError": LimitError}
+                raise errors.get(answer["class"], RequestError)(answer["error"])
+            return Partial.from_wire(answer["partial"], request)
+
+        streams = await self.streams(spec)
+        answers = await asyncio.gather(*map(ask, streams), return_exceptions=True)
+        partials: list[Partial] = []
+        for stream, answer in zip(streams, answers, strict=True):
+            if isinstance(answer, BusyError):
+                # Alone it may have the time that it had not beside the others.
+                partials.append(await ask(stream))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                partials.append(answer)
+        return merge(request, partials, kinds_of(spec.plan))
+
+    async def span(self, spec: Spec) -> tuple[int, int]:
+        """The earliest origin and the newest event (ms) of all keys of a timeline.
+
+        Raises:
+            NotFoundError: it has had no events.
+        """
+        ids = [node_id(spec, spec.plan.result, stream) for stream in await self.streams(spec)]
+        spans = [s for s in await asyncio.gather(*(self._query(i, "span") for i in ids)) if s is not None]
+        if not spans:
+            raise NotFoundError(
+                f"timeline {spec.name!r} has had no events, so that a series begins and ends nowhere; "
+                "say from when to when, or feed it"
+            )
+        return min(first for first, _ in spans), max(last for _, last in spans)
 
     async def refused(
         self, spec: Spec, stream: int, after: Position | None = None

@@ -16,7 +16,10 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    import time  # for queries, which leave no trace in a history
+
     from timeline import wire
+    from timeline.aggregate import Request, partial, span
     from timeline.errors import LimitError, QuarantineError, RetentionError, TimelineError
     from timeline.events import concat
     from timeline.limits import Limits
@@ -27,6 +30,9 @@ with workflow.unsafe.imports_passed_through():
 
 #: The most keys that one answer of ``rows`` or ``keys`` speaks of.
 MAX_ANSWER = 2_000
+#: How long a question over all keys may take: Temporal ends a workflow's turn after two seconds, and
+#: what was found must still be written.
+MAX_SECONDS = 1.0
 
 
 class Subscriber(TypedDict):
@@ -208,6 +214,24 @@ class NodeWorkflow:
             "count": len(self.node.known_keys()),
             "keys": [{"key": name, **(self._value(name, None) or {})} for name in names],
         }
+
+    @workflow.query
+    def aggregate(self, request: dict) -> dict[str, Any]:  # type: ignore[type-arg]
+        """What all keys together answer to a `timeline.aggregate.Request`: the ``partial``, or the
+        ``error`` that is to be told, and its class. It is refused before it is too large for a message.
+        """
+        asked = Request.from_wire(request)
+        end = time.monotonic() + MAX_SECONDS
+        try:
+            return {"partial": partial(self.node, asked, lambda: time.monotonic() < end).to_wire(asked)}
+        except TimelineError as error:
+            return {"error": str(error), "class": type(error).__name__}
+
+    @workflow.query
+    def span(self) -> list[int] | None:
+        """The earliest origin and the newest event (ms) of all keys; null before the first event."""
+        found = span(self.node)
+        return None if found is None else list(found)
 
     @workflow.query
     def refused(self, after: list[int] | None) -> list[list[Any]]:

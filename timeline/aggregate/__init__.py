@@ -9,6 +9,6 @@ from __future__ import annotations
 from timeline.aggregate.merging import Result, merge
 from timeline.aggregate.parts import Partial
 from timeline.aggregate.request import Aggregate, Request, kinds_of
-from timeline.aggregate.stream import partial
+from timeline.aggregate.stream import partial, span
 
-__all__ = ["Aggregate", "Partial", "Request", "Result", "kinds_of", "merge", "partial"]
+__all__ = ["Aggregate", "Partial", "Request", "Result", "kinds_of", "merge", "partial", "span"]

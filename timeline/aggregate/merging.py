@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from timeline.aggregate.request import Request
 from timeline.aggregate.samples import ACCURACY, Sample
 from timeline.events import Position
 from timeline.expression import Scalar
+from timeline.signatures import Kind
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Result:
 
     ``errors`` has the columns that are not exact, with how far from the true value they may be, as a
     part of it. ``forgotten_before`` (ms): keys without an event since then may be in no count.
+    ``kinds`` are those of the outputs, as far as whoever merged knew them.
     """
 
     columns: tuple[str, ...]
@@ -42,10 +47,30 @@ class Result:
     excluded: list[Excluded]
     errors: dict[str, float] = field(default_factory=dict)
     forgotten_before: int | None = None
+    request: Request = field(default_factory=Request)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as JSON, its positions by the number of the stream."""
+        return {
+            "columns": list(self.columns),
+            "rows": self.rows,
+            "positions": {str(stream): position for stream, position in enumerate(self.positions)},
+            "keys": self.keys,
+            "excluded": [asdict(one) for one in self.excluded],
+            "errors": self.errors,
+            "forgotten_before": self.forgotten_before,
+        }
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The rows as a table: `timeline.aggregate.arrow.to_arrow` says which types its columns have."""
+        from timeline.aggregate.arrow import to_arrow
+
+        return to_arrow(self)
 
 
-def merge(request: Request, partials: Sequence[Partial]) -> Result:
-    """One answer of those of all streams.
+def merge(request: Request, partials: Sequence[Partial], kinds: Mapping[str, Kind] | None = None) -> Result:
+    """One answer of those of all streams; ``kinds`` of the outputs make its columns' types sure.
 
     Raises:
         LimitError: more rows or groups than an answer has.
@@ -76,6 +101,8 @@ def merge(request: Request, partials: Sequence[Partial]) -> Result:
         ],
         errors,
         max(forgotten, default=None),
+        request,
+        kinds or {},
     )
 
 

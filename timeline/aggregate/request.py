@@ -15,7 +15,7 @@ from timeline.aggregate.where import parse_where
 from timeline.errors import RequestError
 from timeline.plan import Plan
 from timeline.signatures import Kind
-from timeline.ticks import MAX_TICK
+from timeline.ticks import MAX_TICK, format_duration
 from timeline.vocabulary import I64
 
 #: The pseudo output that says whether a key is closed.
@@ -175,6 +175,11 @@ class Request:
                     "take a longer every or a shorter time"
                 )
             ticks = np.arange(-(-start // every) * every, end + 1, every)
+            if not len(ticks):
+                raise RequestError(
+                    f"no multiple of every ({format_duration(every)}) lies from {start} to {end} ms; take a "
+                    "shorter every, or an earlier from or a later to"
+                )
         if not 1 <= len(ticks) <= MAX_TICKS:
             raise RequestError(f"a request asks for 1 to {MAX_TICKS} times, got {len(ticks)}")
         if not 0 <= int(ticks[0]) <= int(ticks[-1]) <= MAX_TICK:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from heapq import nsmallest
 from typing import Protocol
@@ -16,6 +16,7 @@ from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
 from timeline.aggregate.request import CLOSED, MAX_ROWS, Request
 from timeline.aggregate.where import holds, parse_where
 from timeline.answers import Columns
+from timeline.errors import BusyError
 from timeline.expression import Expression, Given, Scalar
 from timeline.signatures import Kind
 from timeline.table import Shape, Table, first_of_runs
@@ -38,10 +39,13 @@ class Asked(Protocol):
     def columns(self) -> Columns: ...
 
 
-def partial(node: Asked, request: Request) -> Partial:
+def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda: True) -> Partial:
     """What a node of results (or a local evaluation) answers, for all its keys.
 
+    ``in_time`` is asked between pieces of some ms, whether there is time to go on.
+
     Raises:
+        BusyError: there was not.
         RequestError: the request does not fit the outputs.
         LimitError: too many values to look up, or too many rows, cells or bytes to answer.
 
@@ -72,6 +76,12 @@ def partial(node: Asked, request: Request) -> Partial:
     outputs = [name for name in (*kinds, CLOSED) if name in wanted]
     folding = _Folding(request, made)
     for values in instants(columns, outputs, request.ticks(), made.excluded):
+        if not in_time():
+            raise BusyError(
+                f"a question over {len(columns.codes)} keys of a stream takes longer than its workflow may "
+                "spend on one; ask for fewer times or outputs, without quantiles, or spread the keys "
+                "over more limits.shards"
+            )
         if condition is not None and len(values):
             at = np.arange(len(values)) << TICK_BITS
             values = values.take(holds(condition, at, values.tables))
@@ -83,6 +93,23 @@ def partial(node: Asked, request: Request) -> Partial:
             made.rows += _key_rows(values, columns.names, made.outputs, request)
             made.rows = best(made.rows, request)
     return made
+
+
+def span(node: Asked) -> tuple[int, int] | None:
+    """The earliest origin and the newest event (ms) of all keys; ``None`` if there are none.
+
+    >>> from timeline.evaluate import evaluate
+    >>> from timeline.events import from_rows
+    >>> events = from_rows([("s", 7, {"a": 1}), ("t", 2, {"a": 1}), ("s", 9, {"a": 1})])
+    >>> span(evaluate("count(a == 1)", events))
+    (2, 9)
+    """
+    columns = node.columns()
+    if not len(columns.codes):
+        return None
+    newest = int(columns.newest[columns.codes].max())
+    # The origin of a key that never had a function is not known: it lies behind all ticks.
+    return min(int(columns.origin[columns.codes].min()), newest), newest
 
 
 class _Folding:

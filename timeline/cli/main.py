@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from timeline.cli import demo, feeding, local, producing, remote, service, streaming
+from timeline.cli import demo, feeding, local, producing, querying, remote, service, streaming
 from timeline.errors import ExpressionError, TimelineError
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ app.command("produce")(producing.produce)
 app.command("demo")(demo.demo)
 app.command("watch")(streaming.watch)
 app.command("dead-letters")(streaming.dead_letters)
-app.command("query")(remote.query)
+app.command("query")(querying.query)
 app.command("show")(remote.show)
 app.command("list")(remote.list_timelines)
 app.command("describe")(remote.describe)

@@ -1,4 +1,4 @@
-"""Commands that ask and remove: ``query``, ``show``, ``list``, ``describe``, ``remove``."""
+"""Commands that ask and remove: ``show``, ``list``, ``describe``, ``remove``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from timeline.cli.options import (
-    AtOption,
     FromOption,
     JsonOption,
     ToOption,
     between,
-    times,
     utf8,
 )
 
@@ -39,48 +37,6 @@ def connected(work: Callable[[Timelines], Awaitable[T]]) -> T:
         return await work(await Timelines.connect())
 
     return asyncio.run(main())
-
-
-def query(
-    name: NameArgument,
-    key: KeyArgument,
-    at: AtOption = None,
-    node: NodeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Ask the result workflow of a timeline, or any node, for the value of a key.
-
-    Without --at: at the key's newest event. "final" says that no acceptable event can change it.
-    """
-    from timeline.cli.render import print_json, printable, value_text
-    from timeline.errors import TimelineError
-
-    ats: list[int | None] = [None] if at is None else [*(times(at) or [])]
-
-    async def work(timelines: Timelines) -> None:
-        spec = await timelines.spec(name)
-        asked = spec.plan.result if node is None else spec.plan.find(node)
-        for answer in await timelines.values(spec, asked, [(utf8(key, "KEY"), tick) for tick in ats]):
-            if answer.error is not None:
-                raise TimelineError(answer.error)
-            if json:
-                print_json(
-                    {
-                        "timeline": name,
-                        "key": key,
-                        "at": answer.at,
-                        "value": answer.value,
-                        "position": answer.position,
-                        "final": answer.final,
-                    }
-                )
-            else:
-                state = "final" if answer.final else "not final"
-                place = ".".join(map(str, answer.position or ()))
-                value = printable(value_text(answer.value))
-                typer.echo(f"{value}  ({printable(key)} at {answer.at} ms, position {place}, {state})")
-
-    connected(work)
 
 
 def show(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -68,6 +68,22 @@ def print_rows(rows: Iterable[Row], names: Sequence[str], format: Format) -> Non
         for row in rows:
             shown = (Text(printable(value_text(v))) for v in _columns(row))
             table.add_row(Text(printable(row.key)), str(row.at), *shown)
+        console().print(table)
+
+
+def print_columns(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], format: Format) -> None:
+    """Rows of an answer over all keys; ``columns`` are what each of them has."""
+    if format is Format.JSONL:
+        sys.stdout.writelines(orjson.dumps(row).decode() + "\n" for row in rows)
+    elif format is Format.CSV:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow("" if row[c] is None else value_text(row[c]) for c in columns)
+    else:
+        table = Table(*("at (ms)" if c == "at" else c for c in columns), box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(printable(value_text(row[c]))) for c in columns))
         console().print(table)
 
 
