@@ -217,7 +217,7 @@ async def _latencies(parts: Parts, name: str, rate: int, probes: int) -> list[fl
             message = await asyncio.to_thread(producer.send, orjson.dumps(event), partition_key="probe")
             result = node_id(spec, spec.plan.result, max(0, message.partition()))
             place = (message.ledger_id(), message.entry_id(), 0)
-            await _reached(parts, result, place, 0.015)
+            await _reached(parts, result, place, 0.03)
             if number >= 5:
                 found.append((time.perf_counter() - begun) * 1_000)
             await asyncio.sleep(0.05)

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,8 @@ class _Batch:
     messages: Sequence[Any]
     position: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
     rejected: list[Rejected]
+    #: Whether an event may be too late: a leaf need not be asked where none can be.
+    doubtful: bool = True
 
     @property
     def last(self) -> Position:
@@ -87,6 +89,8 @@ class Partition:
     _behind: set[str] = field(default_factory=set)
     _settled: pulsar.MessageId | None = None
     _keyless: bool = False
+    #: The newest event (ms) that the live leaves have heard of, or were sent.
+    _newest: int = -1
 
     @property
     def source(self) -> Any:
@@ -183,6 +187,8 @@ class Partition:
             self._streams.append(stream)
         self._behind = set(laggards)
         self._sent = furthest
+        live = [min(stream.leaves) for stream in self._streams if stream.leaves]
+        self._newest = max([(await self.timelines.status(leaf))["newest"] for leaf in live], default=-1)
         self._count_results()
         return laggards
 
@@ -230,6 +236,7 @@ class Partition:
             if specs is not self.specs:
                 specs, reader = self.specs, self._reader()
             batch, events = await _read(reader, messages)
+            batch = replace(batch, doubtful=self._some_may_be_late(events))
             async with self._dispatching:
                 self._pending.append(batch)
                 await self._send(self._streams, events, batch.last)
@@ -237,6 +244,15 @@ class Partition:
             self.counts.messages += len(messages)
             self._look_at_keys(messages[0])
             self._arrived.set()
+
+    def _some_may_be_late(self, events: Events) -> bool:
+        """Whether a leaf may refuse an event: not if all are within the lateness of the newest one."""
+        if not len(events):
+            return False
+        limits = self.specs[0].limits
+        bounds = [limits.allowed_lateness, *([] if limits.key_ttl is None else [limits.key_ttl])]
+        self._newest = max(self._newest, int(events.tick.max()))
+        return int(events.tick.min()) < self._newest - min(bounds)
 
     def _look_at_keys(self, message: Any) -> None:
         """Says so if messages have no key where there are several partitions."""
@@ -284,10 +300,11 @@ class Partition:
             self.counts.broken += letters.broken(batch.messages, batch.rejected)
             for number, stream in zip(self._numbers(), self._streams, strict=True):
                 leaf = min(stream.leaves, default=None)
-                if leaf is not None:
+                if leaf is not None and batch.doubtful:
                     refused = [r async for r in self.timelines.refused_by(leaf, before, batch.last)]
                     self.counts.refused += letters.refused(batch.messages, batch.position, refused, number)
-            await letters.flush()
+            if batch.rejected or batch.doubtful:
+                await letters.flush()
             self._pending.popleft()
             for stream in self._streams:
                 stream.settled = batch.last

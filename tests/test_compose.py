@@ -15,7 +15,7 @@ import yaml
 
 from feeder.broker import VERSION
 from tests.conftest import ROOT
-from timeline.cli.main import app
+from timeline.cli.main import make_app
 from timeline.spec import load_spec
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -34,7 +34,7 @@ def instructions() -> list[tuple[str, list[str]]]:
 
 def parsed(arguments: list[str]) -> Any:
     """The arguments of `timeline` as its own parser takes them; fails where it would."""
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(make_app())
     return group.commands[arguments[0]].make_context(arguments[0], list(arguments[1:]))
 
 

@@ -173,6 +173,7 @@ class NodeWorkflow:
             "rows": len(node.own),
             "accepted": node.accepted,
             "refused": node.refused.count,
+            "newest": node.stream_newest,
             "waiting": len(self.inbox),
             "state_bytes": self.gauge.measured,
             "full": self.full,

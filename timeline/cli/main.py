@@ -6,42 +6,61 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
-from timeline.cli import demo, feeding, local, producing, querying, remote, service, streaming
 from timeline.errors import ExpressionError, TimelineError
 
-app = typer.Typer(
-    name="timeline",
-    help="Durable time-state analytics: questions about state over time, as one expression.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command("eval")(local.evaluate_files)
-app.command("explain")(local.explain)
-app.command("dev")(service.dev)
-app.command("broker")(service.broker)
-app.command("worker")(service.worker)
-app.command("codec")(service.codec)
-app.command("keygen")(service.keygen)
-app.command("register")(feeding.register)
-app.command("dry-run")(feeding.dry_run)
-app.command("feed")(feeding.feed)
-app.command("feeder")(streaming.feeder)
-app.command("produce")(producing.produce)
-app.command("demo")(demo.demo)
-app.command("watch")(streaming.watch)
-app.command("dead-letters")(streaming.dead_letters)
-app.command("query")(querying.query)
-app.command("show")(remote.show)
-app.command("list")(remote.list_timelines)
-app.command("describe")(remote.describe)
-app.command("refused")(remote.refused)
-app.command("release")(remote.release)
-app.command("remove")(remote.remove)
+#: Each command with the function that it is. A command's module is imported when it is called: all of
+#: them, with what they need, take longer than most commands do.
+COMMANDS = {
+    "eval": "local.evaluate_files",
+    "explain": "local.explain",
+    "dev": "service.dev",
+    "broker": "service.broker",
+    "worker": "service.worker",
+    "codec": "service.codec",
+    "keygen": "service.keygen",
+    "register": "feeding.register",
+    "dry-run": "feeding.dry_run",
+    "feed": "feeding.feed",
+    "feeder": "streaming.feeder",
+    "produce": "producing.produce",
+    "demo": "demo.demo",
+    "watch": "streaming.watch",
+    "dead-letters": "streaming.dead_letters",
+    "query": "querying.query",
+    "show": "remote.show",
+    "list": "remote.list_timelines",
+    "describe": "remote.describe",
+    "refused": "remote.refused",
+    "release": "remote.release",
+    "remove": "remote.remove",
+}
+
+
+def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The app, with the one command that the arguments name, or with all of them.
+
+    >>> [command.name for command in make_app(["eval", "--help"]).registered_commands]
+    ['eval']
+    """
+    app = typer.Typer(
+        name="timeline",
+        help="Durable time-state analytics: questions about state over time, as one expression.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    # Without a callback an app with one command would be that command.
+    app.callback()(lambda: None)
+    for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
+        module, _, function = COMMANDS[name].partition(".")
+        app.command(name)(getattr(import_module(f"timeline.cli.{module}"), function))
+    return app
 
 
 def run() -> None:
@@ -76,7 +95,7 @@ def run() -> None:
 
 def _run() -> None:
     try:
-        app()
+        make_app(sys.argv[1:])()
     except TimelineError as error:
         print(f"error: {error}", file=sys.stderr)
         if isinstance(error, ExpressionError) and (caret := error.caret()):

@@ -7,13 +7,9 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-from rich.tree import Tree
 
 from timeline.cli.options import Format
 from timeline.evaluate import Row
@@ -22,9 +18,16 @@ from timeline.outputs import VALUE, Value
 from timeline.plan import Plan, PlanNode
 from timeline.spec import Spec
 
+if TYPE_CHECKING:  # rich takes 30 ms to import, and programs want none of it
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
 
 def console() -> Console:
     """Standard output; wide enough for whole texts where it is not a terminal."""
+    from rich.console import Console
+
     out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not out.is_terminal:
         out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=100_000)
@@ -64,6 +67,9 @@ def print_rows(rows: Iterable[Row], names: Sequence[str], format: Format) -> Non
             values = ("" if v is None else value_text(v) for v in _columns(row))
             writer.writerow([row.key, row.at, *values])
     else:
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table("key", "at (ms)", *names, box=None, pad_edge=False)
         for row in rows:
             shown = (Text(printable(value_text(v))) for v in _columns(row))
@@ -81,6 +87,9 @@ def print_columns(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], for
         for row in rows:
             writer.writerow("" if row[c] is None else value_text(row[c]) for c in columns)
     else:
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(*("at (ms)" if c == "at" else c for c in columns), box=None, pad_edge=False)
         for row in rows:
             table.add_row(*(Text(printable(value_text(row[c]))) for c in columns))
@@ -116,6 +125,9 @@ def short_text(node: PlanNode, plan: Plan) -> str:
 
 def print_plan(plan: Plan, spec: Spec | None, *, as_json: bool) -> None:
     """The plan as a tree with kinds and, where there is a spec, workflow ids."""
+    from rich.text import Text
+    from rich.tree import Tree
+
     from workflows.names import node_id
 
     def ids(node: PlanNode) -> list[str]:
