@@ -88,12 +88,13 @@ async def _run(quick: bool) -> list[Figure]:
                 "a topic that is there already",
             )
         )
-        for rate in RATES:
-            found = sorted(await _latencies(parts, f"latency-{rate}", rate, probes))
+        for rate, partitions in ((10, 1), *((rate, PARTITIONS) for rate in RATES)):
+            name = f"pulsar-latency-at-{rate}-on-{partitions}"
+            found = sorted(await _latencies(parts, name, rate, probes, partitions))
             p50, p99 = statistics.median(found), found[min(len(found) - 1, int(len(found) * 0.99))]
             figures.append(
                 Figure(
-                    f"pulsar-latency-at-{rate}",
+                    name,
                     p50,
                     "ms",
                     p50 / IDLE_MARK_MS,
@@ -134,9 +135,9 @@ async def _command(name: str) -> asyncio.subprocess.Process:
     return process
 
 
-async def _registered(parts: Parts, name: str) -> Spec:
+async def _registered(parts: Parts, name: str, partitions: int) -> Spec:
     """A timeline on a topic of its own, taken by the feeder."""
-    await parts.broker.create_topic(name, PARTITIONS)
+    await parts.broker.create_topic(name, partitions)
     source = {"topic": name, "key": "session"}
     spec = Spec.from_wire({"name": name, "expression": CIRR, "source": source})
     await parts.timelines.register(spec)
@@ -171,7 +172,7 @@ async def _flat_out(
 ) -> tuple[float, float]:
     """Events a second until all are in the results, and those of sending alone."""
     if together:
-        spec = await _registered(parts, name)
+        spec = await _registered(parts, name, PARTITIONS)
         await _taken(parts, spec)
         begun = time.perf_counter()
         await asyncio.to_thread(send, parts.client, name, chunks, Pace())
@@ -198,9 +199,9 @@ async def _flat_out(
     return whole, events / alone.seconds if alone else 0.0
 
 
-async def _latencies(parts: Parts, name: str, rate: int, probes: int) -> list[float]:
+async def _latencies(parts: Parts, name: str, rate: int, probes: int, partitions: int) -> list[float]:
     """Milliseconds from sending a message to an answer that has it, while others come at a rate."""
-    spec = await _registered(parts, name)
+    spec = await _registered(parts, name, partitions)
     await _taken(parts, spec)
     stop = threading.Event()
     load = asyncio.create_task(
