@@ -67,11 +67,12 @@ def draw(evaluation: tl.Evaluation, rows: list[dict[str, Any]], file: Path) -> N
     left.bar([row["rendition"] for row in rows], [100 * row["share"] for row in rows])
     left.set(title="Rebuffering by rendition", ylabel="% of the time watched")
     series = ask(evaluation, agg="avg(buffer)", group_by=["rendition"], start=0, end=600_000, every=10_000)
-    for row in rows:
-        points = [p for p in series.rows if p["rendition"] == row["rendition"]]
-        right.plot(
-            [p["at"] / 1000 for p in points], [p["avg(buffer)"] for p in points], label=row["rendition"]
-        )
+    buffers = {(p["rendition"], p["at"]): p["avg(buffer)"] for p in series.rows}
+    times = range(0, 600_001, 10_000)
+    for name in (row["rendition"] for row in rows):
+        # A line has a gap where nobody watched.
+        points = [buffers.get((name, at), float("nan")) for at in times]
+        right.plot([at / 1000 for at in times], points, marker=".", label=name)
     right.set(title="Mean buffer", xlabel="s since the start", ylabel="s")
     right.legend()
     figure.savefig(file, dpi=120)

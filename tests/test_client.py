@@ -9,6 +9,7 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,14 @@ from workflows.server import DevServer
 
 PAGE = ROOT / "docs" / "client.md"
 CDN = ROOT / "examples" / "rebuffering-by-cdn.toml"
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left(timelines: Timelines) -> AsyncIterator[None]:
+    """Removes what a failed test did not."""
+    yield
+    with contextlib.suppress(NotFoundError):
+        await timelines.remove("rebuffering-by-cdn")
 
 
 async def test_the_program_of_the_page(
@@ -85,7 +94,7 @@ async def test_from_register_to_remove(timelines: Timelines) -> None:
         every=timedelta(seconds=5),
     )
     assert series.rows == [
-        {"at": at, "sum(on_c1)": value} for at, value in ((5000, 1), (10_000, 3), (15_000, 3))
+        {"at": at, "sum(on_c1)": value} for at, value in ((5000, 1), (10_000, 3), (15_000, 4))
     ]
     assert len(await client.remove(timeline.name)) == len(timeline.spec.plan.nodes)
     with pytest.raises(NotFoundError, match="no timeline 'rebuffering-by-cdn' is registered"):

@@ -170,7 +170,7 @@ class Client:
         self,
         name: str,
         keys: str | Sequence[str],
-        at: Time | Sequence[Time] | None = None,
+        at: Time | list[Time] | tuple[Time, ...] | None = None,
         *,
         node: str | None = None,
     ) -> Values:
@@ -195,7 +195,7 @@ class Client:
         *,
         group_by: str | Sequence[str] = (),
         where: str | None = None,
-        at: Time | Sequence[Time] | None = None,
+        at: Time | list[Time] | tuple[Time, ...] | None = None,
         start: Time | None = None,
         end: Time | None = None,
         every: Duration | None = None,
@@ -269,8 +269,8 @@ def _kinds(spec: Spec, node: PlanNode) -> dict[str, Kind]:
     return {VALUE: node.kind}
 
 
-def _ticks(at: Time | Sequence[Time]) -> list[int]:
-    return [_tick(at)] if isinstance(at, int | str | datetime) else [_tick(time) for time in at]
+def _ticks(at: Time | list[Time] | tuple[Time, ...]) -> list[int]:
+    return [_tick(time) for time in at] if isinstance(at, list | tuple) else [_tick(at)]
 
 
 def _tick(time: Time) -> int:
