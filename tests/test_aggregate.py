@@ -22,7 +22,7 @@ from tests.test_operators import batches
 from tests.test_quarantine import poison
 from timeline.aggregate import Partial, Request, Result, kinds_of, merge, partial
 from timeline.aggregate.samples import ACCURACY, EXACT_VALUES
-from timeline.errors import ExpressionError, LimitError, RequestError, TimelineError
+from timeline.errors import BusyError, ExpressionError, LimitError, RequestError, TimelineError
 from timeline.evaluate import Evaluation, evaluate
 from timeline.events import from_rows
 from timeline.exact import user_fraction
@@ -360,7 +360,7 @@ def test_who_is_left_out_is_counted() -> None:
         ({"every": 5}, "a series of times needs all of from, to and every"),
         ({"start": 0, "end": 5, "every": 0}, "every is at least 1ms, got 0ms"),
         ({"start": 0, "end": 10_000, "every": 1}, "a series has at most 10000 times, got 10001"),
-        ({"start": 6, "end": 9, "every": 5}, "a request asks for 1 to 10000 times, got 0"),
+        ({"start": 6, "end": 9, "every": 5}, "no multiple of every (5ms) lies from 6 to 9 ms"),
         ({"start": 0, "end": 5, "every": 1, "at": [1]}, "not both"),
         ({"at": [-1]}, "a time lies between 0 and"),
     ],
@@ -415,3 +415,12 @@ def test_the_example_of_the_page() -> None:
     names: dict[str, Any] = {}
     exec(code, names)
     assert code.rstrip().endswith(f"# {names['result'].rows}")
+
+
+def test_a_question_ends_when_its_time_is_over() -> None:
+    result = evaluate(PLAN, from_rows([("k", 1, {"cdn": "A"})]))
+    request = Request.parse(KINDS, agg="count")
+    asked: list[bool] = [True, False]
+    assert partial(result, request, lambda: asked.pop(0)).keys == 1
+    with pytest.raises(BusyError, match=r"a question over 1 keys of a stream takes longer .* ask for fewer"):
+        partial(result, request, lambda: asked.pop(0))

@@ -91,7 +91,7 @@ WRONG_USE = [
     ("show plays reference --from 4s --to 3s", ["--to 3s is before --from 4s"]),
     ("feed plays no.jsonl", ["no such file: ", "no.jsonl"]),
     ("feed plays .", ["cannot tell the format of"]),
-    ("feed plays", ["Missing argument 'FILE...'"]),
+    ("feed plays", ["give files of events, or --pulsar to feed the topic"]),
     ("register no.toml", ["no.toml: 1 problem\n  file: does not exist"]),
     ("register other/plays.toml", ["'plays' is registered with another spec", "timeline remove plays"]),
     ("dry-run plays.toml", ["give at least one file of events"]),

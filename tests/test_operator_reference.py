@@ -13,6 +13,12 @@ from timeline.reading import read_events
 from timeline.spec import load_spec
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+#: Still there; left for another reason; left because of it.
+LEFT = [
+    {"left": False, "because_of_it": False},
+    {"left": True, "because_of_it": False},
+    {"left": True, "because_of_it": True},
+]
 START = 1_772_355_600_000  # 2026-03-01T09:00:00Z
 
 
@@ -39,6 +45,17 @@ def test_every_operator_of_the_language_is_on_it() -> None:
         ("card-two-places", "4111-0002", START + 608_000, True),
         ("card-two-places", "4111-0002", START + 608_000 + 3_600_000, False),
         ("card-two-places", "4111-0001", START + 2_700_000, False),
+        ("rebuffering-by-cdn", "s1", 7000, {"cdn": "C2", "rebuffering": 3, "on_c1": 3}),
+        ("rebuffering-by-cdn", "s1", 12_000, {"cdn": "C2", "rebuffering": 4, "on_c1": 3}),
+        ("rebuffering-by-cdn", "s3", 14_000, {"cdn": "C1", "rebuffering": 0, "on_c1": 0}),
+        ("left-after-rebuffering", "ann", 17_998, {"rebuffering": False, **LEFT[0]}),
+        ("left-after-rebuffering", "ann", 17_999, {"rebuffering": False, **LEFT[2]}),
+        ("left-after-rebuffering", "ann", 90_000, {"rebuffering": False, **LEFT[2]}),
+        ("left-after-rebuffering", "bob", 18_000, {"rebuffering": False, **LEFT[1]}),
+        ("left-after-rebuffering", "cem", 9000, {"rebuffering": False, **LEFT[1]}),
+        ("logins", "l1", START + 20_000, {"step": "done", "open": False, "took": 10}),
+        ("logins", "l2", START + 20_000, {"step": "failed", "open": False, "took": 6}),
+        ("logins", "l3", START + 20_000, {"step": "password", "open": True, "took": 15}),
     ],
 )
 def test_examples(name: str, key: str, at: int, value: object) -> None:

@@ -293,7 +293,15 @@ async def test_a_file_that_does_not_fit_the_spec_leaves_no_trace(
     await assert_exact(timelines, cirr, 1)
 
 
-@pytest.mark.parametrize(("name", "events", "keys"), [("cirr", 3, 1), ("credit-card", 7, 3)])
+@pytest.mark.parametrize(
+    ("name", "events", "keys"),
+    [
+        ("cirr", 3, 1),
+        ("credit-card", 7, 3),
+        ("left-after-rebuffering", 13, 4),
+        ("logins", 6, 3),
+    ],
+)
 async def test_examples(timelines: Timelines, name: str, events: int, keys: int) -> None:
     example = load_spec(ROOT / "examples" / f"{name}.toml")
     await timelines.register(example)

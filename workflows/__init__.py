@@ -1,1 +1,25 @@
-"""Timelines as Temporal workflows: thin shells round the operators, with client and worker."""
+"""Timelines as Temporal workflows: thin shells round the operators, with client and worker.
+
+The public API is `workflows.api`: ``from workflows import Client``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workflows.api import Client, Look, Timeline, Values
+    from workflows.client import Answer
+
+_API = ("Answer", "Client", "Look", "Timeline", "Values")
+
+__all__ = ["Answer", "Client", "Look", "Timeline", "Values"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only when it is used: workflow code is in this package too, and has no business with a client.
+    if name in _API:
+        from workflows import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

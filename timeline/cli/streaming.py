@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -98,19 +99,18 @@ async def watch_timeline(
 
 async def _look(timelines: Timelines, spec: Spec, rows: int) -> dict[str, Any]:
     """What there is to show: counters of all streams, and the keys with the newest events."""
-    streams = list(await timelines.streams(spec))
-    recent = await asyncio.gather(*(timelines.recent(spec, stream, rows) for stream in streams))
-    leaves = await asyncio.gather(*(timelines.leaf_status(spec, stream) for stream in streams))
-    keys = sorted((row for part in recent for row in part["keys"]), key=lambda row: -row["at"])[:rows]
-    newest = max((row["at"] for row in keys), default=None)
+    from workflows.api import look
+
+    seen = await look(timelines, spec, rows)
+    newest = max((row.at for row in seen.keys if row.at is not None), default=None)
     age = None if newest is None else time.time() - newest / 1_000
     return {
         "timeline": spec.name,
-        "keys": keys,
-        "count": sum(part["count"] for part in recent),
-        "positions": {str(s): part["position"] for s, part in zip(streams, recent, strict=True)},
-        "accepted": sum(leaf["accepted"] for leaf in leaves),
-        "refused": sum(leaf["refused"] for leaf in leaves),
+        "keys": [asdict(row) for row in seen.keys],
+        "count": seen.count,
+        "positions": {str(stream): position for stream, position in enumerate(seen.positions)},
+        "accepted": seen.accepted,
+        "refused": seen.refused,
         # How old the newest event is says how far behind the answers are, where times are real ones.
         "lag": round(age, 2) if age is not None and 0 <= age < 86_400 else None,
     }
