@@ -12,6 +12,7 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from timeline.errors import ServiceError, StoreError
+from timeline.plan import make_plan
 from workflows.client import Timelines
 from workflows.connection import task_queue
 from workflows.gauge import MAX_STORED_STATE
@@ -55,6 +56,9 @@ def make_worker(client: Client, *, max_cached_workflows: int = 2_000) -> Worker:
 
     The cache must hold all live nodes: one that falls out is replayed at its next signal.
     """
+    # The grammar is read at the first expression: here, because a workflow's first task has 2 s in all,
+    # which a loaded machine may well need for it.
+    make_plan("has_existed(a == 1)")
     return Worker(
         client,
         task_queue=task_queue(),
