@@ -196,10 +196,14 @@ class Partition:
         return range(self.number * self.shards, (self.number + 1) * self.shards)
 
     def _count_results(self) -> None:
-        """A batch has arrived when the results of all timelines that are live as a whole have it."""
+        """A batch has arrived when all live leaves have it, and the results that hang on nothing else.
+
+        The result of a timeline of which a leaf is behind would not get there: its live leaves count then.
+        """
         for number, stream in zip(self._numbers(), self._streams, strict=True):
             whole = [s for s in self.specs if leaves_of([s], number).keys() <= stream.leaves.keys()]
-            stream.results = results_of(whole, number) or set(stream.leaves)
+            alone = stream.leaves.keys() - leaves_of(whole, number).keys()
+            stream.results = results_of(whole, number) | alone
 
     def _seek(self, handle: Any) -> None:
         """Puts a consumer or a reader where the source begins."""

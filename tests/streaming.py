@@ -123,7 +123,7 @@ async def _run(
         await producing
         await _arrived(client, timelines, [first, later])
         checks = {s.name: await check_topic(client, timelines, s) for s in (first, later)}
-        for _ in range(100):
+        for _ in range(600):
             letters = await asyncio.to_thread(count_by_kind, client, first)
             if letters["late"] >= checks["first"].refused and letters["broken"] >= checks["first"].broken:
                 break

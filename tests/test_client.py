@@ -23,7 +23,9 @@ from timeline.signatures import Kind
 from timeline.spec import load_spec
 from workflows import Client
 from workflows.client import Timelines
+from workflows.connection import connect_embedded
 from workflows.server import DevServer
+from workflows.worker import make_worker
 
 PAGE = ROOT / "docs" / "client.md"
 CDN = ROOT / "examples" / "rebuffering-by-cdn.toml"
@@ -37,11 +39,19 @@ async def nothing_left(timelines: Timelines) -> AsyncIterator[None]:
         await timelines.remove("rebuffering-by-cdn")
 
 
-async def test_the_program_of_the_page(
-    server: DevServer, timelines: Timelines, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[str]:
+    """The address of a server that has no other timelines, with a worker."""
+    async with (
+        DevServer(tmp_path / "dev.db") as server,
+        make_worker(await connect_embedded(server.address)),
+    ):
+        yield server.address
+
+
+async def test_the_program_of_the_page(alone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every block prints what the comments behind its ``print`` say."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", server.address)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", alone)
     monkeypatch.chdir(ROOT)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert len(blocks) == 6

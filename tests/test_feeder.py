@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from feeder.files import describe_file, read_log
-from feeder.stream import BATCH_BYTES, Stream
+from feeder.partition import Partition
+from feeder.stream import BATCH_BYTES, Stream, leaves_of, results_of
 from timeline.errors import EventError
 from timeline.events import from_rows
 from timeline.spec import Spec
@@ -41,6 +42,20 @@ def test_batches_end_where_the_furthest_leaf_stands(low: tuple[int, int] | None)
     uneven.low, uneven.furthest = low, (1, 5)
     events = from_rows([("k", i, {"a": i}) for i in range(10)], (1, 1))
     assert [(len(p), end) for p, end in uneven._divide(events, (1, 10))] == [(5, (1, 5)), (5, (1, 10))]
+
+
+def test_live_leaves_of_a_timeline_that_is_not_live_as_a_whole_are_waited_for() -> None:
+    first = Spec.model_validate({**WIRE, "name": "first", "expression": "count(a == 1) + count(a == 2)"})
+    later = Spec.model_validate({**WIRE, "name": "later", "expression": "has_existed(a == 1)"})
+    specs = [first, later]
+    partition = Partition(None, None, "t", 0, "s", None, specs)  # type: ignore[arg-type]
+    behind, live = sorted(leaves_of([first], 0))
+    partition._streams = [Stream(None, leaves_of(specs, 0), ())]  # type: ignore[arg-type]
+    partition._count_results()
+    assert partition._streams[0].results == results_of(specs, 0)
+    del partition._streams[0].leaves[behind]
+    partition._count_results()
+    assert partition._streams[0].results == {live} | results_of([later], 0)
 
 
 def test_a_first_line_that_gets_its_end_later_is_the_same(tmp_path: Path) -> None:

@@ -198,29 +198,6 @@ async def test_the_command_line(cli: Cli, small: str) -> None:
     assert lanes == list(OUTPUTS)
 
 
-async def test_keys_without_a_value_are_named_with_the_reason(cli: Cli, timelines: Timelines) -> None:
-    wanted = spec(f"kept-{uuid.uuid4().hex[:6]}", 1, retention="10s", allowed_lateness="1s")
-    path = cli.folder / "kept.jsonl"
-    # Old rows go once they are many.
-    long = [("s2", 1000 * t, {"state": ("play", "buffer")[t % 2], "cdn": "C2"}) for t in range(2, 3000)]
-    rows = [*SMALL[:3], *long]
-    path.write_text("".join(json.dumps({"key": k, "time": t, **c}) + "\n" for k, t, c in rows))
-    await timelines.register(wanted)
-    await feed_files(timelines, wanted, [path])
-    ask = ["query", wanted.name, "--all", "--agg", "count", "--at", "2s", "--at", "7s", "--at", "2999s"]
-    shown, answer = await asyncio.gather(
-        asyncio.to_thread(cli.good, *ask), asyncio.to_thread(cli.good, *ask, "--json")
-    )
-    excluded = json.loads(answer)["excluded"]
-    assert excluded == [
-        {"at": 2000, "reason": "older than retention", "keys": 1},
-        {"at": 7000, "reason": "older than retention", "keys": 1},
-    ]
-    assert [row["count"] for row in json.loads(answer)["rows"]] == [1, 1, 2]
-    assert "left out at 7000 ms: 1 older than retention" in shown.splitlines()
-    await timelines.remove(wanted.name)
-
-
 async def test_watch_once(cli: Cli, small: str) -> None:
     look = json.loads(await asyncio.to_thread(cli.good, "watch", small, "--once", "--json"))
     assert (look["count"], look["accepted"], look["positions"]) == (2, 6, {"0": [1, 6]})

@@ -7,6 +7,7 @@ can fall between two of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import random
@@ -116,7 +117,9 @@ class TroubledTimelines(Timelines):
         self._signals += 1
         if now and self.order.victim is not None:
             self.end.send(("kills", ""))
-            os.kill(self.order.victim or os.getpid(), signal.SIGKILL)
+            # A worker may have been killed by another schedule of this very moment.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.order.victim or os.getpid(), signal.SIGKILL)
         if now and self.order.pauses:
             self.end.send(("paused", ""))
             # Blocks the whole process, as if it had been stopped.
