@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -154,7 +156,7 @@ async def test_dry_run_finds_a_difference(cli: Cli) -> None:
 # --- nobody there ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [["list"], ["worker"]])
+@pytest.mark.parametrize("command", [["list"], ["worker"], ["worker", "--processes", "2"]])
 def test_no_server(local_cli: Cli, command: list[str]) -> None:
     local_cli.environment["TEMPORAL_ADDRESS"] = "127.0.0.1:1"
     message = local_cli.bad(*command)
@@ -184,3 +186,25 @@ async def test_interrupted(cli: Cli) -> None:
         process = cli.start(*command)
         await asyncio.to_thread(wait_for_line, process, ready)
         assert await asyncio.to_thread(stop, process, signal.SIGINT) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes by /proc")
+async def test_worker_processes(cli: Cli) -> None:
+    """One that is killed is started anew; Ctrl-C ends all of them."""
+    process = cli.start("worker", "--processes", "2")
+    ready = await asyncio.to_thread(wait_for_line, process, "2 processes. Worker is ready: task queue")
+    assert ready.strip().endswith("Stop with Ctrl-C.")
+    first, second = _children(process.pid)
+    os.kill(first, signal.SIGKILL)
+    await asyncio.to_thread(wait_for_line, process, f"worker {first} was ended by signal 9")
+    await asyncio.to_thread(wait_for_line, process, "worker ")
+    third = next(pid for pid in _children(process.pid) if pid != second)
+    assert third != first
+    assert await asyncio.to_thread(stop, process, signal.SIGINT) == 0
+    for pid in (second, third):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
@@ -131,12 +132,24 @@ async def _broker(port: int, web_port: int, data: Path) -> None:
         await running.stop()
 
 
-def worker(store: StoreOption = None) -> None:
+def worker(
+    store: StoreOption = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=256, metavar="N", help="So many processes; one uses one core.")
+    ] = 1,
+) -> None:
     """Run a worker: it computes the nodes. Connects as TEMPORAL_ADDRESS and its kin say.
 
     With a store, nodes may grow larger than a message may be; then all workers need the same one.
+    With several processes one that is killed is started anew.
     """
-    run_until_signalled(_worker(store))
+    if processes > 1:
+        from timeline.cli.processes import run_workers
+
+        given = {} if store is None else {"TIMELINE_STORE": store}
+        run_until_signalled(run_workers(processes, {**os.environ, **given}))
+    else:
+        run_until_signalled(_worker(store))
 
 
 async def _worker(store: str | None) -> None:
