@@ -54,6 +54,9 @@ def json_lines(count: int, keys: int) -> Path:
     """The events as JSON Lines."""
     path = folder() / f"sessions-{count}-{keys}.jsonl"
     if not path.exists():
-        rows = pq.read_table(parquet(count, keys)).to_pylist()
-        path.write_bytes(b"\n".join(map(orjson.dumps, rows)) + b"\n")
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file, pq.ParquetFile(parquet(count, keys)) as table:
+            for batch in table.iter_batches(200_000):
+                file.writelines(orjson.dumps(row) + b"\n" for row in batch.to_pylist())
+        partial.rename(path)
     return path

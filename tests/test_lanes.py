@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import CIRR
-from timeline.cli.lanes import print_evaluation
+from timeline.cli.lanes import print_evaluations
 from timeline.evaluate import Evaluation, evaluate
 from timeline.events import from_rows
 from timeline.expression import Scalar
@@ -31,7 +31,7 @@ def reference(key: str = "reference", offset: int = 0) -> Evaluation:
 
 def drawn(capsys: pytest.CaptureFixture[str], result: Evaluation, *, end: int | None = None) -> list[str]:
     """The lines of the picture, without the blanks at their ends."""
-    print_evaluation(result, None, None, end)
+    print_evaluations([result], None, None, end)
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 

@@ -175,10 +175,15 @@ class Evaluation:
         code = self.keys.find(key)
         found = np.flatnonzero(self.codes == (-1 if code is None else code))
         if len(found) == 0:
-            some = ", ".join(repr(name) for name in self.names()[:5])
-            more = ", ..." if len(self.codes) > 5 else ""
-            raise NotFoundError(f"no events of key {key!r}; there are {some or 'none'}{more}")
+            raise no_such_key(key, self.names())
         return int(found[0])
+
+
+def no_such_key(key: str, names: Sequence[str]) -> NotFoundError:
+    """What to say of a key without events, where there are those of ``names``."""
+    some = ", ".join(repr(name) for name in names[:5])
+    more = ", ..." if len(names) > 5 else ""
+    return NotFoundError(f"no events of key {key!r}; there are {some or 'none'}{more}")
 
 
 def evaluate(
@@ -206,6 +211,14 @@ def evaluate(
     judged = admit(events.key, events.tick, none_yet, -1, limits)
     if len(judged.live) < len(events):
         events = events.take(judged.live)
+    newest = int(events.tick.max(initial=-1))
+    return compute(plan, events, limits, judged.accepted, len(judged.refused), newest)
+
+
+def compute(
+    plan: Plan, events: Events, limits: Limits, accepted: int, refused: int, stream_newest: int
+) -> Evaluation:
+    """The evaluation of accepted events, of a stream whose newest is at ``stream_newest`` ms."""
     at = pack(events.key, events.tick)
     if not bool(np.all(at[1:] >= at[:-1])):
         order = stable_order(at)
@@ -225,8 +238,8 @@ def evaluate(
     codes = window.key
     after = limits.forgotten_after
     known: Iterable[int] = range(len(codes))
-    if after is not None and len(newest):
-        known = np.flatnonzero(newest.max() - newest < after).tolist()
+    if after is not None:
+        known = np.flatnonzero(stream_newest - newest < after).tolist()
     by_name = np.array(sorted(known, key=lambda i: keys.names[codes[i]]), np.int64)
     return Evaluation(
         plan,
@@ -235,7 +248,7 @@ def evaluate(
         window.tick[by_name],
         newest[by_name],
         tuple(tables),
-        judged.accepted,
-        len(judged.refused),
+        accepted,
+        refused,
         limits,
     )

@@ -61,14 +61,12 @@ class Events:
 
     def compact(self) -> Events:
         """The same events with dictionaries that hold only what occurs."""
-        used, key = np.unique(self.key, return_inverse=True)
+        used, key = _used(self.key, len(self.keys))
         columns = {}
         for name, column in self.columns.items():
-            codes = np.unique(np.append(column.codes, 0))
-            columns[name] = EventColumn(
-                np.searchsorted(codes, column.codes), [column.values[code] for code in codes]
-            )
-        return Events([self.keys[i] for i in used], key, self.tick, columns, self.position)
+            kept, codes = _used(column.codes, len(column.values), keep=0)
+            columns[name] = EventColumn(codes, [column.values[code] for code in kept.tolist()])
+        return Events([self.keys[i] for i in used.tolist()], key, self.tick, columns, self.position)
 
     def after(self, position: Position) -> Events:
         """The events that lie behind ``position``: what is at or below it was seen before."""
@@ -79,6 +77,18 @@ class Events:
             undecided &= self.position[:, column] == bound
         skip = int(np.count_nonzero(below | undecided))
         return self if skip == 0 else self.take(slice(skip, None))
+
+
+def _used(codes: I64, count: int, keep: int | None = None) -> tuple[I64, I64]:
+    """Which of ``count`` codes occur (``keep`` counts as one that does), and the codes into those."""
+    occurs = np.zeros(count, bool)
+    occurs[codes] = True
+    if keep is not None:
+        occurs[keep] = True
+    used = np.flatnonzero(occurs)
+    place = np.empty(count, np.int64)
+    place[used] = np.arange(len(used))
+    return used, place[codes]
 
 
 def concat(batches: Sequence[Events]) -> Events:

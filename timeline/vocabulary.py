@@ -31,9 +31,9 @@ def canonical(value: Scalar) -> Scalar:
     return value
 
 
-def identity(value: Scalar) -> tuple[bool, Scalar]:
+def identity(value: Scalar) -> Scalar | tuple[bool, Scalar]:
     """A dict key under which ``true`` and ``1`` differ, as they do in JSON."""
-    return isinstance(value, bool), value
+    return (True, value) if isinstance(value, bool) else value
 
 
 class Vocabulary:
@@ -50,7 +50,7 @@ class Vocabulary:
 
     def __init__(self, values: Iterable[Scalar] = ()) -> None:
         self.values: list[Scalar] = [None]
-        self._codes: dict[tuple[bool, Scalar], int] = {identity(None): NULL_CODE}
+        self._codes: dict[Scalar | tuple[bool, Scalar], int] = {identity(None): NULL_CODE}
         self.encode(list(values))
 
     def __len__(self) -> int:
@@ -58,14 +58,19 @@ class Vocabulary:
 
     def encode(self, values: Sequence[Scalar]) -> I64:
         """Codes of ``values``, with new ones added."""
-        codes = np.empty(len(values), np.int64)
-        for i, value in enumerate(values):
-            value = canonical(value)
-            code = self._codes.setdefault(identity(value), len(self.values))
-            if code == len(self.values):
-                self.values.append(value)
-            codes[i] = code
-        return codes
+        known, kept = self._codes, self.values
+        codes = []
+        for value in values:
+            # Strings are by far the most, and are what they are.
+            place: Scalar | tuple[bool, Scalar] = value
+            if type(value) is not str:
+                value = canonical(value)
+                place = identity(value)
+            code = known.setdefault(place, len(kept))
+            if code == len(kept):
+                kept.append(value)
+            codes.append(code)
+        return np.array(codes, np.int64)
 
 
 class Keys:
@@ -92,8 +97,11 @@ class Keys:
     def encode(self, names: Sequence[str]) -> I64:
         """Codes of ``names``, with new ones added."""
         known = self._codes
-        for name in names:
-            if name not in known:
-                known[name] = len(self.names)
-                self.names.append(name)
-        return np.fromiter(map(known.__getitem__, names), np.int64, len(names))
+        codes = list(map(known.get, names))  # mostly all are known
+        if None in codes:
+            for i, name in enumerate(names):
+                if codes[i] is None:
+                    codes[i] = code = known.setdefault(name, len(known))
+                    if code == len(self.names):
+                        self.names.append(name)
+        return np.array(codes, np.int64)

@@ -119,7 +119,7 @@ def _feed_files(name: str, files: list[Path], json: bool) -> None:
             return await feed_files(timelines, spec, files, show)
 
     report = connected(work)
-    complain(report.rejected)
+    complain(report.rejected, len(report.rejected))
     if json:
         counts = {"sent": report.events, "accepted": report.accepted, "refused": report.refused}
         print_json({"timeline": name, **counts, "rejected": len(report.rejected)})
@@ -209,15 +209,15 @@ def dry_run(
         if not json:
             _print_report(loaded.name, report)
         comparison = await compare(timelines, loaded)
-        complain(comparison.rejected)
+        complain(comparison.rejected, len(comparison.rejected))
         local: list[Row] = list(comparison.evaluation.values(ats, every=interval, start=start, end=end))
         answers = await timelines.values(loaded, loaded.plan.result, [(row.key, row.at) for row in local])
         values = [(row, answer.value, answer.error) for row, answer in zip(local, answers, strict=True)]
         _print_comparison(comparison, values, json)
         if lanes:
-            from timeline.cli.lanes import print_evaluation
+            from timeline.cli.lanes import print_evaluations
 
-            print_evaluation(comparison.evaluation, None, start, end)
+            print_evaluations([comparison.evaluation], None, start, end)
         return not comparison.differences and all(r.value == v for r, v, e in values if e is None)
 
     if not connected(work):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -47,18 +47,21 @@ def plan_lanes(plan: Plan, rows_of: dict[int, list[list[Any]]]) -> list[Lane]:
     return lanes
 
 
-def print_evaluation(
-    result: Evaluation, keys: Sequence[str] | None, start: int | None, end: int | None
+def print_evaluations(
+    results: Iterable[Evaluation], keys: Sequence[str] | None, start: int | None, end: int | None
 ) -> None:
-    """Lanes of the given keys of a local evaluation, or of the first few."""
-    names = list(keys) if keys else result.names()
+    """Lanes of the given keys of a local evaluation in parts, or of the first few."""
     out = console()
-    for name in names[:MAX_KEYS]:
-        rows = {n.index: result.timeline(name, n).json_rows() for n in result.plan.nodes}
-        origin, newest = result.span(name)
-        draw(out, name, plan_lanes(result.plan, rows), origin, newest, start, end)
-    if len(names) > MAX_KEYS:
-        out.print(f"... and {len(names) - MAX_KEYS} more keys; choose with --key")
+    count = 0
+    for result in results:
+        names = result.names() if keys is None else [k for k in keys if result.keys.find(k) is not None]
+        for name in names[: max(0, MAX_KEYS - count)]:
+            rows = {n.index: result.timeline(name, n).json_rows() for n in result.plan.nodes}
+            origin, newest = result.span(name)
+            draw(out, name, plan_lanes(result.plan, rows), origin, newest, start, end)
+        count += len(names)
+    if count > MAX_KEYS:
+        out.print(f"... and {count - MAX_KEYS} more keys; choose with --key")
 
 
 def draw(

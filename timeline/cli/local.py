@@ -26,11 +26,14 @@ from timeline.cli.options import (
     utf8,
 )
 
+#: Of the lines that are no events so many are shown.
+MAX_SHOWN = 5
+
 if TYPE_CHECKING:
-    from timeline.events import Events
     from timeline.plan import Plan
     from timeline.reading import Rejected
     from timeline.spec import Spec
+    from timeline.spilling import Spill
 
 
 def evaluate_files(
@@ -66,7 +69,7 @@ def evaluate_files(
 
     Without --at or --every: one row a key, at the key's newest event.
     """
-    from timeline.evaluate import evaluate
+    from timeline.spilling import Spill
 
     spec, plan, paths = _what(expression, files or [])
     source = spec.source if spec else None
@@ -81,21 +84,21 @@ def evaluate_files(
     lanes = format is Format.LANES
     start, end = between(from_, to, lanes or interval is not None, "--every or --format lanes")
     wanted = list(dict.fromkeys(key)) if key else None
-    events, rejected = _read(paths, key_name, time_name, unit, plan.columns)
-    result = evaluate(plan, events, spec.node_limits if spec else None)
-    complain(rejected)
-    if result.refused:
-        events_were = "event" if result.refused == 1 else "events"
-        typer.echo(f"{result.refused} {events_were} refused: later than allowed_lateness permits", err=True)
-    if lanes:
-        from timeline.cli.lanes import print_evaluation
+    with Spill(plan, spec.node_limits if spec else None, only=wanted) as spill:
+        _read(paths, key_name, time_name, unit, plan.columns, spill)
+        if spill.refused:
+            events_were = "event" if spill.refused == 1 else "events"
+            typer.echo(
+                f"{spill.refused} {events_were} refused: later than allowed_lateness permits", err=True
+            )
+        if lanes:
+            from timeline.cli.lanes import print_evaluations
 
-        print_evaluation(result, wanted, start, end)
-        return
-    from timeline.cli.render import print_rows
+            print_evaluations(spill.evaluations(), wanted, start, end)
+            return
+        from timeline.cli.render import print_rows
 
-    rows = result.values(ats, every=interval, start=start, end=end, keys=wanted)
-    print_rows(rows, list(plan.outputs), format)
+        print_rows(spill.values(ats, every=interval, start=start, end=end), list(plan.outputs), format)
 
 
 def explain(
@@ -142,24 +145,26 @@ def _read(
     time: str,
     unit: Literal["ms", "s", "us", "ns"],
     columns: list[str],
-) -> tuple[Events, list[Rejected]]:
-    """All events of the files in their order."""
-    from timeline.events import concat
+    spill: Spill,
+) -> None:
+    """Adds all events of the files in their order, and says which lines are none."""
     from timeline.reading import read_events
 
     if not paths:
         raise UsageError("give at least one file of events (.jsonl, .csv or .parquet)")
-    blocks = []
+    first: list[Rejected] = []
+    rejected = total = 0
     with _counter() as show:
         for path in paths:
             for block in read_events(path, key=key, time=time, columns=columns, unit=unit):
-                blocks.append(block)
+                first += block.rejected[: MAX_SHOWN - len(first)]
+                rejected += len(block.rejected)
+                total += len(block.events)
+                spill.add(block.events)
                 show(len(block.events))
-    rejected = [r for block in blocks for r in block.rejected]
-    if not sum(len(block.events) for block in blocks):
-        complain(rejected)
+    complain(first, rejected)
+    if not total:
         raise UsageError(f"no events in {', '.join(paths)}")
-    return concat([block.events for block in blocks]), rejected
 
 
 @contextmanager
@@ -181,12 +186,11 @@ def _counter() -> Iterator[Callable[[int], None]]:
         yield show
 
 
-def complain(rejected: Sequence[Rejected], most: int = 5) -> None:
-    """Says on standard error which lines were no events."""
+def complain(first: Sequence[Rejected], count: int) -> None:
+    """Says on standard error how many lines were no events, and shows the first of them."""
     from timeline.cli.render import printable
 
-    for one in rejected[:most]:
+    for one in first[:MAX_SHOWN]:
         typer.echo(f"skipped {printable(str(one))}", err=True)
-    if rejected:
-        count = len(rejected)
+    if count:
         typer.echo(f"{count} line{'s' if count != 1 else ''} skipped that hold no event", err=True)

@@ -68,9 +68,13 @@ def encode(array: Any) -> EventColumn | None:
     if shared or types.is_decimal(value_type):
         # A dictionary that came with the file may repeat values, and hold some that nobody uses.
         used = np.flatnonzero(np.bincount(codes, minlength=len(values) + 1)[1:])
-        vocabulary = Vocabulary()
         recode = np.zeros(len(values) + 1, np.int64)
-        recode[used + 1] = vocabulary.encode([values[i] for i in used.tolist()])
+        kept = [values[i] for i in used.tolist()]
+        if types.is_string(value_type) and len(set(kept)) == len(kept) and None not in kept:
+            recode[used + 1] = np.arange(1, len(kept) + 1)
+            return EventColumn(recode[codes], [None, *kept])
+        vocabulary = Vocabulary()
+        recode[used + 1] = vocabulary.encode(kept)
         return EventColumn(recode[codes], vocabulary.values)
     return EventColumn(codes, [None, *values])
 
