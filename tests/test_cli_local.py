@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -285,3 +286,41 @@ def test_output_that_cannot_be_written(here: Here, local_cli: Cli) -> None:
 def test_a_terminal_that_knows_only_ascii(here: Here, local_cli: Cli) -> None:
     local_cli.environment["PYTHONIOENCODING"] = "ascii"
     assert "\\u2514 latest_event_to_state" in local_cli.good("eval", "cirr.toml", "--format", "lanes")
+
+
+IMPORTS = """
+import sys
+from timeline.cli.main import make_app
+
+try:
+    make_app(sys.argv[1:])(args=sys.argv[1:])
+except SystemExit:
+    pass
+print(sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "absent"),
+    [
+        (["--help"], {"numpy", "pyarrow", "pydantic", "lark"}),
+        (["eval", "-e", "has_existed(a == 1)", "events.csv"], {"pydantic", "asyncio"}),
+        (["eval", "-e", "has_existed(a == 1)", "events.jsonl", "--format", "csv"], {"pydantic", "asyncio"}),
+        (["explain", "-e", "has_existed(a == 1)"], {"pyarrow"}),
+    ],
+)
+def test_commands_without_a_server_import_little(
+    local_cli: Cli, arguments: list[str], absent: set[str]
+) -> None:
+    (local_cli.folder / "events.csv").write_text("key,time,a\nk,1,1\n")
+    (local_cli.folder / "events.jsonl").write_text('{"key": "k", "time": 1, "a": 1}\n')
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, *arguments],
+        cwd=local_cli.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(json.loads(done.stderr.splitlines()[-1].replace("'", '"')))
+    assert "timeline" in imported
+    assert not imported & (absent | {"temporalio", "pulsar"})

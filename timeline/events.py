@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from timeline.expression import Scalar
-from timeline.vocabulary import I64, Vocabulary
+from timeline.vocabulary import I64, Vocabulary, distinct
 
 #: A place in a stream: a tuple of integers, compared from the left (file: number of the file in its
 #: stream's log, then line; Pulsar: ledger, entry, batch index).
@@ -61,11 +61,11 @@ class Events:
 
     def compact(self) -> Events:
         """The same events with dictionaries that hold only what occurs."""
-        used, key = _used(self.key, len(self.keys))
+        used, key = distinct(self.key, len(self.keys))
         columns = {}
         for name, column in self.columns.items():
-            kept, codes = _used(column.codes, len(column.values), keep=0)
-            columns[name] = EventColumn(codes, [column.values[code] for code in kept.tolist()])
+            kept, codes = distinct(np.append(column.codes, 0), len(column.values))
+            columns[name] = EventColumn(codes[:-1], [column.values[code] for code in kept.tolist()])
         return Events([self.keys[i] for i in used.tolist()], key, self.tick, columns, self.position)
 
     def after(self, position: Position) -> Events:
@@ -77,18 +77,6 @@ class Events:
             undecided &= self.position[:, column] == bound
         skip = int(np.count_nonzero(below | undecided))
         return self if skip == 0 else self.take(slice(skip, None))
-
-
-def _used(codes: I64, count: int, keep: int | None = None) -> tuple[I64, I64]:
-    """Which of ``count`` codes occur (``keep`` counts as one that does), and the codes into those."""
-    occurs = np.zeros(count, bool)
-    occurs[codes] = True
-    if keep is not None:
-        occurs[keep] = True
-    used = np.flatnonzero(occurs)
-    place = np.empty(count, np.int64)
-    place[used] = np.arange(len(used))
-    return used, place[codes]
 
 
 def concat(batches: Sequence[Events]) -> Events:

@@ -39,7 +39,7 @@ from timeline.table import (
     without,
 )
 from timeline.ticks import MAX_TICK, TICK_BITS
-from timeline.vocabulary import I64, Keys, Vocabulary
+from timeline.vocabulary import I64, Keys, Vocabulary, distinct
 
 _NONE = np.empty(0, np.int64)
 
@@ -91,11 +91,10 @@ class Node(Answers):
             if last <= self.position:
                 return None
             events = events.after(self.position)
-        used = np.unique(events.key)
-        recode = np.zeros(len(events.keys), np.int64)
-        recode[used] = self.keys.encode([events.keys[i] for i in used])
+        used, place = distinct(events.key, len(events.keys))
+        codes = self.keys.encode([events.keys[i] for i in used.tolist()])
         self._grow()
-        key = recode[events.key]
+        key = codes[place]
         judged = admit(key, events.tick, self.newest, self.stream_newest, self.limits)
         self.accepted += judged.accepted
         if len(judged.refused):

@@ -36,6 +36,24 @@ def identity(value: Scalar) -> Scalar | tuple[bool, Scalar]:
     return (True, value) if isinstance(value, bool) else value
 
 
+def distinct(codes: I64, count: int) -> tuple[I64, I64]:
+    """Which of ``count`` codes occur, in order, and of each of ``codes`` the place among those.
+
+    >>> used, place = distinct(np.array([7, 2, 7]), 9)
+    >>> used.tolist(), place.tolist()
+    ([2, 7], [1, 0, 1])
+    """
+    if count > 4 * len(codes) + (1 << 16):
+        used, place = np.unique(codes, return_inverse=True)
+        return used, place
+    occurs = np.zeros(count, bool)
+    occurs[codes] = True
+    used = np.flatnonzero(occurs)
+    rank = np.empty(count, np.int64)
+    rank[used] = np.arange(len(used))
+    return used, rank[codes]
+
+
 class Vocabulary:
     """The distinct values of a State, in order of first appearance; code 0 is always ``null``.
 

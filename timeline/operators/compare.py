@@ -26,7 +26,7 @@ from timeline.operators.compare_ratio import (
 from timeline.predicate import compare_scalars
 from timeline.table import Bools, Shape, Table, Window, align, coalesce, cut, in_one_unit, values_at
 from timeline.ticks import MAX_TICK, TICK_BITS
-from timeline.vocabulary import I64
+from timeline.vocabulary import I64, distinct
 
 NAMES: dict[CompareOp, str] = {
     "==": "equal",
@@ -95,17 +95,17 @@ class Compare(Operator):
         if right.numeric:
             return self._line_and_scalars(FLIPPED[self.op], at, right, left)
         pair = left.codes * len(right.scalars) + right.codes
-        distinct = np.unique(pair)
+        pairs, place = distinct(pair, len(left.scalars) * len(right.scalars))
         answers = [
             compare_scalars(
                 self.op,
                 left.scalars[int(p) // len(right.scalars)],
                 right.scalars[int(p) % len(right.scalars)],
             )
-            for p in distinct
+            for p in pairs
         ]
         value = np.array(answers, bool)
-        return coalesce(Table(Shape.BOOL, at, value[np.searchsorted(distinct, pair)]))
+        return coalesce(Table(Shape.BOOL, at, value[place]))
 
     def _lines(self, at: I64, left: tuple[I64, I64], right: tuple[I64, I64]) -> Table:
         null_left, null_right = left[0] == NULL, right[0] == NULL

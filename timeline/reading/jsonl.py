@@ -94,7 +94,7 @@ class Fast:
         """The type of every column as a sample shows it; None if one has several."""
         n = len(piece)
         seen: dict[str, set[type]] = {name: set() for name in self.wanted.names}
-        for i in np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)).tolist():
+        for i in dict.fromkeys(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64).tolist()):
             try:
                 row = orjson.loads(piece.record(i))
             except orjson.JSONDecodeError:
