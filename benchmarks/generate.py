@@ -19,6 +19,11 @@ CIRR = (
 )
 
 
+#: The same over the real traces.
+PLAYBACK = CIRR.replace("state ==", "playerStateChange ==").replace("(state)", "(playerStateChange)")
+TRACES = Path(__file__).parents[2] / "shared" / "data" / "playback"
+
+
 def folder() -> Path:
     """Where generated files are kept between runs."""
     path = Path(tempfile.gettempdir()) / "timeline-benchmarks"
@@ -47,6 +52,27 @@ def parquet(count: int, keys: int) -> Path:
             }
         )
         pq.write_table(table, path)
+    return path
+
+
+def playback(count: int) -> Path | None:
+    """About so many events: the real traces, all their sessions many times over, in order of time; as a
+    Parquet file. None where the traces are not."""
+    files = sorted(TRACES.glob("*.jsonl"))
+    if not files:
+        return None
+    path = folder() / f"playback-{count}.parquet"
+    if not path.exists():
+        rows = [orjson.loads(line) for file in files for line in file.read_bytes().splitlines()]
+        rows.sort(key=lambda row: row["time"])
+        times = max(1, count // len(rows))
+        # Copies follow each other event by event, as if all had begun together.
+        copy = np.tile(np.arange(times).astype(str), len(rows))
+        sessions = np.char.add(np.repeat([f"{row['session']}-" for row in rows], times), copy)
+        tick = np.repeat([row["time"] for row in rows], times)
+        states = [row.get("playerStateChange") for row in rows]
+        state = pa.array(states, pa.string()).take(np.repeat(np.arange(len(rows)), times))
+        pq.write_table(pa.table({"key": sessions, "time": tick, "playerStateChange": state}), path)
     return path
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -222,7 +222,7 @@ def compute(
     at = pack(events.key, events.tick)
     if not bool(np.all(at[1:] >= at[:-1])):
         order = stable_order(at)
-        at, events = at[order], events.take(order)
+        at, events = at[order], replace(events, position=events.position[:, :0]).take(order)
     key = at >> TICK_BITS
     window = Window(at[first_of_runs(key)])
     newest = at[last_of_runs(key)] & MAX_TICK

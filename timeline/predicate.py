@@ -21,7 +21,7 @@ from timeline.expression import (
     Scalar,
 )
 from timeline.table import Bools, all_of, any_of
-from timeline.vocabulary import identity
+from timeline.vocabulary import distinct, identity
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -83,15 +83,12 @@ def matches(predicate: Expression, events: Events) -> Bools:
     right = _operand(predicate.right, events)
     # Once per pair of distinct values, then looked up for every event.
     pair = left.codes * len(right.values) + right.codes
-    distinct, inverse = np.unique(pair, return_inverse=True)
+    pairs, place = distinct(pair, len(left.values) * len(right.values))
     answers = np.array(
-        [
-            _compare_carried(predicate, left, right, *divmod(int(code), len(right.values)))
-            for code in distinct
-        ],
+        [_compare_carried(predicate, left, right, *divmod(int(code), len(right.values))) for code in pairs],
         bool,
     )
-    return answers[inverse] if len(distinct) else np.zeros(len(events), bool)
+    return answers[place] if len(pairs) else np.zeros(len(events), bool)
 
 
 def _operand(side: Expression, events: Events) -> EventColumn:

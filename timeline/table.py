@@ -300,6 +300,8 @@ def cut(table: Table, window: Window) -> Table:
     base, held = lookup(table, window.at)
     count = high - low
     total = count + held
+    if int(total.sum()) == len(table) and np.array_equal(table.at[base[held]], window.at[held]):
+        return table  # all of it, as it is
     offset = np.cumsum(total) - total
     # One flat index: the base row of each key where there is one, then its rows behind the start.
     index = np.repeat(low - offset - held, total) + np.arange(int(total.sum()))
@@ -331,7 +333,12 @@ def align(tables: Sequence[Table]) -> tuple[I64, list[I64]]:
     at = np.concatenate([t.at for t in tables])
     at.sort(kind="stable")
     at = at[first_of_runs(at)]
-    return at, [np.searchsorted(t.at, at, side="right") - 1 for t in tables]
+    rows = []
+    for table in tables:
+        begins = np.zeros(len(at), bool)
+        begins[np.searchsorted(at, table.at)] = True
+        rows.append(np.cumsum(begins) - 1)
+    return at, rows
 
 
 def known_to_all(tables: Sequence[Table], window: Window) -> Window:

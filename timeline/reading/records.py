@@ -50,8 +50,10 @@ class Piece:
         """Records ``first`` to ``stop``, and no bytes before or behind them."""
         starts, ends = self.starts[first:stop], self.ends[first:stop]
         begin, end = (int(starts[0]), int(ends[-1]) + 1) if len(starts) else (0, 0)
+        # Bytes are copied only where some are left out.
+        data = self.data if (begin, end) == (0, len(self.data)) else self.data[begin:end]
         return Piece(
-            self.data[begin:end],
+            data,
             starts - begin,
             ends - begin,
             self.lines[first:stop],
@@ -89,8 +91,9 @@ def pieces(name: str, cut: Cut, after: int, block_bytes: int) -> Iterator[Piece]
             newlines = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
             ends, regular = cut(data, newlines, at_end)
             if len(ends):
-                piece = _piece_of(data, newlines, ends, regular, last, after)
-                data, last = data[int(ends[-1]) + 1 :], piece.last
+                whole, data = data[: int(ends[-1]) + 1], data[int(ends[-1]) + 1 :]
+                piece = _piece_of(whole, newlines, ends, regular, last, after)
+                last = piece.last
                 if last > after:
                     yield piece
 
@@ -98,8 +101,11 @@ def pieces(name: str, cut: Cut, after: int, block_bytes: int) -> Iterator[Piece]
 def _piece_of(data: bytes, newlines: I64, ends: I64, regular: bool, before: int, after: int) -> Piece:
     """The records of data that follows on line ``before``, as far as they lie behind ``after``."""
     starts = np.concatenate([[0], ends[:-1] + 1])
-    lines = before + 1 + np.searchsorted(newlines, starts)
-    last = before + int(np.searchsorted(newlines, ends[-1])) + 1
+    if ends is newlines:
+        lines, last = np.arange(before + 1, before + 1 + len(ends)), before + len(ends)
+    else:
+        lines = before + 1 + np.searchsorted(newlines, starts)
+        last = before + int(np.searchsorted(newlines, ends[-1])) + 1
     returned = np.frombuffer(data, np.uint8)[starts] == 13
     keep = (ends > starts + returned) & (lines > after)
     # `part`, because what lies before the first record kept must not reach the fast readers.
