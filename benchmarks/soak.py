@@ -9,13 +9,7 @@ new every few dozen waves, so that minutes show what would take months.
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.deployment import deployment, resident_mib
 from benchmarks.generate import CIRR
 from feeder.stream import Stream, leaves_of, results_of
 from producer.sessions import STATES
@@ -33,9 +28,7 @@ from timeline.events import EventColumn, Events, Position
 from timeline.graph import Graph
 from timeline.spec import Spec
 from workflows.client import Timelines
-from workflows.connection import connect_embedded
 from workflows.names import node_id
-from workflows.server import DevServer
 
 KEYS = 200
 BATCH_MS = 1_000
@@ -100,36 +93,6 @@ def wave(number: int) -> tuple[Events, Position]:
     return Events(keys, key, tick, {"state": state}, position), (1, first + count - 1)
 
 
-def resident_mib(pid: int) -> float:
-    """Resident memory of a process."""
-    status = Path(f"/proc/{pid}/status")
-    if status.exists():
-        lines = status.read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-    done = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
-    return int(done.stdout) / 1024
-
-
-@asynccontextmanager
-async def worker(address: str, folder: Path) -> AsyncIterator[int]:
-    """A ``timeline worker`` in a process of its own, whose memory is nobody else's; its pid."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("TEMPORAL_")}
-    config = folder / "temporal.toml"
-    config.touch()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "timeline.cli.main", "worker"),
-        env=clean | {"TEMPORAL_ADDRESS": address, "TEMPORAL_CONFIG_FILE": str(config)},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    await process.stdout.readline()
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        await process.wait()
-
-
 async def run(waves: int, console: Console) -> tuple[list[Sample], int]:
     """Sends all waves; a sample of each tenth, and how many values differ in the end."""
     soaked = spec()
@@ -137,32 +100,27 @@ async def run(waves: int, console: Console) -> tuple[list[Sample], int]:
     graph = Graph(soaked.plan, soaked.node_limits)
     samples: list[Sample] = []
     looks: list[Sample] = []
-    with tempfile.TemporaryDirectory() as folder:
-        database = Path(folder) / "dev.db"
-        async with (
-            DevServer(database, options=("--dynamic-config-value", option)) as server,
-            worker(server.address, Path(folder)) as pid,
-        ):
-            timelines = Timelines(await connect_embedded(server.address))
-            await timelines.register(soaked)
-            stream = Stream(timelines, leaves_of([soaked], 0), results_of([soaked], 0))
-            await stream.locate()
-            begin = time.monotonic()
-            for number in range(waves):
-                events, last = wave(number)
-                await stream.send(events, last)
-                graph.feed(events, last)
-                if (number + 1) % (waves // (10 * LOOKS)):
-                    continue
-                await stream.drain()
-                seconds = time.monotonic() - begin
-                memory = resident_mib(pid), resident_mib(server.pid)
-                looks.append(await _look(timelines, soaked, (number + 1) * PACKED, seconds, memory))
-                if len(looks) == LOOKS:
-                    samples.append(_most(looks))
-                    looks = []
-                    console.print(f"{number + 1} of {waves} waves, {seconds:.0f} s", highlight=False)
-            wrong = await _differences(timelines, soaked, graph)
+    async with deployment(options=("--dynamic-config-value", option)) as running:
+        timelines = running.timelines
+        await timelines.register(soaked)
+        stream = Stream(timelines, leaves_of([soaked], 0), results_of([soaked], 0))
+        await stream.locate()
+        begin = time.monotonic()
+        for number in range(waves):
+            events, last = wave(number)
+            await stream.send(events, last)
+            graph.feed(events, last)
+            if (number + 1) % (waves // (10 * LOOKS)):
+                continue
+            await stream.drain()
+            seconds = time.monotonic() - begin
+            memory = resident_mib(running.worker.process.pid), resident_mib(running.server.pid)
+            looks.append(await _look(timelines, soaked, (number + 1) * PACKED, seconds, memory))
+            if len(looks) == LOOKS:
+                samples.append(_most(looks))
+                looks = []
+                console.print(f"{number + 1} of {waves} waves, {seconds:.0f} s", highlight=False)
+        wrong = await _differences(timelines, soaked, graph)
     return samples, wrong
 
 

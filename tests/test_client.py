@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import inspect
 import io
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.service import RPCError, RPCStatusCode
 
 from feeder.feed import feed_files
 from tests.conftest import ROOT, needs_traces
@@ -22,7 +24,7 @@ from timeline.errors import DurationError, NotFoundError, RequestError, SpecErro
 from timeline.signatures import Kind
 from timeline.spec import load_spec
 from workflows import Client
-from workflows.client import Timelines
+from workflows.client import Timelines, _until_answered
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
 from workflows.worker import make_worker
@@ -160,3 +162,31 @@ def test_quality_by_rendition(tmp_path: Path) -> None:
         assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
     else:
         assert out[-1] == "no plot: matplotlib is not installed; pip install matplotlib"
+
+
+class Asked:
+    """Stands for a query: each time it is asked, what the script says happens."""
+
+    def __init__(self, *script: object) -> None:
+        self.script = list(script)
+        self.times = 0
+
+    async def __call__(self) -> object:
+        happens = self.script[self.times]
+        self.times += 1
+        if happens == "lost":
+            await asyncio.Event().wait()
+        if isinstance(happens, BaseException):
+            raise happens
+        return happens
+
+
+async def test_a_query_that_a_killed_worker_had_is_asked_again() -> None:
+    cut = RPCError("context canceled", RPCStatusCode.CANCELLED, b"")
+    refused = RPCError("no such workflow", RPCStatusCode.NOT_FOUND, b"")
+    for script, times in ((["a"], 1), (["lost", "a"], 2), ([cut, "lost", cut, "lost", "a"], 5)):
+        asked = Asked(*script)
+        assert await _until_answered(asked, 0.01) == "a"
+        assert asked.times == times
+    with pytest.raises(RPCError, match="no such workflow"):
+        await _until_answered(Asked("lost", refused, "a"), 0.01)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -49,6 +49,9 @@ T = TypeVar("T")
 #: How long an answer may take before it is asked whether there is a worker at all; and at most.
 PATIENCE = 3.0
 ANSWER_TIMEOUT = 15.0
+#: Seconds after which a query is sent once more, and whichever is answered first counts: what a worker had
+#: when it was killed is given to no other. Questions over all keys may take their time.
+LOST_AFTER, SLOW_AFTER = 0.7, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,31 @@ class KeyTimeline:
     rows: list[list[Any]]
     #: Why there are none, if the key is quarantined.
     error: str | None = None
+
+
+def _was_cut(error: BaseException | None) -> bool:
+    """Whether the server gave up because the worker that it had asked has gone."""
+    return isinstance(error, RPCError) and error.status is RPCStatusCode.CANCELLED
+
+
+async def _until_answered(ask: Callable[[], Awaitable[T]], after: float) -> T:
+    """The first answer to what is asked: again when it is cut off, and after so many seconds without any
+    answer, then twice as many, and so on."""
+    tasks = {asyncio.ensure_future(ask())}
+    try:
+        while True:
+            done, _ = await asyncio.wait(tasks, timeout=after, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if not _was_cut(task.exception()):
+                    return task.result()
+            tasks -= done
+            if not done:
+                after *= 2
+            if not done or not tasks:
+                tasks.add(asyncio.ensure_future(ask()))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _split(spec: Spec, key: str) -> SplitKeyError:
@@ -467,7 +495,12 @@ class Timelines:
         handle = self.client.get_workflow_handle(workflow_id)
         timeout = timedelta(seconds=ANSWER_TIMEOUT)
         try:
-            return await self._patiently(handle.query(name, args=args, rpc_timeout=timeout))
+            return await self._patiently(
+                _until_answered(
+                    lambda: handle.query(name, args=args, rpc_timeout=timeout),
+                    SLOW_AFTER if name == "aggregate" else LOST_AFTER,
+                )
+            )
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
             if "TMPRL1105" in str(error):  # the SDK's code for a claim without a store
                 hint = "its worker has none; start it with --store, or set TIMELINE_STORE"
