@@ -32,11 +32,14 @@ STATE_1 = Path(__file__).parent / "fixtures" / "state-1.json"
 class WireGraph(Graph):
     """A graph whose patches go through JSON, and whose nodes may continue as new."""
 
-    def feed(self, events: Any, last: Any) -> None:
+    def feed(self, events: Any, last: Any) -> dict[int, Any]:
+        said = {}
         for planned, node in zip(self.plan.nodes, self.nodes, strict=True):
             patch = node.accept(events, last) if planned.leaf else node.advance()
             if patch is not None:
+                said[planned.index] = patch
                 self.deliver(planned.index, patch)
+        return said
 
     def deliver(self, child: int, patch: Any) -> None:
         patch = from_patch(json(to_patch(patch)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from timeline.events import Events, Position
 from timeline.limits import Limits
 from timeline.node import Node
+from timeline.patch import Patch
 from timeline.plan import Plan
 
 
@@ -32,13 +33,17 @@ class Graph:
     def result(self) -> Node:
         return self.nodes[-1]
 
-    def feed(self, events: Events, last: Position) -> None:
-        """Takes the next batch of the stream, which reaches up to and including ``last``."""
+    def feed(self, events: Events, last: Position) -> dict[int, Patch]:
+        """Takes the next batch of the stream, which reaches up to and including ``last``; returns what
+        nodes had to say, by index."""
+        said = {}
         for planned, node in zip(self.plan.nodes, self.nodes, strict=True):
             patch = node.accept(events, last) if planned.leaf else node.advance()
             if patch is None:
                 continue
+            said[planned.index] = patch
             for parent in self.plan.nodes[planned.index + 1 :]:
                 for index, child in enumerate(parent.inputs):
                     if child == planned.index:
                         self.nodes[parent.index].receive(index, patch)
+        return said

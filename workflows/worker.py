@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -44,10 +45,10 @@ AGAIN_AFTER = 10.0
 WORKFLOWS = (NodeWorkflow, RegistryWorkflow)
 
 
-def sandbox() -> SandboxedWorkflowRunner:
-    """The sandbox that workflows run in, here and in replay tests."""
+def sandbox(also: Sequence[str] = ()) -> SandboxedWorkflowRunner:
+    """The sandbox that workflows run in, here and in replay tests; with further trusted modules."""
     return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH, *also)
     )
 
 
