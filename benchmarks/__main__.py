@@ -13,10 +13,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import durable, local, streaming
-from benchmarks.measure import Figure
+from benchmarks import answers, durable, growth, local, startup, streaming
+from benchmarks.measure import Figure, say
 
-PARTS = {"local": local.run, "durable": durable.run, "streaming": streaming.run}
+PARTS = {
+    "startup": startup.run,
+    "local": local.run,
+    "durable": durable.run,
+    "answers": answers.run,
+    "growth": growth.run,
+    "streaming": streaming.run,
+}
 
 
 def main(
@@ -31,7 +38,10 @@ def main(
     figures: list[Figure] = []
     for name, run in PARTS.items():
         if not only or name in only:
-            figures += run(quick)
+            for figure in run(quick):
+                figures.append(figure)
+                value = f"{figure.value:,.4g} {figure.unit}"
+                say(f"  {figure.name}: {value}, {figure.ratio:.2f} of {figure.against}")
     out = Console(width=200 if not Console().is_terminal else None)
     out.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     table = Table("what", "value", "ratio", "against", "mark", "met", "detail", box=None)

@@ -31,7 +31,9 @@ class Worker:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("TEMPORAL_", "TIMELINE_"))}
         config = folder / "temporal.toml"
         config.touch()
-        environment = clean | {"TEMPORAL_ADDRESS": address, "TEMPORAL_CONFIG_FILE": str(config)}
+        # A store, as `timeline dev` has one: large states go there.
+        store = {"TIMELINE_STORE": f"file:{folder / 'store'}"}
+        environment = clean | store | {"TEMPORAL_ADDRESS": address, "TEMPORAL_CONFIG_FILE": str(config)}
         return cls(await _spawn(environment, processes), environment, processes)
 
     @property

@@ -103,6 +103,7 @@ def test_expression_has_a_caret(tmp_path: Path) -> None:
         (GOOD + "[limits]\nshards = true", "limits.shards", "must be a whole number, got True"),
         (GOOD + "[limits]\nretention = true", "limits.retention", "must be a whole number, got True"),
         (GOOD + "[source]\ntopic = 't'\nfiles = ['f']", "source", "give topic or files, not both"),
+        (GOOD + "[source]\ntopic = 't'\nname = 'n'", "source", "give topic or name, not both"),
         (GOOD + "[source]\nfiles = 'f'", "source.files", "must be a list, such as [\"a.jsonl\"], got 'f'"),
         ("name = 'x'", "expression", "is missing; or give [outputs], several by name"),
         ("", "name", "is missing"),
@@ -118,3 +119,16 @@ def test_no_file(tmp_path: Path) -> None:
     for path, message in ((tmp_path / "no.toml", "does not exist"), (tmp_path, "Is a directory")):
         with pytest.raises(SpecError, match=message):
             load_spec(path)
+
+
+def test_files_of_a_name_are_one_source() -> None:
+    def source(timeline: str, **of: str) -> str:
+        return Spec.from_wire({"name": timeline, "expression": "has_existed(a == 1)", "source": of}).source_id
+
+    assert source("one") != source("two")
+    assert source("one", name="player") == source("two", name="player")
+    assert source("one", name="player") != source("one", name="player", key="session")
+    assert source("one", name="player").startswith("player.")
+    # What was registered before sources had names keeps its nodes.
+    assert source("one") == "one.b3cbd0df"
+    assert source("one", topic="t") == "t.b7962a8c"

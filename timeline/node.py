@@ -105,7 +105,7 @@ class Node(Answers):
         edge = self.edges[0]
         edge.table = without(edge.table, Window(judged.reborn << TICK_BITS))
         at = pack(key, events.tick)
-        anew = np.unique(key[self.origin[key] > MAX_TICK]) if len(key) else key
+        anew, _ = distinct(key[self.origin[key] > MAX_TICK], len(self.keys))
         heard, origin = self._hear(at)
         starts = [origin.at]
         self.position = last
@@ -282,7 +282,7 @@ class Node(Answers):
                 self._set_apart(code, error)
                 self.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
 
-        every = np.unique(key)
+        every, _ = distinct(key, len(self.keys))
         table = leaf.empty_raw() if raw.vocabulary is None else empty(raw.shape, raw.vocabulary)
         for part in isolate(read, every, set_apart):
             table = merge(table, part)

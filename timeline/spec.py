@@ -67,11 +67,14 @@ def _start(value: Any) -> Any:
 class Source(_Part):
     """Where the events are and how they are read: a ``topic``, or ``files`` beside the spec.
 
+    Timelines that name the same ``topic``, or for files the same ``name``, are of one source: what is fed
+    to one of them is fed to all, and what their expressions have in common is computed once.
     ``start`` is where a topic is read from: ``earliest``, ``latest`` (from when a feeder first takes it),
     or a time (RFC 3339, or ms since the epoch) at or after which messages were published.
     """
 
     topic: str | None = Field(default=None, min_length=1)
+    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     files: tuple[str, ...] = ()
     key: str = Field(default="key", min_length=1)
     time: str = Field(default="time", min_length=1)
@@ -87,6 +90,8 @@ class Source(_Part):
     def _one_place(self) -> Source:
         if self.topic is not None and self.files:
             raise ValueError("give topic or files, not both")
+        if self.topic is not None and self.name is not None:
+            raise ValueError("give topic or name, not both")
         return self
 
 
@@ -174,16 +179,18 @@ class Spec(_Part):
 
     @property
     def source_label(self) -> str:
-        """The source as a person calls it: its topic, or the timeline that the files are for."""
-        return self.source.topic.rsplit("/", 1)[-1] if self.source.topic else self.name
+        """The source as a person calls it: its topic or name, or the timeline that the files are for."""
+        topic = self.source.topic
+        return topic.rsplit("/", 1)[-1] if topic else self.source.name or self.name
 
     @cached_property
     def source_id(self) -> str:
         """Stands for everything that makes two timelines' events, and so their nodes, the same."""
-        excluded = {"files"} if self.source.start != "earliest" else {"files", "start"}
+        excluded = {"files", "name"} if self.source.start != "earliest" else {"files", "name", "start"}
         source = self.source.model_dump(exclude=excluded)
+        named = f"name {self.source.name}" if self.source.name else f"files of {self.name}"
         identity = [
-            self.source.topic or f"files of {self.name}",
+            self.source.topic or named,
             source,
             self.limits.model_dump(exclude_none=True),
         ]

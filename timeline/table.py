@@ -297,7 +297,9 @@ def cut(table: Table, window: Window) -> Table:
         return table  # one row a key, which is there already
     low = np.searchsorted(table.at, window.at, side="right")
     high = np.searchsorted(table.at, window.end, side="left")
-    base, held = lookup(table, window.at)
+    # The row before is that which holds at the start, if it is one of the key.
+    base = np.maximum(low - 1, 0)
+    held = (low > 0) & (table.at[base] >> TICK_BITS == window.key)
     count = high - low
     total = count + held
     if int(total.sum()) == len(table) and np.array_equal(table.at[base[held]], window.at[held]):
