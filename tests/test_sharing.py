@@ -17,7 +17,6 @@ from tests.test_operators import (
     durations,
     exact_value,
     json,
-    states,
     through_wire,
 )
 from timeline import expression as ex

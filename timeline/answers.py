@@ -173,6 +173,14 @@ class Answers:
             return {"counted_from": int(self.counted_from[code])}
         return {"exact_from": int(self.known_from[code])} if self.known_from[code] else {}
 
+    def late_keys(self) -> dict[str, int]:
+        """How many keys are not known from their origin on: ``exact_later`` are exact from some tick on,
+        for ``counted_later`` operators with memory began anew; without those of which there are none."""
+        codes = self._known()
+        counted = int(np.count_nonzero(self.counted_from[codes]))
+        known = int(np.count_nonzero(self.known_from[codes])) - counted
+        return {name: n for name, n in (("exact_later", known), ("counted_later", counted)) if n}
+
     def timeline(self, key: str) -> tuple[Table, int, int]:
         """A key's rows, its origin and its newest tick. A set of outputs has only where the key begins.
 
