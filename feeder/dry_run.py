@@ -38,6 +38,8 @@ class Comparison:
 
     evaluation: Evaluation
     timelines: int = 0
+    #: Of those so many count from later than the key's origin, so that they may differ.
+    counted: int = 0
     differences: list[Difference] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -45,7 +47,8 @@ class Comparison:
 async def compare(timelines: Timelines, spec: Spec) -> Comparison:
     """Compares every node's timeline of every key with local evaluation of all that the source was fed.
 
-    What retention has collapsed is compared from where the node's rows begin.
+    What retention has collapsed is compared from where the node's rows begin. Keys for which a node that
+    came late counts from later than their origin (`docs/sharing.md`) are counted apart.
 
     Raises:
         EventError: a file that was fed is gone or has changed.
@@ -81,6 +84,9 @@ def compare_keys(
             comparison.differences.append(Difference(name, node, rows, mine))
             continue
         origin, newest = evaluation.span(name)
+        if theirs.counted_from is not None and (theirs.origin, theirs.newest) == (origin, newest):
+            comparison.counted += 1
+            continue
         begin = theirs.rows[0][0] if theirs.rows else origin
         window = Window(np.array([(codes[name] << TICK_BITS) | begin]))
         local = cut(table, window).json_rows()

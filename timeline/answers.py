@@ -42,6 +42,9 @@ class Answers:
     """The part of a `timeline.node.Node` that is read and not written: what it knows, and how it is asked.
 
     ``origin`` and ``newest`` (ms) are those of each key code; ``stream_newest`` is that of all.
+    ``known_from`` (ms, by code) is where the key's function begins if that is later than its origin,
+    because the node was started over others that had forgotten what came before; 0 otherwise.
+    ``counted_from`` likewise is where operators with memory began, here or below; 0: at the origin.
     ``quarantined`` are the codes of the keys that have no function, because the operator raises for
     them or a child has none.
     """
@@ -55,6 +58,8 @@ class Answers:
     keys: Keys
     origin: I64
     newest: I64
+    known_from: I64
+    counted_from: I64
     stream_newest: int
     quarantined: dict[int, Quarantine]
     own: Table
@@ -141,13 +146,40 @@ class Answers:
         if held[0]:
             return table.python_value(int(row[0]), tick)
         if tick >= self.origin[code]:
-            begin = int(cut(table, Window(np.array([code << TICK_BITS]))).tick[0])
+            rows = cut(table, Window(np.array([code << TICK_BITS])))
+            begin = int(rows.tick[0]) if len(rows) else int(self.known_from[code])
+            if self.known_from[code] >= begin:
+                raise RetentionError(
+                    f"key {self.keys.names[code]!r} is known from {begin} ms on, got {tick} ms: when this "
+                    "node was started, the nodes that it shares had forgotten what was before; ask for a "
+                    "later time, or register a timeline of its own (another source) and feed it from the start"
+                )
             raise RetentionError(
                 f"key {self.keys.names[code]!r} is kept from {begin} ms on (retention "
                 f"{format_duration(self.limits.retention or 0)}), got {tick} ms; "
                 "ask for a later time or raise limits.retention"
             )
         return user_value(initial)
+
+    def exact_from(self, key: str) -> dict[str, int]:
+        """From when a key's values hold, where that is not its origin: ``exact_from`` (ms) is where they
+        begin and are exact; ``counted_from`` is where operators with memory began instead of at the origin.
+
+        Raises:
+            KeyError: no event of the key was heard of, or it is forgotten.
+        """
+        code = self.find(key)
+        if self.counted_from[code]:
+            return {"counted_from": int(self.counted_from[code])}
+        return {"exact_from": int(self.known_from[code])} if self.known_from[code] else {}
+
+    def late_keys(self) -> dict[str, int]:
+        """How many keys are not known from their origin on: ``exact_later`` are exact from some tick on,
+        for ``counted_later`` operators with memory began anew; without those of which there are none."""
+        codes = self._known()
+        counted = int(np.count_nonzero(self.counted_from[codes]))
+        known = int(np.count_nonzero(self.known_from[codes])) - counted
+        return {name: n for name, n in (("exact_later", known), ("counted_later", counted)) if n}
 
     def timeline(self, key: str) -> tuple[Table, int, int]:
         """A key's rows, its origin and its newest tick. A set of outputs has only where the key begins.

@@ -69,6 +69,8 @@ class Node(Answers):
         self.keys = Keys()
         self.origin = _NONE
         self.newest = _NONE
+        self.known_from = _NONE
+        self.counted_from = _NONE
         self.stream_newest = -1
         self.accepted = 0
         self.refused = Refused()
@@ -150,20 +152,23 @@ class Node(Answers):
         names = self.keys.encode(list(patch.quarantined)).tolist()
         self._grow()
         apart = dict(zip(names, patch.quarantined.values(), strict=True))
-        edge.pending.append(Pending(patch.position, patch.more, heard, window, rows, apart))
+        origins, counted = _recode(patch.origins, edge.codes), _recode(patch.counted, edge.codes)
+        edge.pending.append(Pending(patch.position, patch.more, heard, window, rows, apart, origins, counted))
         return True
 
     def advance(self) -> Patch | None:
         """An inner node's step, to the furthest position that all its children have reached."""
         common = set.intersection(*(edge.complete() for edge in self.edges))
         target = max(common, default=self.position)
-        starts, heard = [], []
+        starts, heard, late = [], [], []
         changes: dict[int, str | None] = {}
         for edge in self.edges:
+            told = _NONE, _NONE
             # What amends the position that was reached before is there although others have nothing.
             while target is not None and edge.pending and edge.pending[0].position <= target:
                 pending = edge.pending.pop(0)
                 edge.table = splice(edge.table, pending.window, pending.rows)
+                told = pending.late_too(*told)
                 starts.append(pending.window.at)
                 heard.append(pending.heard)
                 for code, reason in pending.quarantined.items():
@@ -172,6 +177,7 @@ class Node(Answers):
                         edge.quarantined.pop(code, None)
                     else:
                         edge.quarantined[code] = reason
+            late.append(told)
         if target is None or not starts:
             self._condense()
             return None
@@ -185,6 +191,7 @@ class Node(Answers):
         every = earliest(starts)
         anew = every[every & MAX_TICK == 0] >> TICK_BITS
         released = self._bear(anew) | self._pass_on(changes, starts)
+        self._begin_late(*map(np.concatenate, zip(*late, strict=True)))
         patch = self._compute(newest, starts, anew, released)
         return replace(patch, amends=True) if amends else patch
 
@@ -227,6 +234,8 @@ class Node(Answers):
         if missing > 0:
             self.origin = np.concatenate((self.origin, np.full(missing, MAX_TICK + 1, np.int64)))
             self.newest = np.concatenate((self.newest, np.full(missing, -1, np.int64)))
+            self.known_from = np.concatenate((self.known_from, np.zeros(missing, np.int64)))
+            self.counted_from = np.concatenate((self.counted_from, np.zeros(missing, np.int64)))
 
     def _note_newest(self, heard: I64) -> None:
         key, tick = heard >> TICK_BITS, heard & MAX_TICK
@@ -249,6 +258,7 @@ class Node(Answers):
             return {}
         self.own = without(self.own, Window(codes << TICK_BITS))
         self.origin[codes] = MAX_TICK + 1
+        self.known_from[codes] = self.counted_from[codes] = 0
         released: dict[int, str | None] = {}
         for code in codes.tolist():
             held = self.quarantined.get(code)
@@ -256,6 +266,31 @@ class Node(Answers):
                 del self.quarantined[code]
                 released[code] = None
         return released
+
+    def _begin_late(self, origins: I64, counted: I64) -> None:
+        """Takes note of keys that are new here, and of which an input is not known from the origin on.
+
+        ``origins`` and ``counted`` are packed, as in `Patch`. All inputs hold from the latest of their
+        beginnings on; an operator that reaches back is exact from that much later on, one that remembers
+        begins there.
+        """
+        new = origins[self.origin[origins >> TICK_BITS] > MAX_TICK]
+        if not len(new):
+            return
+        new = earliest([new])
+        codes = new >> TICK_BITS
+        begin = np.zeros(len(codes), np.int64)
+        for edge in self.edges:
+            heads = edge.table.at[edge.table.first_rows()]
+            heads = heads[np.isin(heads >> TICK_BITS, codes)]
+            np.maximum.at(begin, np.searchsorted(codes, heads >> TICK_BITS), heads & MAX_TICK)
+        remembers = self.operator.remembers
+        self.known_from[codes] = np.minimum(begin + (0 if remembers else self.operator.reach), MAX_TICK)
+        self.origin[codes] = new & MAX_TICK
+        counted = counted[np.isin(counted >> TICK_BITS, codes)]
+        np.maximum.at(self.counted_from, counted >> TICK_BITS, counted & MAX_TICK)
+        if remembers:
+            self.counted_from[codes] = np.maximum(self.counted_from[codes], self.known_from[codes])
 
     # --- what raises -----------------------------------------------------------------------------
 
@@ -324,6 +359,8 @@ class Node(Answers):
         inputs = [edge.table for edge in self.edges]
         # The start of what is new may be given as tick 0; it is where the key's rows begin.
         begin = window if self.leaf or (len(inputs) == 1 and not len(anew)) else known_to_all(inputs, window)
+        if self.known_from.any():
+            window, begin = self._from_there(window), self._from_there(begin)
         if self.quarantined:
             apart = np.isin(begin.key, list(self.quarantined))
             for at in begin.at[apart].tolist():
@@ -353,6 +390,7 @@ class Node(Answers):
         changed = difference(self.own, new, window)
         self.own = splice(self.own, window, new)
         self.origin[changed.key] = np.minimum(self.origin[changed.key], changed.tick)
+        late = self._late(Window(changed.at[changed.tick == self.known_from[changed.key]]))
         if len(anew):
             # Whoever still knows an earlier life of the key must not keep any of it.
             whole = np.isin(changed.key, anew)
@@ -360,9 +398,19 @@ class Node(Answers):
         for code, held in self.quarantined.items():
             if held.own and held.position == self.position and said.get(code) is None:
                 said[code] = f"{held.error} (in {self.operator.name})"
-        patch = self._patch(heard, changed, said)
+        patch = replace(self._patch(heard, changed, said), origins=late[0], counted=late[1])
         self.shrinking.after_step()
         return patch
+
+    def _from_there(self, window: Window) -> Window:
+        """The window without what lies before a key's function begins."""
+        return Window(np.maximum(window.at, pack(window.key, self.known_from[window.key])))
+
+    def _late(self, begin: Window) -> tuple[I64, I64]:
+        """``origins`` and ``counted`` of a patch in which keys begin there."""
+        key = begin.key[begin.tick > self.origin[begin.key]]
+        counted = key[self.counted_from[key] > 0]
+        return pack(key, self.origin[key]), pack(counted, self.counted_from[counted])
 
     def _patch(self, heard: I64, window: Window, said: dict[int, str | None]) -> Patch:
         assert self.position is not None
@@ -392,6 +440,8 @@ class Node(Answers):
         values = [] if vocabulary is None else vocabulary.values
         # After shrinking, the next patch says all names and values anew, and the snapshot must too.
         names = self.keys.names[: self.sent_names or None]
+        begin = Window(self.own.at[self.own.first_rows()])
+        origins, counted = self._late(begin)
         return Patch(
             self.position,
             0,
@@ -399,9 +449,11 @@ class Node(Answers):
             1,
             values[1 : self.sent_values if self.sent_values > 1 else None],
             pack(known, self.newest[known]),
-            Window(self.own.at[self.own.first_rows()]),
+            begin,
             self.own,
             quarantined={self.keys.names[c]: self._reason(q) for c, q in self.quarantined.items()},
+            origins=origins,
+            counted=counted,
         )
 
 

@@ -11,11 +11,13 @@ from timeline.events import Position
 from timeline.expression import Scalar
 from timeline.table import Table, Window, cut, latest, splice
 from timeline.table import earliest as earliest_of
+from timeline.ticks import TICK_BITS
 from timeline.vocabulary import I64
 
 #: About how many rows one message holds, and how many bytes of names and values.
 PART_ROWS = 50_000
 PART_BYTES = 256 * 1024
+_NOWHERE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class Patch:
     the keys that events came for with the newest tick of each. ``quarantined``: keys that have no
     function from here on, and why; ``None`` for one that has one again. ``more``: further parts up to
     the same position follow. ``amends``: the position was reached before, what is said of it is new.
+
+    ``origins`` packs the keys whose rows here are the first that there are, but begin later than the key
+    does, with its origin: what was before is forgotten. ``counted`` packs those of them for which an
+    operator with memory began anew, with the tick at which it did.
     """
 
     position: Position
@@ -41,6 +47,8 @@ class Patch:
     more: bool = False
     quarantined: dict[str, str | None] = field(default_factory=dict)
     amends: bool = False
+    origins: I64 = field(default_factory=lambda: _NOWHERE)
+    counted: I64 = field(default_factory=lambda: _NOWHERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class Pending:
     window: Window
     rows: Table
     quarantined: dict[int, str | None] = field(default_factory=dict)
+    origins: I64 = field(default_factory=lambda: _NOWHERE)
+    counted: I64 = field(default_factory=lambda: _NOWHERE)
 
     def then(self, following: Pending) -> Pending:
         """Both as one."""
@@ -63,7 +73,14 @@ class Pending:
             Window(earliest_of((self.window.at, following.window.at))),
             splice(self.rows, following.window, following.rows),
             self.quarantined | following.quarantined,
+            *following.late_too(self.origins, self.counted),
         )
+
+    def late_too(self, origins: I64, counted: I64) -> tuple[I64, I64]:
+        """``origins`` and ``counted`` of this patch and what came before it: a key may begin anew here."""
+        anew = self.window.key[self.window.tick == 0]
+        origins, counted = (a[~np.isin(a >> TICK_BITS, anew)] for a in (origins, counted))
+        return np.concatenate((origins, self.origins)), np.concatenate((counted, self.counted))
 
 
 @dataclass(slots=True)
@@ -104,6 +121,7 @@ def parts(patch: Patch, rows: int = PART_ROWS, size: int = PART_BYTES) -> list[P
     pieces, rest = [], patch
     for names, values in _texts(patch, size):
         text = replace(rest, names=names, values=values, more=True, quarantined={})
+        text = replace(text, origins=nothing, counted=nothing)
         nowhere = Window(nothing)
         pieces.append(replace(text, heard=nothing, window=nowhere, rows=cut(patch.rows, nowhere)))
         rest = _without_texts(replace(rest, names=names, values=values))
@@ -116,7 +134,9 @@ def parts(patch: Patch, rows: int = PART_ROWS, size: int = PART_BYTES) -> list[P
     for number in range(int(max([0, *piece[-1:], *heard_piece[-1:]])) + 1):
         window = Window(patch.window.at[piece == number])
         heard = patch.heard[heard_piece == number]
-        pieces.append(replace(rest, heard=heard, window=window, rows=cut(patch.rows, window), more=True))
+        part = replace(rest, heard=heard, window=window, rows=cut(patch.rows, window), more=True)
+        late = [a[np.isin(a >> TICK_BITS, window.key)] for a in (patch.origins, patch.counted)]
+        pieces.append(replace(part, origins=late[0], counted=late[1]))
         rest = replace(_without_texts(rest), quarantined={})
     pieces[-1] = replace(pieces[-1], more=patch.more)
     return pieces

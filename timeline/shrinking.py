@@ -104,6 +104,7 @@ class Shrinking:
         new[kept] = np.arange(len(kept))
         node.keys = Keys([node.keys.names[code] for code in kept.tolist()])
         node.origin, node.newest = node.origin[kept], node.newest[kept]
+        node.known_from, node.counted_from = node.known_from[kept], node.counted_from[kept]
         node.own = _renamed(node.own, new)
         node.quarantined = {int(new[code]): held for code, held in node.quarantined.items()}
         for edge in node.edges:
@@ -118,6 +119,8 @@ class Shrinking:
                     Window(_places(p.window.at, new)),
                     _renamed(p.rows, new),
                     {int(new[code]): text for code, text in p.quarantined.items()},
+                    _places(p.origins, new),
+                    _places(p.counted, new),
                 )
                 for p in edge.pending
             ]

@@ -162,6 +162,7 @@ def to_patch(patch: Patch) -> Wire:
         "more": patch.more,
         "quarantined": patch.quarantined,
         "amends": patch.amends,
+        **_late(patch),
     }
 
 
@@ -180,7 +181,21 @@ def from_patch(wire: Wire) -> Patch:
         # Patches of version 1 say nothing of these.
         wire.get("quarantined", {}),
         wire.get("amends", False),
+        *_from_late(wire),
     )
+
+
+def _late(patch: Patch | Pending) -> Wire:
+    """Keys whose past is forgotten, if there are any: patches and states of before 0.3 know of none."""
+    late = {"origins": patch.origins, "counted": patch.counted}
+    return {name: _places(at) for name, at in late.items() if len(at)}
+
+
+def _from_late(wire: Wire) -> tuple[I64, I64]:
+    origins, counted = (
+        _from_places(wire[name]) if name in wire else np.empty(0, np.int64) for name in ("origins", "counted")
+    )
+    return origins, counted
 
 
 def to_state(node: Node, **rest: Any) -> bytes:
@@ -191,6 +206,7 @@ def to_state(node: Node, **rest: Any) -> bytes:
         "names": node.keys.names,
         "origin": _differences(node.origin),
         "newest": _differences(node.newest),
+        **_begun(node),
         "stream_newest": node.stream_newest,
         "accepted": node.accepted,
         "refused": _refused(node.refused),
@@ -204,6 +220,18 @@ def to_state(node: Node, **rest: Any) -> bytes:
     }
     text = orjson.dumps(wire, option=orjson.OPT_SERIALIZE_NUMPY)
     return zstandard.ZstdCompressor(level=3).compress(text)
+
+
+def _begun(node: Node) -> Wire:
+    """Where the functions of keys begin, of those whose past is forgotten, if there are any."""
+    codes = np.flatnonzero(node.known_from | node.counted_from)
+    if not len(codes):
+        return {}
+    begun = {"known_from": node.known_from, "counted_from": node.counted_from}
+    return {
+        "begun": _differences(codes),
+        **{name: _differences(ticks[codes]) for name, ticks in begun.items()},
+    }
 
 
 def _values(table: Table) -> list[Scalar]:
@@ -226,6 +254,7 @@ def _edge(edge: Edge) -> Wire:
                 "window": _places(pending.window.at),
                 "rows": to_table(pending.rows),
                 "quarantined": list(pending.quarantined.items()),
+                **_late(pending),
             }
             for pending in edge.pending
         ],
@@ -272,6 +301,11 @@ def from_state(blob: bytes, node: Node) -> dict[str, Any]:
     node.keys = Keys(wire["names"])
     node.origin = _sums(wire["origin"])
     node.newest = _sums(wire["newest"])
+    node.known_from, node.counted_from = (np.zeros(len(node.newest), np.int64) for _ in range(2))
+    if "begun" in wire:
+        codes = _sums(wire["begun"])
+        node.known_from[codes] = _sums(wire["known_from"])
+        node.counted_from[codes] = _sums(wire["counted_from"])
     node.stream_newest = wire["stream_newest"]
     node.accepted = wire["accepted"]
     node.refused = Refused(wire["refused"]["count"], settled=from_position(wire["refused"].get("settled")))
@@ -306,6 +340,7 @@ def from_state(blob: bytes, node: Node) -> dict[str, Any]:
                 Window(_from_places(p["window"])),
                 from_table(p["rows"], vocabulary),
                 dict(p["quarantined"]),
+                *_from_late(p),
             )
             for p in data["pending"]
         ]

@@ -67,6 +67,10 @@ class Answer:
     position: Position | None
     final: bool
     error: str | None = None
+    #: Where the key's values begin (ms), and are exact, if the node was started later than the key.
+    exact_from: int | None = None
+    #: Where operators with memory began (ms) instead of at the key's origin.
+    counted_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,9 @@ class KeyTimeline:
     rows: list[list[Any]]
     #: Why there are none, if the key is quarantined.
     error: str | None = None
+    #: As in `Answer`.
+    exact_from: int | None = None
+    counted_from: int | None = None
 
 
 def _was_cut(error: BaseException | None) -> bool:
@@ -256,6 +263,8 @@ class Timelines:
                         position,
                         value.get("final", False),
                         value.get("error"),
+                        value.get("exact_from"),
+                        value.get("counted_from"),
                     )
         for i, (key, _) in enumerate(wanted):
             if i not in answers:

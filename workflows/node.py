@@ -179,6 +179,7 @@ class NodeWorkflow:
             "full": self.full,
             "subscribers": [s["workflow"] for s in self.spec["subscribers"]],
             "quarantined": len(node.quarantined),
+            **node.late_keys(),
             "history_length": workflow.info().get_current_history_length(),
         }
 
@@ -270,6 +271,7 @@ class NodeWorkflow:
                 known[key] = {"origin": 0, "newest": 0, "rows": [], "error": str(error)}
                 continue
             known[key] = {"origin": origin, "newest": newest, "rows": table.json_rows()}
+            known[key] |= self.node.exact_from(key)
         return {"position": wire.to_position(self.node.position), "timelines": known}
 
     def _value(self, key: str, at: int | None) -> dict[str, Any] | None:
@@ -279,7 +281,7 @@ class NodeWorkflow:
             return None
         except (LimitError, QuarantineError, RetentionError) as error:
             return {"at": at, "error": str(error)}
-        return {"at": tick, "value": value, "final": final}
+        return {"at": tick, "value": value, "final": final, **self.node.exact_from(key)}
 
     # --- work ------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from timeline.cli.remote import NameArgument, NodeOption, connected
 if TYPE_CHECKING:
     from timeline.aggregate import Result
     from timeline.spec import Spec
-    from workflows.client import Timelines
+    from workflows.client import Answer, Timelines
 
 #: Of the times at which keys were left out so many are named.
 MAX_NAMED = 5
@@ -141,6 +141,7 @@ def _query_key(name: str, key: str, at: list[str] | None, node: str | None, json
                         "value": answer.value,
                         "position": answer.position,
                         "final": answer.final,
+                        **_late(answer),
                     }
                 )
             else:
@@ -148,8 +149,17 @@ def _query_key(name: str, key: str, at: list[str] | None, node: str | None, json
                 place = ".".join(map(str, answer.position or ()))
                 value = printable(value_text(answer.value))
                 typer.echo(f"{value}  ({printable(key)} at {answer.at} ms, position {place}, {state})")
+                if answer.counted_from is not None:
+                    typer.echo(f"counted from {answer.counted_from} ms on, not from where the key begins")
+                elif answer.exact_from is not None:
+                    typer.echo(f"exact from {answer.exact_from} ms on; what was before is not known")
 
     connected(work)
+
+
+def _late(answer: Answer) -> dict[str, int]:
+    late = {"exact_from": answer.exact_from, "counted_from": answer.counted_from}
+    return {name: tick for name, tick in late.items() if tick is not None}
 
 
 def _print(result: Result, format: Format) -> None:

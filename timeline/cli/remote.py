@@ -128,6 +128,13 @@ def describe(name: NameArgument, json: JsonOption = False) -> None:
             taken = [str(state[c]) if node.leaf else "" for c in ("accepted", "refused")]
             table.add_row(Text(short_text(node, spec.plan)), workflow_id, position, *counts, *taken)
         out.print(table)
+        for (node, _), state in zip(places, states, strict=True):
+            for count, what in (("exact_later", "exact"), ("counted_later", "counted")):
+                if state.get(count):
+                    shown = short_text(node, spec.plan)
+                    keys = f"{state[count]} key{'' if state[count] == 1 else 's'}"
+                    text = f"{shown}: {keys} {what} from later than their origin (`timeline query` says when)"
+                    out.print(Text(text))
         for state in states:
             if state["full"]:
                 out.print(Text(f"stopped: {state['full']}", style="red"))

@@ -49,6 +49,14 @@ class Operator(ABC):
         """How many ms before a window the inputs must still be known."""
         return 0
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a value may depend on what the inputs were at any time since the origin.
+
+        Such an operator over inputs that are not known from the origin on begins where they are known.
+        """
+        return False
+
     def before_origin(self, inputs: Sequence[Scalar]) -> Scalar:
         """The value, as a user sees it, of a key that has no events yet, given that of the inputs."""
         return {Shape.BOOL: False, Shape.STATE: None, Shape.NUMERIC: 0}[self.shape]

@@ -31,6 +31,10 @@ class CountRises(Operator):
         return Shape.NUMERIC
 
     @property
+    def remembers(self) -> bool:
+        return True
+
+    @property
     def reach(self) -> int:
         return 1  # whether a window begins with a rise
 

@@ -35,6 +35,10 @@ class DurationInCurState(Operator):
         return Shape.NUMERIC
 
     @property
+    def remembers(self) -> bool:
+        return True
+
+    @property
     def reach(self) -> int:
         return 1  # whether the first value of a window is a change
 

@@ -35,6 +35,10 @@ class DurationInPriorState(Operator):
         return Shape.NUMERIC
 
     @property
+    def remembers(self) -> bool:
+        return True
+
+    @property
     def reach(self) -> int:
         return 1  # how long the value had lasted that a window's start ends
 

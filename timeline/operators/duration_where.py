@@ -31,6 +31,10 @@ class DurationWhere(Operator):
     def shape(self) -> Shape:
         return Shape.NUMERIC
 
+    @property
+    def remembers(self) -> bool:
+        return True
+
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         table = coalesce(cut(inputs[0], window))
         if not len(table):

@@ -31,6 +31,10 @@ class HasExisted(Operator):
     def shape(self) -> Shape:
         return Shape.BOOL
 
+    @property
+    def remembers(self) -> bool:
+        return True
+
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         table = with_start(inputs[0], window)
         value = np.zeros(len(table), bool)

@@ -34,6 +34,10 @@ class PriorState(Operator):
         return Shape.STATE
 
     @property
+    def remembers(self) -> bool:
+        return True
+
+    @property
     def reach(self) -> int:
         return 1  # whether the first value of a window is a change
 
