@@ -58,7 +58,7 @@ def run(quick: bool) -> list[Figure]:
 
 async def _run(quick: bool) -> list[Figure]:
     events, sessions = (200_000, 2_000) if quick else (1_000_000, 10_000)
-    probes = 30 if quick else 200
+    probes = 30 if quick else 100
     figures: list[Figure] = []
     chunks = list(limited(playback(sessions, start=10_000_000), events))
     async with _everything() as parts:
