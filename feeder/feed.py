@@ -15,8 +15,8 @@ import numpy as np
 
 from feeder import stream as _stream
 from feeder.files import Piece, describe_file, end_of, read_log
-from feeder.stream import Stream, leaves_of, results_of
-from timeline.errors import NotFoundError
+from feeder.stream import Stream, leaves_of, results_of, to_feed
+from timeline.errors import NotFoundError, PausedError
 from timeline.events import Events, Position, concat
 from timeline.reading import Rejected, read_events
 from timeline.spec import Spec
@@ -59,9 +59,15 @@ async def feed_files(
 
     Raises:
         EventError: a file cannot be read.
+        PausedError: the timeline is paused.
         LimitError: a node's state is as large as it may be.
         ServiceError: the server or the workers do not answer.
     """
+    paused = await timelines.paused()
+    if spec.name in paused:
+        raise PausedError(
+            f"timeline {spec.name!r} is paused and takes no events; `timeline resume {spec.name}` first"
+        )
     unit = spec.source.numeric_unit
     for path in files:
         # A file that is not what the spec says must not get into the log, where it would stay.
@@ -72,7 +78,8 @@ async def feed_files(
     every = await timelines.specs()
     if spec.name not in every:
         raise NotFoundError(f"no timeline {spec.name!r} is registered")
-    same = [other for other in every.values() if other.source_id == spec.source_id]
+    fed, held, _ = to_feed([s for s in every.values() if s.source_id == spec.source_id], paused)
+    same = [*fed, *held]
     streams = [
         Stream(timelines, leaves_of(same, number), results_of(same, number))
         for number in range(spec.limits.shards)

@@ -5,7 +5,8 @@ Those that stand where the furthest does are fed from the subscription (``live``
 is new, or a feeder died between two leaves) is brought up by a reader of its own, and joins the others
 at the end of a batch. Whenever messages do not directly follow those before (another feeder may have been
 at it in between), the leaves are asked anew. Nothing is acknowledged before every leaf's results have it
-and what was refused lies in the dead-letter topic; nothing at all while a leaf is being brought up.
+and what was refused lies in the dead-letter topic; nothing at all while a leaf is being brought up, or
+a timeline is paused: what it has not had must stay in the topic.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +34,9 @@ from workflows.names import shards_of
 
 #: So many waiting messages are worth a batch of their own while others are on their way.
 MANY = 4_000
+#: So many messages a paused timeline that shares leaves with others is left behind before it is brought up
+#: to them again: its nodes hold what those send, and may not hold without bound.
+HOLD = 50_000
 #: Messages that the client fetches ahead.
 QUEUE = 5_000
 
@@ -89,6 +93,12 @@ class Partition:
     _behind: set[str] = field(default_factory=set)
     _settled: pulsar.MessageId | None = None
     _keyless: bool = False
+    #: Whether anything is paused, and so nothing acknowledged.
+    _paused: bool = False
+    _holding: bool = False
+    #: Paused timelines that share leaves with others, and how many messages there were when all stood even.
+    _shared: list[Spec] = field(default_factory=list)
+    _even: int | None = None
     #: The newest event (ms) that the live leaves have heard of, or were sent.
     _newest: int = -1
 
@@ -100,11 +110,26 @@ class Partition:
     def shards(self) -> int:
         return self.specs[0].limits.shards
 
-    def update(self, specs: list[Spec]) -> None:
-        """The timelines that are on the source now."""
-        if specs != self.specs:
-            self.specs = specs
+    def update(self, fed: list[Spec], shared: Sequence[Spec] = (), parked: Sequence[Spec] = ()) -> None:
+        """The timelines that are on the source now: that run, that are paused but share leaves with those,
+        and that are just paused."""
+        paused = bool(shared or parked)
+        self._holding = self._holding or paused
+        specs = [*fed, *self._to_bring_up(list(shared))]
+        if specs != self.specs or paused != self._paused:
+            self.specs, self._paused = specs, paused
             self._changed.set()
+
+    def _to_bring_up(self, shared: list[Spec]) -> list[Spec]:
+        """The paused timelines that are fed for now, because they are behind by more than may be held."""
+        behind = self._even is not None and self.counts.messages - self._even >= HOLD
+        if shared != self._shared or behind:
+            self._shared, self._even = shared, None
+        if self._even is None and self._streams:
+            streams = zip(self._numbers(), self._streams, strict=True)
+            if all(leaves_of(shared, number).keys() <= stream.leaves.keys() for number, stream in streams):
+                self._even = self.counts.messages
+        return [] if self._even is not None else shared
 
     async def run(self) -> None:
         """Feeds until it is cancelled, or something fails; may be called again then.
@@ -121,8 +146,10 @@ class Partition:
 
     async def _run(self) -> None:
         self._pending.clear()
-        self._settled = self._sent = None
+        self._settled = self._sent = self._even = None
         self._behind = set()
+        self._streams = []
+        self._holding = self._paused
         consumer = await asyncio.to_thread(self._subscribe)
         letters = await asyncio.to_thread(DeadLetters.open, self.client, self.specs[0], self.topic)
         receiver = None
@@ -173,7 +200,7 @@ class Partition:
             # Nothing was accepted of this source yet, whatever the subscription was at.
             await asyncio.to_thread(self._seek, consumer)
         low = self.begin if furthest is None else furthest
-        self._streams = []
+        streams: list[Stream] = []
         laggards: dict[str, Position | None] = {}
         for number in self._numbers():
             stream = Stream(self.timelines, {}, ())
@@ -184,7 +211,8 @@ class Partition:
                     stream.leaves[leaf], stream.born[leaf] = columns, born
                 else:
                     laggards[leaf] = position
-            self._streams.append(stream)
+            streams.append(stream)
+        self._streams = streams
         self._behind = set(laggards)
         self._sent = furthest
         live = [min(stream.leaves) for stream in self._streams if stream.leaves]
@@ -216,16 +244,16 @@ class Partition:
 
     # --- live ------------------------------------------------------------------------------------
 
-    def _reader(self) -> MessageReader:
-        columns = sorted({column for spec in self.specs for column in spec.plan.columns})
+    def _reader(self, columns: Iterable[str]) -> MessageReader:
         source = self.source
         return MessageReader(
-            self.topic, key=source.key, time=source.time, columns=columns, unit=source.numeric_unit
+            self.topic, key=source.key, time=source.time, columns=sorted(columns), unit=source.numeric_unit
         )
 
     async def _feed(self, receiver: Receiver) -> None:
         """Takes what waits, and sends it to the live leaves."""
-        specs, reader = self.specs, self._reader()
+        columns = _columns(self._streams)
+        reader = self._reader(columns)
         received: Position | None = None
         while True:
             await receiver.any()
@@ -237,11 +265,13 @@ class Partition:
             if not _follows(received, position_of(messages[0])):
                 await self._look()
             received = position_of(messages[-1])
-            if specs is not self.specs:
-                specs, reader = self.specs, self._reader()
             batch, events = await _read(reader, messages)
-            batch = replace(batch, doubtful=self._some_may_be_late(events))
             async with self._dispatching:
+                if columns != (wanted := _columns(self._streams)):
+                    # Leaves have come that read others, or gone, since this batch was read.
+                    columns, reader = wanted, self._reader(wanted)
+                    batch, events = await _read(reader, messages)
+                batch = replace(batch, doubtful=self._some_may_be_late(events))
                 self._pending.append(batch)
                 await self._send(self._streams, events, batch.last)
                 self._sent = batch.last if self._sent is None else max(self._sent, batch.last)
@@ -317,7 +347,7 @@ class Partition:
             await self._acknowledge(consumer)
 
     async def _acknowledge(self, consumer: Any) -> None:
-        if self._settled is not None and not self._behind:
+        if self._settled is not None and not self._behind and not self._holding:
             await asyncio.to_thread(consumer.acknowledge_cumulative, self._settled)
 
     # --- who is behind ---------------------------------------------------------------------------
@@ -344,6 +374,10 @@ class Partition:
                     here = {leaf: position for leaf, (position, _) in zip(new, stands, strict=True)}
                     group.create_task(self._bring_up(number, here, consumer))
             self._count_results()
+            # Not before those that go on are known to be behind.
+            if self._holding and not self._paused:
+                self._holding = False
+                await self._acknowledge(consumer)
 
     async def _bring_up(self, number: int, laggards: dict[str, Position | None], consumer: Any) -> None:
         """Reads the topic anew for leaves that are behind, until they stand where the live ones do."""
@@ -386,7 +420,7 @@ class Partition:
 
         ``messages`` are those that were received beyond that.
         """
-        shard, reader = number - self._numbers().start, self._reader()
+        shard, reader = number - self._numbers().start, self._reader(_columns([catching]))
         while (target := self._sent) is not None and (catching.low is None or catching.low < target):
             messages += await receiver.next_if_any(BATCH_EVENTS, more) if not messages else []
             upto = [m for m in messages if position_of(m) <= target]
@@ -411,6 +445,11 @@ class Partition:
         if low is None:
             self._seek(reader)
         return reader
+
+
+def _columns(streams: Iterable[Stream]) -> frozenset[str]:
+    """What the leaves of some streams read."""
+    return frozenset().union(*(columns for stream in streams for columns in stream.leaves.values()))
 
 
 async def _read(reader: MessageReader, messages: Sequence[Any]) -> tuple[_Batch, Events]:

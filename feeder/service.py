@@ -11,6 +11,7 @@ import pulsar
 
 from feeder.check import ends_of
 from feeder.partition import Counts, Partition
+from feeder.stream import to_feed
 from producer.connection import full_name, partition_name, partitions
 from timeline.errors import ServiceError, TimelineError
 from timeline.spec import Spec
@@ -25,7 +26,7 @@ PAUSE, MAX_PAUSE = 0.5, 15.0
 
 @dataclass(slots=True)
 class _Source:
-    """A source and the tasks that feed its partitions."""
+    """A source and the tasks that feed its partitions; none while all timelines on it are paused."""
 
     topic: str
     parts: list[Partition] = field(default_factory=list)
@@ -91,18 +92,28 @@ class Feeder:
                 for partition in source.parts:
                     await partition.unsubscribe()
                 self.say(f"{source.topic}: no timeline is on {source_id} any more")
+        paused = await self.timelines.paused()
         for source_id, specs in wanted.items():
-            if source_id in self._sources:
-                for partition in self._sources[source_id].parts:
-                    partition.update(specs)
-                continue
+            fed, shared, parked = to_feed(specs, paused)
+            if not fed and source_id not in opened:
+                continue  # nobody wants anything of it yet
             try:
-                await self._open(source_id, specs, opened.get(source_id))
+                if source_id not in self._sources:
+                    await self._open(source_id, specs, opened.get(source_id))
             except (TimelineError, pulsar.PulsarException) as error:
                 self._complain(source_id, error)
+                continue
+            source = self._sources[source_id]
+            if not fed and source.tasks:
+                await _end(source)
+                self.say(f"{full_name(source.topic)}: all timelines are paused")
+            elif fed:
+                for partition in source.parts:
+                    partition.update(fed, shared, parked)
+                self._start(source, fed)
 
     async def _open(self, source_id: str, specs: list[Spec], known: Topic | None) -> None:
-        """Begins to feed a source."""
+        """Has all that it takes to feed a source."""
         topic = specs[0].source.topic
         assert topic is not None
         count = await asyncio.to_thread(partitions, self.client, topic)
@@ -130,11 +141,17 @@ class Feeder:
                 known["partitions"],
             )
             source.parts.append(partition)
-            source.tasks.append(asyncio.create_task(self._keep_feeding(partition)))
         self._sources[source_id] = source
+
+    def _start(self, source: _Source, specs: list[Spec]) -> None:
+        """Begins to feed a source, unless that has begun."""
+        if source.tasks:
+            return
+        source.tasks = [asyncio.create_task(self._keep_feeding(partition)) for partition in source.parts]
         names = ", ".join(spec.name for spec in specs)
-        what = f"{count} partitions" if count else "one partition"
-        self.say(f"{full_name(topic)}: {what}, feeding {names}")
+        count = len(source.parts)
+        what = f"{count} partitions" if count > 1 else "one partition"
+        self.say(f"{full_name(source.topic)}: {what}, feeding {names}")
 
     def _starts(self, spec: Spec, count: int) -> list[list[int] | None]:
         """Behind which message each partition begins, where that is the newest there is."""
@@ -168,3 +185,4 @@ async def _end(source: _Source) -> None:
     for task in source.tasks:
         task.cancel()
     await asyncio.gather(*source.tasks, return_exceptions=True)
+    source.tasks = []

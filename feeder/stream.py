@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from timeline.errors import LimitError, ServiceError
@@ -27,7 +27,7 @@ FIRST_GUESS = 0.05
 
 
 class ReplacedError(ServiceError):
-    """A leaf is not the one that it was: its timeline was removed and registered anew meanwhile."""
+    """A node is not the one that it was: its timeline was changed, or removed, meanwhile."""
 
 
 def leaves_of(specs: Iterable[Spec], stream: int) -> dict[str, frozenset[str]]:
@@ -43,6 +43,24 @@ def leaves_of(specs: Iterable[Spec], stream: int) -> dict[str, frozenset[str]]:
 def results_of(specs: Iterable[Spec], stream: int) -> set[str]:
     """The workflow ids of the result nodes of some timelines on a stream."""
     return {node_id(spec, spec.plan.result, stream) for spec in specs}
+
+
+def to_feed(specs: Sequence[Spec], paused: Collection[str]) -> tuple[list[Spec], list[Spec], list[Spec]]:
+    """Timelines on one source: those that run, the paused ones that share leaves with them, the others.
+
+    A node of a shared one holds what its running child sends until the others are where that is, and so
+    cannot be left behind without bound.
+    """
+    fed = [spec for spec in specs if spec.name not in paused]
+    parked = [spec for spec in specs if spec.name in paused]
+    shared: list[Spec] = []
+    while True:
+        live = leaves_of([*fed, *shared], 0).keys()
+        more = [spec for spec in parked if leaves_of([spec], 0).keys() & live]
+        if not more:
+            return fed, shared, parked
+        shared += more
+        parked = [spec for spec in parked if spec not in more]
 
 
 class Stream:
@@ -174,7 +192,7 @@ class Stream:
         """Asks anew how far the furthest leaf is: another feeder may have left it there since.
 
         Raises:
-            ReplacedError: a leaf is another than the one that was located.
+            ReplacedError: a leaf is another than the one that was located, or a result is gone.
         """
         stands = await asyncio.gather(*map(self.timelines.stands, self.leaves))
         for leaf, (_, born) in zip(self.leaves, stands, strict=True):
@@ -184,6 +202,12 @@ class Stream:
                     "while it was fed; feed it again"
                 )
         self.furthest = max((p for p, _ in stands if p is not None), default=None)
+        gone = self.results - (await self.timelines.users()).keys()
+        if gone:
+            raise ReplacedError(
+                f"{min(gone)} was stopped while it was fed: its timeline was changed or removed; "
+                "feed it again"
+            )
 
     async def _complain(self) -> None:
         """Looks for the reason why nothing moves.

@@ -229,7 +229,9 @@ async def test_registering_twice_and_otherwise(timelines: Timelines) -> None:
     await timelines.register(cirr)
     await timelines.register(cirr)
     other = Spec.from_wire(cirr.to_wire() | {"expression": "latest_event_to_state(quality)"})
-    with pytest.raises(TimelineError, match="registered with another spec; remove it first"):
+    with pytest.raises(
+        TimelineError, match=r"registered with another spec \(v1\); .timeline register. with --yes changes it"
+    ):
         await timelines.register(other)
     await timelines.remove(cirr.name)
     await timelines.register(other)

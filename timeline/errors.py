@@ -123,6 +123,10 @@ class NotFoundError(TimelineError):
     """A name (of a timeline, a node, a key) that nothing is known of."""
 
 
+class PausedError(TimelineError):
+    """A timeline that is paused gets no events until it is resumed."""
+
+
 class SplitKeyError(TimelineError):
     """A key whose events are in several streams, so that none knows its function."""
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -210,8 +210,13 @@ class Spec(_Part):
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Spec:
-        """The inverse of `to_wire`."""
-        return cls.model_validate(wire)
+        """The inverse of `to_wire`. What was read before is not read again: a registry has many."""
+        return _from_wire(json.dumps(wire))
+
+
+@lru_cache(maxsize=2_000)
+def _from_wire(text: str) -> Spec:
+    return Spec.model_validate(json.loads(text))
 
 
 def _with_caret(error: ExpressionError) -> str:

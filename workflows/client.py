@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -41,6 +42,7 @@ from timeline.spec import Spec
 from timeline.wire import from_position, to_events, to_position
 from workflows.codec import prepared
 from workflows.connection import connect, no_worker, task_queue, worker_is_there
+from workflows.life import Standing, Version
 from workflows.names import REGISTRY_ID, REGISTRY_TYPE, node_id, streams_of
 from workflows.node import MAX_ANSWER
 from workflows.registry import Segment, Topic
@@ -52,6 +54,8 @@ ANSWER_TIMEOUT = 15.0
 #: Seconds after which a query is sent once more, and whichever is answered first counts: what a worker had
 #: when it was killed is given to no other. Questions over all keys may take their time.
 LOST_AFTER, SLOW_AFTER = 0.7, 4.0
+#: Nodes that one update of the registry may be asked to start, unless one timeline alone has more.
+NODES_AT_ONCE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,18 @@ async def _until_answered(ask: Callable[[], Awaitable[T]], after: float) -> T:
             task.cancel()
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What became of a spec: the version it is, whether that is new, which version it ``replaced`` (null:
+    there was none), and the ids of the nodes that stopped because of that."""
+
+    spec: Spec
+    version: int
+    new: bool
+    replaced: int | None
+    stopped: tuple[str, ...]
+
+
 def _split(spec: Spec, key: str) -> SplitKeyError:
     return SplitKeyError(
         f"key {key!r} has events in several partitions of {spec.source.topic}, so that no stream has them "
@@ -140,9 +156,97 @@ class Timelines:
         """Starts what the timeline needs; the same spec again changes nothing.
 
         Raises:
-            TimelineError: a timeline of that name has another spec.
+            TimelineError: a timeline of that name has another spec; `register_all` can replace it.
         """
         await self._update("register", spec.to_wire())
+
+    async def register_all(
+        self,
+        specs: Sequence[Spec],
+        replaces: Mapping[str, int] | None = None,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> list[Registered]:
+        """Starts what many timelines need, a hundred of them in seconds; a spec may be another than the
+        one that is registered under its name if ``replaces`` has the version of that.
+
+        ``on_progress`` is told how many are done.
+
+        Raises:
+            TimelineError: two specs have one name, or a timeline has another spec; none is registered then.
+        """
+        twice = [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]
+        if twice:
+            raise TimelineError(f"two specs are called {twice[0]!r}; give each timeline a name of its own")
+        replaces = dict(replaces or {})
+        known, standings = await self.specs(), await self.standings()
+        for spec in specs:
+            if spec != known.get(spec.name, spec) and spec.name not in replaces:
+                # What the registry says of it; all that comes before is not registered then.
+                await self.register(spec)
+        done: list[Registered] = []
+        for part in self._parts(specs, await self.topics()):
+            wires = [spec.to_wire() for spec in part]
+            seen = {spec.name: replaces[spec.name] for spec in part if spec.name in replaces}
+            for spec, row in zip(part, await self._update("register_all", wires, seen), strict=True):
+                replaced = standings.get(spec.name) if row["new"] else None
+                changed = None if replaced is None else replaced["version"]
+                done.append(Registered(spec, row["version"], row["new"], changed, tuple(row["stopped"])))
+            on_progress(len(done))
+        return done
+
+    def _parts(self, specs: Sequence[Spec], topics: Mapping[str, Topic]) -> Iterator[list[Spec]]:
+        """Specs that go into one update: so few nodes that it is done long before anybody loses patience."""
+        part: list[Spec] = []
+        nodes = 0
+        for spec in specs:
+            topic = topics.get(spec.source_id)
+            more = len(spec.plan.nodes) * spec.limits.shards * (topic["partitions"] if topic else 1)
+            if part and nodes + more > NODES_AT_ONCE:
+                yield part
+                part, nodes = [], 0
+            part.append(spec)
+            nodes += more
+        if part:
+            yield part
+
+    async def pause(self, name: str) -> bool:
+        """Has the nodes that only this timeline uses get no more events; false if it was so already.
+
+        Raises:
+            NotFoundError: there is no such timeline.
+        """
+        await self.spec(name)
+        return bool(await self._update("pause", name, True))
+
+    async def resume(self, name: str) -> bool:
+        """Has a paused timeline go on from where it stands; false if it was not paused.
+
+        Raises:
+            NotFoundError: there is no such timeline.
+        """
+        await self.spec(name)
+        return bool(await self._update("pause", name, False))
+
+    async def standings(self) -> dict[str, Standing]:
+        """Version of each timeline, since when, and whether it is paused, by name."""
+        with contextlib.suppress(NotFoundError):
+            standings: dict[str, Standing] = await self._query(REGISTRY_ID, "lives")
+            return standings
+        return {}
+
+    async def paused(self) -> set[str]:
+        """The names of the timelines that are paused."""
+        return {name for name, standing in (await self.standings()).items() if standing["paused"]}
+
+    async def versions(self, name: str) -> list[Version]:
+        """The last versions of a timeline, oldest first.
+
+        Raises:
+            NotFoundError: there is no such timeline.
+        """
+        await self.spec(name)
+        versions: list[Version] = await self._query(REGISTRY_ID, "versions", name)
+        return versions
 
     async def remove(self, name: str) -> list[str]:
         """Removes a timeline; returns the ids of the nodes that stopped, because nobody uses them.

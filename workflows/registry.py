@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from typing import Any, NotRequired, TypedDict
 
 from temporalio import workflow
@@ -15,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
 
     from timeline.plan import PlanNode
     from timeline.spec import Spec
+    from workflows import life
     from workflows.gauge import MAX_STATE
     from workflows.names import REGISTRY_TYPE, node_id
     from workflows.node import NodeSpec, Subscriber
@@ -23,6 +25,11 @@ with workflow.unsafe.imports_passed_through():
 MAX_SEGMENTS = 2_000
 #: A workflow may have 2 000 signals under way to others.
 SIGNALS_AT_ONCE = 500
+#: A run that has started so many nodes continues as new: Temporal lets one have 2 000 children that run,
+#: and a timeline of 256 streams needs most of them.
+STARTS_A_RUN = 200
+#: How long (s) a node that was told to stop may take to be gone, before another of its id is given up.
+STOPPING = 10.0
 
 
 class Segment(TypedDict):
@@ -54,6 +61,7 @@ class RegistryState(TypedDict):
     store: NotRequired[str]
     max_state: NotRequired[int]
     topics: NotRequired[dict[str, Topic]]
+    lives: NotRequired[dict[str, life.Life]]
 
 
 @workflow.defn(name=REGISTRY_TYPE)
@@ -70,10 +78,18 @@ class RegistryWorkflow:
         )
         self.state = carried or RegistryState(timelines={}, users={}, logs={})
         self.lock = asyncio.Lock()
+        self.started = 0
+        #: Nodes that this run told to stop, and did not start again.
+        self.stopping: set[str] = set()
 
     @workflow.run
     async def run(self, state: RegistryState | bytes | None = None) -> None:
-        await workflow.wait_condition(lambda: workflow.info().is_continue_as_new_suggested())
+        most = STARTS_A_RUN if workflow.patched("starts-a-run") else None
+        await workflow.wait_condition(
+            lambda: (
+                workflow.info().is_continue_as_new_suggested() or (most is not None and self.started >= most)
+            )
+        )
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.continue_as_new(zstandard.ZstdCompressor(level=3).compress(orjson.dumps(self.state)))
 
@@ -82,39 +98,72 @@ class RegistryWorkflow:
     @workflow.update
     async def register(self, wire: dict[str, Any]) -> dict[str, Any]:
         """Starts what a timeline needs and does not run yet. The same spec again changes nothing."""
-        spec = Spec.from_wire(wire)
-        async with self.lock:
-            known = self.state["timelines"].get(spec.name)
-            if known is not None and known != wire:
-                raise ApplicationError(
-                    f"a timeline {spec.name!r} is registered with another spec; "
-                    f"remove it first (timeline remove {spec.name}) or choose another name",
-                    type="Conflict",
-                    non_retryable=True,
-                )
-            await asyncio.gather(*(self._start(spec, stream) for stream in self._streams(spec)))
-            self.state["timelines"][spec.name] = wire
+        await self.register_all([wire], {})
         return wire
+
+    @workflow.update
+    async def register_all(
+        self, wires: list[dict[str, Any]], replaces: dict[str, int]
+    ) -> list[dict[str, Any]]:
+        """Starts what timelines need and does not run yet; all of them, or none if one cannot be.
+
+        A spec may be another than the one that is registered under its name if ``replaces`` has the
+        version of that: its new nodes are started, it is switched over, and what nobody uses any more is
+        stopped. Returns for each its ``version``, whether it is ``new`` and the ids that ``stopped``.
+        """
+        specs = [Spec.from_wire(wire) for wire in wires]
+        async with self.lock:
+            timelines = self.state["timelines"]
+            befores: dict[str, dict[str, Any]] = {}
+            for spec, wire in zip(specs, wires, strict=True):
+                known = timelines.get(spec.name)
+                if known is not None and known != wire:
+                    version = life.standing(self._life(spec.name), known)["version"]
+                    if replaces.get(spec.name) != version:
+                        raise _conflict(spec.name, version, replaces.get(spec.name))
+                    befores[spec.name] = known
+            sources: dict[str, list[Spec]] = {}
+            for spec in specs:
+                sources.setdefault(spec.source_id, []).append(spec)
+            await asyncio.gather(
+                *(self._start(same, stream) for same in sources.values() for stream in self._streams(same[0]))
+            )
+            done = []
+            for spec, wire in zip(specs, wires, strict=True):
+                before = befores.get(spec.name)
+                is_new = timelines.get(spec.name) != wire
+                if is_new:
+                    lives = self.state.setdefault("lives", {})
+                    lives[spec.name] = life.accepted(lives.get(spec.name), before, wire, workflow.now())
+                timelines[spec.name] = wire
+                stopped = [] if before is None else await self._retire(Spec.from_wire(before), spec)
+                version = life.standing(self._life(spec.name), wire)["version"]
+                done.append({"version": version, "new": is_new, "stopped": stopped})
+            if befores:
+                self._forget_sources()
+        return done
+
+    @workflow.update
+    async def pause(self, name: str, paused: bool) -> bool:
+        """Pauses a timeline, or has it go on: feeders heed that. False if it was so already."""
+        async with self.lock:
+            wire = self._registered(name)
+            lives = self.state.setdefault("lives", {})
+            was = life.standing(lives.get(name), wire)["paused"]
+            lives.setdefault(name, life.Life(versions=life.versions(None, wire)))["paused"] = paused
+        return was != paused
 
     @workflow.update
     async def remove(self, name: str) -> list[str]:
         """Forgets a timeline and stops the nodes that nobody else uses; returns their ids."""
         async with self.lock:
-            wire = self.state["timelines"].get(name)
-            if wire is None:
-                raise ApplicationError(
-                    f"no timeline {name!r} is registered", type="NotFound", non_retryable=True
-                )
-            spec = Spec.from_wire(wire)
+            spec = Spec.from_wire(self._registered(name))
             stopped = []
             for stream in self._streams(spec):
                 stopped += await self._stop(spec, stream)
             del self.state["timelines"][name]
-            sources = {Spec.from_wire(w).source_id for w in self.state["timelines"].values()}
-            self.state["logs"] = {s: log for s, log in self.state["logs"].items() if s in sources}
-            topics = self.state.get("topics", {})
-            for source in [source for source in topics if source not in sources]:
-                del topics[source]
+            self.state.get("lives", {}).pop(name, None)
+            self._forget_sources()
         return stopped
 
     @workflow.update
@@ -176,7 +225,7 @@ class RegistryWorkflow:
             if source not in topics:
                 topics[source] = topic
                 for spec in specs:
-                    await asyncio.gather(*(self._start(spec, stream) for stream in self._streams(spec)))
+                    await asyncio.gather(*(self._start([spec], stream) for stream in self._streams(spec)))
         return topics[source]
 
     @workflow.update
@@ -204,6 +253,18 @@ class RegistryWorkflow:
         return self.state["timelines"]
 
     @workflow.query
+    def lives(self) -> dict[str, life.Standing]:
+        """Version and state of all timelines by name."""
+        timelines = self.state["timelines"].items()
+        return {name: life.standing(self._life(name), wire) for name, wire in timelines}
+
+    @workflow.query
+    def versions(self, name: str) -> list[life.Version]:
+        """The remembered versions of a timeline, oldest first; none if it is not registered."""
+        wire = self.state["timelines"].get(name)
+        return [] if wire is None else life.versions(self._life(name), wire)
+
+    @workflow.query
     def topics(self) -> dict[str, Any]:
         """The topics that feeders have taken, by source."""
         return dict(self.state.get("topics", {}))
@@ -219,21 +280,40 @@ class RegistryWorkflow:
         topic = self.state.get("topics", {}).get(spec.source_id)
         return range(spec.limits.shards * (topic["partitions"] if topic else 1))
 
-    async def _start(self, spec: Spec, stream: int) -> None:
+    def _registered(self, name: str) -> dict[str, Any]:
+        wire = self.state["timelines"].get(name)
+        if wire is None:
+            raise ApplicationError(f"no timeline {name!r} is registered", type="NotFound", non_retryable=True)
+        return wire
+
+    def _life(self, name: str) -> life.Life | None:
+        return self.state.get("lives", {}).get(name)
+
+    async def _start(self, specs: Sequence[Spec], stream: int) -> None:
+        """Starts what timelines on one source need on a stream, each node once."""
         users = self.state["users"]
-        parents = _parents(spec, stream)
-        missing = [n for n in spec.plan.nodes if node_id(spec, n, stream) not in users]
-        shared = [n for n in spec.plan.nodes if n not in missing]
-        await asyncio.gather(*(self._start_node(spec, n, stream, parents[n.index]) for n in missing))
-        new_ids = {node_id(spec, n, stream) for n in missing}
-        for node in shared:
-            for parent in parents[node.index]:
-                if parent["workflow"] in new_ids:
-                    await self._signal(node_id(spec, node, stream), "subscribe", parent)
-        for node in spec.plan.nodes:
-            using = users.setdefault(node_id(spec, node, stream), [])
-            if spec.name not in using:
-                using.append(spec.name)
+        nodes: dict[str, tuple[Spec, PlanNode]] = {}
+        parents: dict[str, list[Subscriber]] = {}
+        for spec in specs:
+            of_spec = _parents(spec, stream)
+            for node in spec.plan.nodes:
+                workflow_id = node_id(spec, node, stream)
+                nodes.setdefault(workflow_id, (spec, node))
+                known = parents.setdefault(workflow_id, [])
+                known += [parent for parent in of_spec[node.index] if parent not in known]
+        missing = {workflow_id for workflow_id in nodes if workflow_id not in users}
+        await asyncio.gather(
+            *(self._start_node(*nodes[i], stream, parents[i]) for i in nodes if i in missing)
+        )
+        for workflow_id in nodes:
+            for parent in parents[workflow_id] if workflow_id not in missing else []:
+                if parent["workflow"] in missing:
+                    await self._signal(workflow_id, "subscribe", parent)
+        for spec in specs:
+            for node in spec.plan.nodes:
+                using = users.setdefault(node_id(spec, node, stream), [])
+                if spec.name not in using:
+                    using.append(spec.name)
 
     async def _start_node(
         self, spec: Spec, node: PlanNode, stream: int, subscribers: list[Subscriber]
@@ -248,6 +328,27 @@ class RegistryWorkflow:
             max_state=self.state.get("max_state", MAX_STATE),
         )
         workflow_id = node_id(spec, node, stream)
+        self.started += 1
+        waited = 0.0
+        while not await self._started(workflow_id, node, args):
+            if (
+                workflow_id in self.stopping
+                and waited < STOPPING
+                and workflow.patched("one-of-that-id-is-stopping")
+            ):
+                await workflow.sleep(0.1)
+                waited += 0.1
+                continue
+            # Left over from a registry that was lost: it runs, so it is told of its parents.
+            for subscriber in subscribers:
+                await self._signal(workflow_id, "subscribe", subscriber)
+            if "max_state" in self.state:
+                await self._signal(workflow_id, "limit", self.state["max_state"])
+            break
+        self.stopping.discard(workflow_id)
+
+    async def _started(self, workflow_id: str, node: PlanNode, args: NodeSpec) -> bool:
+        """Starts a node; false if there is one of that id."""
         try:
             await workflow.start_child_workflow(
                 node.operator.name,
@@ -258,22 +359,44 @@ class RegistryWorkflow:
                 cancellation_type=ChildWorkflowCancellationType.ABANDON,
             )
         except WorkflowAlreadyStartedError:
-            # Left over from a registry that was lost: it runs, so it is told of its parents.
-            for subscriber in subscribers:
-                await self._signal(workflow_id, "subscribe", subscriber)
-            if "max_state" in self.state:
-                await self._signal(workflow_id, "limit", self.state["max_state"])
+            return False
+        return True
 
-    async def _stop(self, spec: Spec, stream: int) -> list[str]:
+    async def _retire(self, before: Spec, after: Spec) -> list[str]:
+        """Stops what a timeline used before its spec was changed, and nobody uses now."""
+        same = before.source_id == after.source_id
+        stopped = []
+        for stream in self._streams(before):
+            kept = {node_id(after, node, stream) for node in after.plan.nodes} if same else set()
+            stopped += await self._stop(before, stream, kept)
+        logs = self.state["logs"]
+        if not same and before.source.topic is after.source.topic is None and before.source_id in logs:
+            # Files are those of the timeline, whatever its source is called: the next feed reads them again.
+            logs[after.source_id] = logs.pop(before.source_id)
+        return stopped
+
+    def _forget_sources(self) -> None:
+        """Drops the files and topics of sources that no timeline is on."""
+        sources = {Spec.from_wire(w).source_id for w in self.state["timelines"].values()}
+        self.state["logs"] = {s: log for s, log in self.state["logs"].items() if s in sources}
+        topics = self.state.get("topics", {})
+        for source in [source for source in topics if source not in sources]:
+            del topics[source]
+
+    async def _stop(self, spec: Spec, stream: int, kept: Collection[str] = ()) -> list[str]:
+        """Stops the nodes of a timeline on a stream that no other uses, but for those that are kept."""
         users = self.state["users"]
         stopped = []
         parents = _parents(spec, stream)
         for node in reversed(spec.plan.nodes):
             workflow_id = node_id(spec, node, stream)
+            if workflow_id in kept:
+                continue
             using = users[workflow_id] = [u for u in users.get(workflow_id, []) if u != spec.name]
             if not using:
                 del users[workflow_id]
                 stopped.append(workflow_id)
+                self.stopping.add(workflow_id)
                 await self._signal(workflow_id, "stop", None)
         # What goes on to run must not send to what has stopped.
         for node in spec.plan.nodes:
@@ -303,3 +426,13 @@ def _parents(spec: Spec, stream: int) -> dict[int, list[Subscriber]]:
             inputs = [i for i, c in enumerate(node.inputs) if c == child]
             parents[child].append(Subscriber(workflow=node_id(spec, node, stream), inputs=inputs))
     return parents
+
+
+def _conflict(name: str, version: int, seen: int | None) -> ApplicationError:
+    """Another spec than the one that is registered, which nobody asked to replace, or not any more."""
+    if seen is None:
+        hint = f"`timeline register` with --yes changes it, `timeline remove {name}` makes room"
+        what = f"a timeline {name!r} is registered with another spec (v{version}); {hint}"
+    else:
+        what = f"timeline {name!r} was v{seen} when you looked and is v{version} now; look again"
+    return ApplicationError(what, type="Conflict", non_retryable=True)
