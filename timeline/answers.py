@@ -152,7 +152,7 @@ class Answers:
                 raise RetentionError(
                     f"key {self.keys.names[code]!r} is known from {begin} ms on, got {tick} ms: when this "
                     "node was started, the nodes that it shares had forgotten what was before; ask for a "
-                    "later time, or register a timeline of its own (another source) and feed it from the start"
+                    "later time, or register a timeline of its own (another source) and feed it anew"
                 )
             raise RetentionError(
                 f"key {self.keys.names[code]!r} is kept from {begin} ms on (retention "

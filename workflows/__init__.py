@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workflows.api import Client, Look, Timeline, Values
-    from workflows.client import Answer
+    from workflows.api import Client, Look, Timeline, Values, Version
+    from workflows.client import Answer, Registered
 
-_API = ("Answer", "Client", "Look", "Timeline", "Values")
+_API = ("Answer", "Client", "Look", "Registered", "Timeline", "Values", "Version")
 
-__all__ = ["Answer", "Client", "Look", "Timeline", "Values"]
+__all__ = ["Answer", "Client", "Look", "Registered", "Timeline", "Values", "Version"]
 
 
 def __getattr__(name: str) -> Any:

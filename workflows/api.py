@@ -6,7 +6,7 @@ Everything is typed, and what has rows becomes an Arrow table. `docs/client.md` 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from os import PathLike, fspath
@@ -20,12 +20,13 @@ from timeline.plan import PlanNode
 from timeline.signatures import Kind
 from timeline.spec import Spec, load_spec
 from timeline.ticks import parse_duration, parse_time
-from workflows.client import Answer, Timelines
+from workflows.client import Answer, Registered, Timelines
+from workflows.life import Standing
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["Answer", "Client", "Look", "Recent", "Timeline", "Values"]
+__all__ = ["Answer", "Client", "Look", "Recent", "Registered", "Timeline", "Values", "Version"]
 
 #: A time: ms, what the command line takes (``"8s"``, RFC 3339), or a datetime with a zone.
 Time: TypeAlias = int | str | datetime
@@ -35,13 +36,16 @@ Duration: TypeAlias = int | str | timedelta
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A registered timeline: the kinds of its ``outputs`` by name, and how many ``streams`` it has.
+    """A registered timeline: the kinds of its ``outputs`` by name, how many ``streams`` it has, which
+    ``version`` of its spec it is, and whether it is ``paused``.
 
     A timeline with one expression has one output, called ``value``.
     """
 
     spec: Spec
     streams: int
+    version: int
+    paused: bool
 
     @property
     def name(self) -> str:
@@ -50,6 +54,16 @@ class Timeline:
     @property
     def outputs(self) -> dict[str, Kind]:
         return {name: node.kind for name, node in self.spec.plan.outputs.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A spec that a timeline has had: its number, counted from 1, and when it came (ms since the epoch;
+    null: before versions were kept)."""
+
+    number: int
+    at: int | None
+    spec: Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +150,49 @@ class Client:
 
     # --- timelines -------------------------------------------------------------------------------
 
-    async def register(self, spec: Spec | str | PathLike[str]) -> Timeline:
+    async def register(self, spec: Spec | str | PathLike[str], *, replace: bool = False) -> Timeline:
         """Starts what a timeline needs, given its spec or the path of one; again, it changes nothing.
+
+        With ``replace``, a timeline that is registered with another spec is changed: nodes that stay go on,
+        new ones begin, and what nobody uses any more stops.
 
         Raises:
             SpecError: all that is wrong with the file.
             TimelineError: a timeline of that name has another spec.
         """
-        if not isinstance(spec, Spec):
-            spec = await asyncio.to_thread(load_spec, fspath(spec))
-        await self.workflows.register(spec)
-        return await self._timeline(spec)
+        [registered] = await self.register_all([spec], replace=replace)
+        return await self.timeline(registered.spec.name)
+
+    async def register_all(
+        self, specs: Iterable[Spec | str | PathLike[str]], *, replace: bool = False
+    ) -> list[Registered]:
+        """The same for many timelines at once, which takes seconds for a hundred; says what became of each.
+
+        Raises:
+            SpecError: all that is wrong with a file.
+            TimelineError: a timeline has another spec, or two have one name; none is registered then.
+        """
+        loaded = [s if isinstance(s, Spec) else await asyncio.to_thread(load_spec, fspath(s)) for s in specs]
+        versions: dict[str, int] = {}
+        if replace:
+            standings = await self.workflows.standings()
+            versions = {name: standing["version"] for name, standing in standings.items()}
+        return await self.workflows.register_all(loaded, versions)
+
+    async def pause(self, name: str) -> bool:
+        """Has the nodes that only this timeline uses get no more events; false if it was so already."""
+        return await self.workflows.pause(name)
+
+    async def resume(self, name: str) -> bool:
+        """Has a paused timeline go on from where it stands; false if it was not paused."""
+        return await self.workflows.resume(name)
+
+    async def versions(self, name: str) -> list[Version]:
+        """The last versions of a timeline's spec (20 are kept), oldest first."""
+        return [
+            Version(v["number"], v["at"], Spec.from_wire(v["spec"]))
+            for v in await self.workflows.versions(name)
+        ]
 
     async def remove(self, name: str) -> list[str]:
         """Removes a timeline; the ids of the nodes that stopped, because no other uses them."""
@@ -154,15 +200,17 @@ class Client:
 
     async def timelines(self) -> dict[str, Timeline]:
         """All registered timelines by name."""
-        specs = (await self.workflows.specs()).values()
-        return {spec.name: await self._timeline(spec) for spec in specs}
+        specs, standings = await self.workflows.specs(), await self.workflows.standings()
+        return {name: await self._timeline(spec, standings[name]) for name, spec in specs.items()}
 
     async def timeline(self, name: str) -> Timeline:
         """The timeline of that name."""
-        return await self._timeline(await self.workflows.spec(name))
+        spec = await self.workflows.spec(name)
+        return await self._timeline(spec, (await self.workflows.standings())[name])
 
-    async def _timeline(self, spec: Spec) -> Timeline:
-        return Timeline(spec, len(await self.workflows.streams(spec)))
+    async def _timeline(self, spec: Spec, standing: Standing) -> Timeline:
+        streams = len(await self.workflows.streams(spec))
+        return Timeline(spec, streams, standing["version"], standing["paused"])
 
     # --- answers ---------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from timeline.cli.life import print_workers, workers_of
 from timeline.cli.options import (
     AtOption,
     EveryOption,
@@ -25,56 +26,7 @@ from timeline.cli.remote import NameArgument, connected
 if TYPE_CHECKING:
     from feeder.dry_run import Comparison
     from feeder.feed import Progress, Report
-    from timeline.spec import Spec
     from workflows.client import Timelines
-
-
-def register(
-    specs: Annotated[list[Path], typer.Argument(metavar="SPEC...", help="Specs (.toml).")],
-    json: JsonOption = False,
-) -> None:
-    """Register timelines: start the workflows of their nodes. Doing it again changes nothing."""
-    from timeline.cli.render import print_json
-    from timeline.spec import load_spec
-
-    loaded = [load_spec(path) for path in specs]
-
-    async def work(timelines: Timelines) -> None:
-        for spec in loaded:
-            await timelines.register(spec)
-
-    connected(work)
-    for spec in loaded:
-        workers = _workers(spec)
-        if json:
-            print_json({"timeline": spec.name, **workers})
-        else:
-            _print_workers(spec, workers)
-
-
-def _workers(spec: Spec) -> dict[str, Any]:
-    """The leaf workflows, and the result workflow (several where there are several streams)."""
-    from workflows.names import node_id
-
-    streams = range(spec.limits.shards)
-    results = [node_id(spec, spec.plan.result, stream) for stream in streams]
-    return {
-        "event-processor-workers": [
-            node_id(spec, node, stream) for stream in streams for node in spec.plan.leaves
-        ],
-        "result-worker": results[0] if len(results) == 1 else results,
-    }
-
-
-def _print_workers(spec: Spec, workers: dict[str, Any]) -> None:
-    streams = spec.limits.shards
-    many = f"{streams} stream{'s' if streams != 1 else ''}"
-    each = " for each partition of its topic" if spec.source.topic else ""
-    typer.echo(f"registered {spec.name}: {len(spec.plan.nodes)} nodes on {many}{each}")
-    for title, ids in workers.items():
-        typer.echo(f"{title}:")
-        for workflow_id in [ids] if isinstance(ids, str) else ids:
-            typer.echo(f"  {workflow_id}")
 
 
 def feed(
@@ -203,7 +155,7 @@ def dry_run(
     async def work(timelines: Timelines) -> bool:
         await timelines.register(loaded)
         if not json:
-            _print_workers(loaded, _workers(loaded))
+            print_workers(loaded, workers_of(loaded))
         with _progress_bar(json) as show_progress:
             report = await feed_files(timelines, loaded, paths, show_progress)
         if not json:

@@ -77,25 +77,67 @@ def list_timelines(json: JsonOption = False) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        specs = await timelines.specs()
+        specs, standings = await timelines.specs(), await timelines.standings()
         if json:
             for spec in specs.values():
-                print_json(spec.to_wire())
+                standing = standings[spec.name]
+                about = {"version": standing["version"], "paused": standing["paused"]}
+                print_json(spec.to_wire() | about)
             return
         if not specs:
             typer.echo("no timelines are registered; see `timeline register`")
             return
-        table = Table("timeline", "source", "streams", "expression", box=None, pad_edge=False)
+        table = Table("timeline", "version", "source", "streams", "expression", box=None, pad_edge=False)
         for spec in specs.values():
             streams = str(len(await timelines.streams(spec)))
-            table.add_row(spec.name, spec.source_id, streams, Text(spec.plan.result.text))
+            standing = standings[spec.name]
+            version = f"v{standing['version']}{' paused' if standing['paused'] else ''}"
+            table.add_row(spec.name, version, spec.source_id, streams, Text(spec.plan.result.text))
         console().print(table)
 
     connected(work)
 
 
-def describe(name: NameArgument, json: JsonOption = False) -> None:
+def describe(
+    name: NameArgument,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="The last versions of its spec instead, and when they came.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
     """Describe a timeline: its spec, and position, counters and sizes of every node."""
+    if versions:
+        _versions(name, json)
+    else:
+        _describe(name, json)
+
+
+def _versions(name: str, json: bool) -> None:
+    from datetime import UTC, datetime
+
+    from timeline.change import changes
+    from timeline.cli.render import print_json, printable, value_text
+    from timeline.spec import Spec
+
+    async def work(timelines: Timelines) -> None:
+        before: Spec | None = None
+        for version in await timelines.versions(name):
+            if json:
+                print_json(version)
+                continue
+            at = version["at"]
+            when = "" if at is None else f"  {datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            spec = Spec.from_wire(version["spec"])
+            typer.echo(f"v{version['number']}{when}  {printable(spec.definition)}")
+            if before is not None:
+                for place, was, now in changes(before, spec).settings:
+                    typer.echo(printable(f"    {place}: {value_text(was)} -> {value_text(now)}"))
+            before = spec
+
+    connected(work)
+
+
+def _describe(name: str, json: bool) -> None:
     from timeline.cli.render import console, print_json, printable, short_text
     from workflows.names import node_id
 
@@ -104,16 +146,19 @@ def describe(name: NameArgument, json: JsonOption = False) -> None:
         from rich.text import Text
 
         spec = await timelines.spec(name)
+        standing = (await timelines.standings())[name]
         places = [(n, s) for s in await timelines.streams(spec) for n in spec.plan.nodes]
         ids = [node_id(spec, n, s) for n, s in places]
         states = await asyncio.gather(*map(timelines.status, ids))
         if json:
             nodes = [{"workflow": i, **state} for i, state in zip(ids, states, strict=True)]
             held = await timelines.quarantined(spec)
-            print_json({"spec": spec.to_wire(), "nodes": nodes, "quarantined": held})
+            about = {"version": standing["version"], "paused": standing["paused"]}
+            print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held})
             return
         out = console()
-        out.print(f"{spec.name}  {spec.description}".rstrip())
+        paused = " (paused)" if standing["paused"] else ""
+        out.print(f"{spec.name}  v{standing['version']}{paused}  {spec.description}".rstrip())
         out.print(Text(spec.definition))
         limits = spec.to_wire()["limits"]
         out.print(f"source {spec.source_id}  " + "  ".join(f"{k} {v}" for k, v in limits.items()))
