@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
+from tests import sharing
 from tests.oracle import Oracle, exact, same
 from tests.test_operators import (
     END,
@@ -261,3 +263,13 @@ def test_newcomers_say_from_when_they_are_exact(
             assert node.exact_from(key) == expected
             if origin:
                 assert node.value(key, origin - 1)[0] == planned.before_origin
+
+
+async def test_timelines_that_come_and_go_under_faults(tmp_path: Path) -> None:
+    """A short run of ``python -m tests.sharing``, which says more."""
+    said: list[str] = []
+    outcome = await sharing.play(3, 3, tmp_path, said.append)
+    assert len(said) == 5
+    assert outcome.compared > 300
+    assert outcome.nodes < outcome.nodes_apart
+    assert outcome.signals < outcome.signals_apart
