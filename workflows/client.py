@@ -54,6 +54,8 @@ ANSWER_TIMEOUT = 15.0
 #: Seconds after which a query is sent once more, and whichever is answered first counts: what a worker had
 #: when it was killed is given to no other. Questions over all keys may take their time.
 LOST_AFTER, SLOW_AFTER = 0.7, 4.0
+#: An update that the server had given to a worker that was killed is rejected as not processed.
+UPDATE_ATTEMPTS = 4
 #: Nodes that one update of the registry may be asked to start, unless one timeline alone has more.
 NODES_AT_ONCE = 300
 
@@ -623,30 +625,36 @@ class Timelines:
             raise self._rpc_error(error, workflow_id) from None
 
     async def _update(self, name: str, *args: Any) -> Any:
-        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            REGISTRY_TYPE,
-            id=REGISTRY_ID,
-            task_queue=task_queue(),
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary="timelines, their nodes and their files",
-        )
-        try:
-            return await self._patiently(
-                self.client.execute_update_with_start_workflow(
-                    name, args=args, start_workflow_operation=start
-                )
+        """What the registry says to an update; again if the worker that had it was killed before it began."""
+        for attempt in range(UPDATE_ATTEMPTS):
+            start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+                REGISTRY_TYPE,
+                id=REGISTRY_ID,
+                task_queue=task_queue(),
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary="timelines, their nodes and their files",
             )
-        except WorkflowUpdateFailedError as error:
-            cause = error.cause
-            kind = cause.type if isinstance(cause, ApplicationError) else None
-            errors: dict[str | None, type[TimelineError]] = {
-                "NotFound": NotFoundError,
-                "Limit": LimitError,
-            }
-            message = cause.message if isinstance(cause, ApplicationError) else str(cause)
-            raise errors.get(kind, TimelineError)(message) from None
-        except RPCError as error:
-            raise self._rpc_error(error, REGISTRY_ID) from None
+            try:
+                return await self._patiently(
+                    self.client.execute_update_with_start_workflow(
+                        name, args=args, start_workflow_operation=start
+                    )
+                )
+            except WorkflowUpdateFailedError as error:
+                cause = error.cause
+                kind = cause.type if isinstance(cause, ApplicationError) else None
+                if kind == "UnprocessedUpdate" and attempt < UPDATE_ATTEMPTS - 1:
+                    continue
+                errors: dict[str | None, type[TimelineError]] = {
+                    "NotFound": NotFoundError,
+                    "Limit": LimitError,
+                    "UnprocessedUpdate": ServiceError,
+                }
+                message = cause.message if isinstance(cause, ApplicationError) else str(cause)
+                raise errors.get(kind, TimelineError)(message) from None
+            except RPCError as error:
+                raise self._rpc_error(error, REGISTRY_ID) from None
+        raise AssertionError("not reached")
 
     async def _patiently(self, answer: Awaitable[T]) -> T:
         """Waits for an answer, but says soon if nobody is there who could give it."""
