@@ -208,6 +208,35 @@ async def test_commands(cli: Cli, tmp_path: Path) -> None:
     await good("remove", "shown")
 
 
+async def test_what_is_shared_is_shown(cli: Cli, tmp_path: Path) -> None:
+    async def good(*arguments: str | Path) -> str:
+        return await asyncio.to_thread(cli.good, *arguments)
+
+    source = ["[source]", "name = 'common'", "[limits]", "shards = 2"]
+    one = spec_file(tmp_path, "share-one", f"duration_where({BUFFERING})", source)
+    two = spec_file(tmp_path, "share-two", f"count_rises({BUFFERING})", source)
+    await good("register", one)
+    shown = (await good("explain", two, "--shared")).splitlines()
+    assert [line.endswith("shared with share-one") for line in shown[:3]] == [False, True, True]
+    assert shown[-1] == "2 of 3 run already for other timelines"
+    used = json.loads(await good("explain", two, "--shared", "--json"))["nodes"]
+    assert [node["used_by"] for node in used] == [["share-one"], ["share-one"], []]
+    await good("register", two)
+    rows = [json.loads(line) for line in (await good("list", "--nodes", "--json")).splitlines()]
+    mine = [row for row in rows if row["source"].startswith("common.")]
+    assert [(row["streams"], row["users"]) for row in mine] == [
+        (2, ["share-one", "share-two"]),
+        (2, ["share-one", "share-two"]),
+        (2, ["share-two"]),
+        (2, ["share-one"]),
+    ]
+    assert "share-one, share-two" in await good("list", "--nodes")
+    bad = await asyncio.to_thread(cli.bad, "explain", "-e", BUFFERING, "--shared")
+    assert "--shared needs a spec" in bad
+    await good("remove", "share-one")
+    await good("remove", "share-two")
+
+
 async def test_a_folder_of_a_hundred(cli: Cli, timelines: Timelines, tmp_path: Path) -> None:
     folder = tmp_path / "specs"
     folder.mkdir()

@@ -107,6 +107,9 @@ def explain(
         typer.Argument(metavar="SPEC", help="A spec (.toml) or a file with an expression."),
     ] = None,
     expression: ExpressionOption = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Ask the server which of them run already, and who uses them.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show the plan of a timeline as a tree: its nodes, their kinds and their workflow ids."""
@@ -114,8 +117,19 @@ def explain(
 
     if spec is not None and expression is not None:
         raise UsageError("give a spec or -e EXPR, not both")
+    if shared and spec is None:
+        raise UsageError("--shared needs a spec: only nodes of one source and limits are shared")
     loaded, plan, _ = _what(expression, [] if spec is None else [spec])
-    print_plan(plan, loaded, as_json=json)
+    if shared and loaded is None:
+        raise UsageError(f"--shared needs a spec (.toml), got {spec}")
+    print_plan(plan, loaded, as_json=json, users=_users() if shared else None)
+
+
+def _users() -> dict[str, list[str]]:
+    """Who uses which running node."""
+    from timeline.cli.remote import connected
+
+    return connected(lambda timelines: timelines.users())
 
 
 def _what(expression: str | None, arguments: Sequence[str]) -> tuple[Spec | None, Plan, list[str]]:

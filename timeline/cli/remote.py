@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -23,6 +23,11 @@ T = TypeVar("T")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The timeline.")]
 #: The most quarantined keys that `describe` names.
 MAX_SHOWN = 20
+#: The most timelines that `list --nodes` names as users of one node.
+MAX_USERS = 4
+#: What `list --nodes` sums over a node's streams.
+_COSTS = ("streams", "keys", "rows", "state_bytes", "history_length")
+_HEADS = {"state_bytes": "state", "history_length": "history"}
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
 NodeOption = Annotated[
     str | None,
@@ -69,8 +74,61 @@ def show(
     connected(work)
 
 
-def list_timelines(json: JsonOption = False) -> None:
-    """List the registered timelines."""
+def list_timelines(
+    nodes: Annotated[
+        bool, typer.Option("--nodes", help="What each running node costs, and who uses it.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """List the registered timelines, or with --nodes the workflows that compute them."""
+    if nodes:
+        _list_nodes(json)
+    else:
+        _list(json)
+
+
+def _list_nodes(json: bool) -> None:
+    """The nodes of all timelines, those that most use first; of a node's streams the sum."""
+    from timeline.cli.render import console, print_json
+
+    async def work(timelines: Timelines) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        users = await timelines.users()
+        states = await asyncio.gather(*map(timelines.status, users))
+        found: dict[str, dict[str, Any]] = {}
+        for (workflow_id, names), state in zip(users.items(), states, strict=True):
+            node = found.setdefault(
+                workflow_id.rpartition(".")[0],
+                {"node": state["expression"], "source": workflow_id.rsplit(".", 3)[0], "users": names}
+                | dict.fromkeys(_COSTS, 0),
+            )
+            node["streams"] += 1
+            for cost in _COSTS[1:]:
+                node[cost] += state[cost]
+        ordered = sorted(found.values(), key=lambda node: (-len(node["users"]), node["source"], node["node"]))
+        if json:
+            for node in ordered:
+                print_json(node)
+            return
+        table = Table(
+            "node", "source", *(_HEADS.get(c, c) for c in _COSTS), "used by", box=None, pad_edge=False
+        )
+        for node in ordered:
+            costs = [str(node[cost]) for cost in _COSTS]
+            some = ", ".join(node["users"][:MAX_USERS])
+            more = f" and {len(node['users']) - MAX_USERS} more" if len(node["users"]) > MAX_USERS else ""
+            table.add_row(Text(node["node"]), node["source"], *costs, some + more)
+        out = console()
+        out.print(table)
+        apart = sum(len(names) for names in users.values())
+        out.print(f"{len(users)} workflows; {apart} if each timeline had its own")
+
+    connected(work)
+
+
+def _list(json: bool) -> None:
     from timeline.cli.render import console, print_json
 
     async def work(timelines: Timelines) -> None:

@@ -124,8 +124,13 @@ def short_text(node: PlanNode, plan: Plan) -> str:
     return text
 
 
-def print_plan(plan: Plan, spec: Spec | None, *, as_json: bool) -> None:
-    """The plan as a tree with kinds and, where there is a spec, workflow ids."""
+def print_plan(
+    plan: Plan, spec: Spec | None, *, as_json: bool, users: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """The plan as a tree with kinds and, where there is a spec, workflow ids.
+
+    With ``users`` (timelines by the id of what runs) it says who uses each node already.
+    """
     from rich.text import Text
     from rich.tree import Tree
 
@@ -135,6 +140,17 @@ def print_plan(plan: Plan, spec: Spec | None, *, as_json: bool) -> None:
         if spec is None:
             return []
         return [node_id(spec, node, stream) for stream in range(spec.limits.shards)]
+
+    def used_by(node: PlanNode) -> list[str]:
+        """The other timelines on the node, whatever its stream."""
+        stems = {workflow_id.rpartition(".")[0] for workflow_id in ids(node)}
+        found = {
+            name
+            for workflow_id, names in (users or {}).items()
+            if workflow_id.rpartition(".")[0] in stems
+            for name in names
+        }
+        return sorted(found - {spec.name if spec else ""})
 
     if as_json:
         nodes = [
@@ -147,6 +163,7 @@ def print_plan(plan: Plan, spec: Spec | None, *, as_json: bool) -> None:
                 "columns": sorted(node.leaf.columns) if node.leaf else [],
                 "digest": node.digest,
                 "workflows": ids(node),
+                **({} if users is None else {"used_by": used_by(node)}),
             }
             for node in plan.nodes
         ]
@@ -161,6 +178,8 @@ def print_plan(plan: Plan, spec: Spec | None, *, as_json: bool) -> None:
         reads = f"  reads {', '.join(sorted(node.leaf.columns))}" if node.leaf else ""
         text.append(reads, style="green")
         text.append(f"  {ids(node)[0] if spec else node.digest}", style="dim")
+        if users is not None and (others := used_by(node)):
+            text.append(f"  shared with {', '.join(others)}", style="yellow")
         return text
 
     def grow(branch: Tree, node: PlanNode) -> None:
@@ -179,3 +198,6 @@ def print_plan(plan: Plan, spec: Spec | None, *, as_json: bool) -> None:
             f"{len(plan.nodes)} nodes, {leaves} of which read events, on {streams} "
             f"stream{'s' if streams != 1 else ''} of {spec.source_id}"
         )
+    if users is not None:
+        count = sum(bool(used_by(node)) for node in plan.nodes)
+        out.print(f"{count} of {len(plan.nodes)} run already for other timelines")
