@@ -15,6 +15,7 @@ from rich.table import Table
 
 from benchmarks import answers, durable, growth, local, startup, streaming
 from benchmarks.measure import Figure, say
+from benchmarks.rivals import run as rivals
 
 PARTS = {
     "startup": startup.run,
@@ -23,6 +24,7 @@ PARTS = {
     "answers": answers.run,
     "growth": growth.run,
     "streaming": streaming.run,
+    "rivals": rivals.run,
 }
 
 
