@@ -94,6 +94,18 @@ def holds(condition: Expression, at: I64, tables: Mapping[str, Table]) -> Bools:
     return values
 
 
+def names_in(condition: Expression) -> set[str]:
+    """The outputs that a condition looks at."""
+    if isinstance(condition, Given):
+        return {condition.output}
+    return set().union(*map(names_in, condition.parts))
+
+
+def table_of(condition: Expression, window: Window, tables: Mapping[str, Table]) -> Table:
+    """The timeline of a condition on a window, from whole tables: it switches where a comparison does."""
+    return _table(condition, window, tables)
+
+
 def _table(e: Expression, window: Window, tables: Mapping[str, Table]) -> Table:
     if isinstance(e, Given):
         return tables[e.output]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -110,7 +110,8 @@ def describe(name: NameArgument, json: JsonOption = False) -> None:
         if json:
             nodes = [{"workflow": i, **state} for i, state in zip(ids, states, strict=True)]
             held = await timelines.quarantined(spec)
-            print_json({"spec": spec.to_wire(), "nodes": nodes, "quarantined": held})
+            sinks = {"sinks": await timelines.sinks(spec)} if spec.sink else {}
+            print_json({"spec": spec.to_wire(), "nodes": nodes, "quarantined": held, **sinks})
             return
         out = console()
         out.print(f"{spec.name}  {spec.description}".rstrip())
@@ -128,6 +129,10 @@ def describe(name: NameArgument, json: JsonOption = False) -> None:
             taken = [str(state[c]) if node.leaf else "" for c in ("accepted", "refused")]
             table.add_row(Text(short_text(node, spec.plan)), workflow_id, position, *counts, *taken)
         out.print(table)
+        for sink in await timelines.sinks(spec):
+            out.print(Text(printable(_sink_line(sink))))
+            if problem := sink["full"] or sink.get("error"):
+                out.print(Text(printable(f"sink cannot write: {problem}"), style="red"))
         for state in states:
             if state["full"]:
                 out.print(Text(f"stopped: {state['full']}", style="red"))
@@ -141,6 +146,17 @@ def describe(name: NameArgument, json: JsonOption = False) -> None:
                 out.print(f"... and {len(held) - MAX_SHOWN} more; --json shows all")
 
     connected(work)
+
+
+def _sink_line(sink: dict[str, Any]) -> str:
+    position = ".".join(map(str, sink["position"] or ("-",)))
+    kind = "topic" if sink["kind"] == "topic" else f"{sink['kind']} in"
+    once = {True: "exactly once", False: "at least once: its broker does not deduplicate"}
+    said = f", {once[sink['exactly_once']]}" if sink["exactly_once"] is not None else ""
+    return (
+        f"sink of stream {sink['stream']}: {kind} {sink['place']}, {sink['rows']} rows in {sink['batches']} "
+        f"batches up to {position} as {sink['name']}{said}"
+    )
 
 
 def refused(name: NameArgument, json: JsonOption = False) -> None:
