@@ -24,7 +24,7 @@ from timeline.parser import read
 from timeline.plan import operator_of
 from timeline.printer import print_expression
 from timeline.signatures import Kind
-from timeline.table import Bools, Table, Window
+from timeline.table import Bools, Table, Window, cut
 from timeline.vocabulary import I64
 
 # What looks at one time only.
@@ -103,7 +103,7 @@ def names_in(condition: Expression) -> set[str]:
 
 def table_of(condition: Expression, window: Window, tables: Mapping[str, Table]) -> Table:
     """The timeline of a condition on a window, from whole tables: it switches where a comparison does."""
-    return _table(condition, window, tables)
+    return cut(_table(condition, window, tables), window)
 
 
 def _table(e: Expression, window: Window, tables: Mapping[str, Table]) -> Table:
