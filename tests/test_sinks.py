@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+import signal
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pulsar
 import pyarrow.parquet
 import pytest
 
+from feeder.broker import Broker
 from feeder.dry_run import compare
 from feeder.feed import feed_files
+from producer.connection import connect
+from tests.conftest import Cli, stop, wait_for_line
 from timeline.evaluate import Evaluation
 from timeline.spec import Spec
 from workflows.client import Timelines
+from workflows.connection import connect_embedded
+from workflows.server import DevServer
 
 OUTPUTS = {
     "state": "latest_event_to_state(state)",
@@ -152,3 +160,99 @@ async def test_rows_are_the_final_values(
         assert answer.final
         assert isinstance(answer.value, dict)
         assert {n: v for n, v in row.items() if n in OUTPUTS}.items() <= answer.value.items()
+
+
+async def test_groups_of_all_keys_at_intervals(timelines: Timelines, tmp_path: Path) -> None:
+    sink = {
+        "folder": str(tmp_path / "out"),
+        "every": "2s",
+        "agg": "count, avg(seconds)",
+        "group_by": ["state"],
+    }
+    wanted = spec(sink | {"where": "seconds < 10"}, key_ttl="5s")
+    await timelines.register(wanted)
+    await feed_in_parts(timelines, wanted, tmp_path / "events.jsonl", events(2, 6, 30))
+    local = (await compare(timelines, wanted)).evaluation
+    spans = {key: local.span(key) for key in local.names()}
+    end = max(newest for _, newest in spans.values()) - 5_000 - 3_000
+    begin = min(origin for origin, _ in spans.values())
+    groups: dict[tuple[int, str], list[float]] = {}
+    for at in range(-(-begin // 2_000) * 2_000, end, 2_000):
+        for key, (origin, newest) in spans.items():
+            [row] = local.values([at], keys=[key])
+            values: Any = row.value
+            # Open: begun, and an event within the last 5 s or one that is still to come.
+            if origin <= at < newest + 5_000 and values["seconds"] < 10:
+                groups.setdefault((at, values["state"]), []).append(values["seconds"])
+    rows = written(tmp_path / "out")
+    assert len({row["id"] for row in rows}) == len(rows) > 10
+    assert {(r["at"], r["state"]): (r["count"], r["avg(seconds)"]) for r in rows} == {
+        place: (len(found), pytest.approx(sum(found) / len(found))) for place, found in groups.items()
+    }
+
+
+def read_topic(topic: str) -> list[Values]:
+    client = connect()
+    try:
+        reader = client.create_reader(topic, pulsar.MessageId.earliest)
+        rows = []
+        while reader.has_message_available():
+            rows.append(orjson.loads(reader.read_next(10_000).data()))
+        return rows
+    finally:
+        client.close()
+
+
+async def test_three_kills_lose_no_row_and_write_none_twice(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSAR_ADMIN_URL", broker.web_url)
+    topic = f"rows-{uuid.uuid4().hex[:8]}"
+    folders = {kind: tmp_path / kind for kind in ("jsonl", "parquet")}
+    sinks: list[dict[str, Any]] = [{"topic": topic}]
+    sinks += [{"folder": str(folder), "format": kind} for kind, folder in folders.items()]
+    rows = events(3, 6, 400)
+    async with DevServer(tmp_path / "dev.db") as server:
+        cli = Cli(server.address, tmp_path)
+
+        async def worker() -> Any:
+            process = cli.start("worker")
+            await asyncio.to_thread(wait_for_line, process, "Worker is ready")
+            return process
+
+        running = await worker()
+        timelines = Timelines(await connect_embedded(server.address))
+        specs = [spec(sink) for sink in sinks]
+        await asyncio.gather(*map(timelines.register, specs))
+        kills = 0
+        for end in range(len(rows) // 4, len(rows) + 1, len(rows) // 4):
+            path = write(tmp_path / "events.jsonl", rows[:end])
+            feeding = asyncio.gather(*(feed_files(timelines, one, [path]) for one in specs))
+            if kills < 3:
+                # As soon as an activity of this part is under way.
+                before = sum(map(_size, folders["jsonl"].glob("*")))
+                while not feeding.done() and sum(map(_size, folders["jsonl"].glob("*"))) == before:
+                    await asyncio.sleep(0.002)
+                assert not feeding.done()
+                await asyncio.to_thread(stop, running, signal.SIGKILL)
+                kills += 1
+                running = await worker()
+            await feeding
+        found = [await asyncio.to_thread(read_topic, topic)]
+        found += [written(folders["jsonl"]), written_parquet(folders["parquet"])]
+        for wanted, got in zip(specs, found, strict=True):
+            comparison = await compare(timelines, wanted)
+            assert comparison.differences == []
+            assert by_key(got) == expected(wanted, comparison.evaluation)
+            [status] = await timelines.sinks(wanted)
+            assert (status["rows"], status["exactly_once"]) == (len(got), True)
+            assert status["rows"] > 500
+        described = await asyncio.to_thread(cli.good, "describe", specs[0].name)
+        assert f"sink of stream 0: topic {topic}, {len(found[0])} rows" in described
+        assert "exactly once" in described
+        assert await asyncio.to_thread(stop, running) == 0
+    assert kills == 3
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
