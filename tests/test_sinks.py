@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import signal
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +21,17 @@ from feeder.broker import Broker
 from feeder.dry_run import compare
 from feeder.feed import feed_files
 from producer.connection import connect
-from tests.conftest import Cli, stop, wait_for_line
+from producer.sink import write as topic_writer
+from tests.conftest import ROOT, Cli, stop, wait_for_line
+from timeline.errors import ServiceError, SpecError
 from timeline.evaluate import Evaluation
-from timeline.spec import Spec
+from timeline.sink import Batch
+from timeline.spec import Spec, load_spec
 from workflows.client import Timelines
 from workflows.connection import connect_embedded
+from workflows.names import sink_id
 from workflows.server import DevServer
+from workflows.sink_files import write_jsonl, write_parquet
 
 OUTPUTS = {
     "state": "latest_event_to_state(state)",
@@ -230,9 +236,7 @@ async def test_three_kills_lose_no_row_and_write_none_twice(
             feeding = asyncio.gather(*(feed_files(timelines, one, [path]) for one in specs))
             if kills < 3:
                 # As soon as an activity of this part is under way.
-                before = sum(map(_size, folders["jsonl"].glob("*")))
-                while not feeding.done() and sum(map(_size, folders["jsonl"].glob("*"))) == before:
-                    await asyncio.sleep(0.002)
+                await asyncio.to_thread(_grows, folders["jsonl"])
                 assert not feeding.done()
                 await asyncio.to_thread(stop, running, signal.SIGKILL)
                 kills += 1
@@ -254,5 +258,134 @@ async def test_three_kills_lose_no_row_and_write_none_twice(
     assert kills == 3
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size
+def _grows(folder: Path) -> None:
+    """Waits until the one file of a folder is longer."""
+    deadline = time.monotonic() + 60
+    before = now = sum(path.stat().st_size for path in folder.glob("*"))
+    while now == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+        now = sum(path.stat().st_size for path in folder.glob("*"))
+
+
+def batch(place: str, number: int, rows: int, offset: int = 0, kind: str = "jsonl") -> Batch:
+    first = number * 100
+    head = {"timeline": "t", "stream": 0, "key": "k"}
+    return Batch(
+        kind=kind,
+        place=place,
+        name="t-0-name",
+        number=number,
+        first=first,
+        offset=offset,
+        types={"x": "float"},
+        rows=[{"id": f"i/{first + n}", **head, "at": n, "x": n / 2} for n in range(rows)],
+    )
+
+
+def test_a_batch_that_is_written_again_changes_nothing(tmp_path: Path) -> None:
+    first = batch(str(tmp_path), 0, 30)
+    end = write_jsonl(first)["offset"]
+    path = tmp_path / "t-0-name.jsonl"
+    whole = path.read_bytes()
+    # Killed while it was writing.
+    path.write_bytes(whole[: end // 2])
+    assert write_jsonl(first) == {"offset": end, "exactly_once": True}
+    assert path.read_bytes() == whole
+    second = batch(str(tmp_path), 1, 20, end)
+    write_jsonl(second)
+    whole = path.read_bytes()
+    # By a worker that was thought dead: what came behind stays.
+    write_jsonl(first)
+    write_jsonl(second)
+    assert path.read_bytes() == whole
+    ids = [orjson.loads(line)["id"] for line in whole.splitlines()]
+    assert ids == [f"i/{n}" for n in [*range(30), *range(100, 120)]]
+    path.write_bytes(whole[: end - 1])
+    with pytest.raises(ServiceError, match=f"has {end - 1} bytes, and the sink has written {end}"):
+        write_jsonl(second)
+    write_parquet(first)
+    write_parquet(first)
+    assert [row["id"] for row in written_parquet(tmp_path)] == [f"i/{n}" for n in range(30)]
+    assert {path.name for path in tmp_path.iterdir()} == {"t-0-name.jsonl", "t-0-name-00000000.parquet"}
+
+
+@pytest.mark.parametrize("deduplicated", [True, False])
+async def test_rows_that_are_sent_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, deduplicated: bool
+) -> None:
+    monkeypatch.setenv("PULSAR_ADMIN_URL", broker.web_url if deduplicated else "")
+    topic = f"again-{uuid.uuid4().hex[:8]}"
+    first, second = batch(topic, 0, 100, kind="topic"), batch(topic, 1, 50, kind="topic")
+    # The first was cut off after 60 rows.
+    part = batch(topic, 0, 60, kind="topic")
+    said = [await asyncio.to_thread(topic_writer, one) for one in (part, first, second, first)]
+    assert said[2]["exactly_once"] is deduplicated
+    ids = [row["id"] for row in await asyncio.to_thread(read_topic, topic)]
+    if deduplicated:
+        assert ids == [f"i/{n}" for n in range(150)]
+    else:
+        assert len(ids) == 60 + 100 + 50 + 100
+
+
+def problems(tmp_path: Path, sink: str, limits: str = "") -> dict[str, str]:
+    path = tmp_path / "spec.toml"
+    outputs = "\n".join(f"{name} = '''{text}'''" for name, text in OUTPUTS.items())
+    path.write_text(f"name = 't'\n[outputs]\n{outputs}\n[limits]\n{limits}\n[sink]\n{sink}\n")
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    return {p.place: p.message for p in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("sink", "place", "message"),
+    [
+        ("", "sink", "give topic or folder"),
+        ("topic = 't'\nfolder = 'f'", "sink", "give topic or folder"),
+        ("topic = 't'\nformat = 'jsonl'", "sink", "format is for files"),
+        ("folder = 'f'\nformat = 'csv'", "sink.format", "must be 'jsonl' or 'parquet', got 'csv'"),
+        ("topic = 't'\non = 'change'\nevery = '1s'", "sink", "not both"),
+        ("topic = 't'\nevery = 0", "sink", "every must be at least 1ms"),
+        ("topic = 't'\non = 'close'", "sink.on", "needs limits.key_ttl"),
+        ("topic = 't'\nagg = 'count'", "sink", "need every"),
+        ("topic = 't'\nevery = '1s'\nagg = 'count'", "sink.agg", "no aggregate is ever final"),
+        ("topic = 't'\noutputs = ['sate']", "sink.outputs", "there is no output sate"),
+        ("topic = 't'\noutputs = ['state', 'state']", "sink.outputs", "twice"),
+        ("topic = 't'\nwhere = 'secons > 2'", "sink.where", "did you mean"),
+        ("topic = 't'\nwhere = 'seconds'", "sink.where", "a condition cannot be"),
+        ("topics = 't'", "sink.topics", "is not known here"),
+    ],
+)
+def test_what_is_wrong_with_a_sink_is_said(tmp_path: Path, sink: str, place: str, message: str) -> None:
+    found = problems(tmp_path, sink)
+    assert message in found[place], found
+
+
+def test_an_aggregate_must_fit(tmp_path: Path) -> None:
+    found = problems(tmp_path, "topic = 't'\nevery = '1s'\nagg = 'sum(state2)'", "key_ttl = '1h'")
+    assert "there is no output state2" in found["sink.agg"]
+
+
+async def test_the_example_tells_who_waits_too_long(timelines: Timelines, tmp_path: Path) -> None:
+    for path in (ROOT / "examples").glob("rebuffering-alert.*"):
+        (tmp_path / path.name).write_text(path.read_text())
+    example = load_spec(tmp_path / "rebuffering-alert.toml")
+    assert Spec.from_wire(example.to_wire()) == example
+    await timelines.register(example)
+    await feed_files(timelines, example, [Path(file) for file in example.source.files])
+    assert written(tmp_path / "alerts") == [
+        {
+            "id": "rebuffering-alert/0/ann/9001",
+            "timeline": "rebuffering-alert",
+            "stream": 0,
+            "key": "ann",
+            "at": 9_001,
+            "too_long": True,
+        }
+    ]
+    [status] = await timelines.sinks(example)
+    assert (status["rows"], status["position"]) == (1, [1, 8])
+    ran = await timelines.remove(example.name)
+    assert len(ran) == len(example.plan.nodes)
+    # The sink is told too, and ends.
+    await timelines.client.get_workflow_handle(sink_id(example, 0)).result()
