@@ -12,7 +12,7 @@ from timeline.errors import LimitError, ServiceError
 from timeline.events import Events, Position
 from timeline.spec import Spec
 from workflows.client import Timelines
-from workflows.names import node_id
+from workflows.names import node_id, sink_id
 
 #: Events a batch and batches in flight per stream: a wave costs the same whatever it carries.
 BATCH_EVENTS = 20_000
@@ -22,6 +22,8 @@ IN_FLIGHT = 3
 BATCH_BYTES = 1 << 18
 #: Without any progress for so long (s), somebody looks for the reason.
 PATIENCE = 5.0
+#: A sink that could not write so often holds up what it is fed by.
+ATTEMPTS = 6
 #: How long a batch may take to arrive (s), before one has.
 FIRST_GUESS = 0.05
 
@@ -41,8 +43,11 @@ def leaves_of(specs: Iterable[Spec], stream: int) -> dict[str, frozenset[str]]:
 
 
 def results_of(specs: Iterable[Spec], stream: int) -> set[str]:
-    """The workflow ids of the result nodes of some timelines on a stream."""
-    return {node_id(spec, spec.plan.result, stream) for spec in specs}
+    """The workflow ids of the result nodes of some timelines on a stream, and of their sinks, which would
+    otherwise be left behind without bound."""
+    specs = list(specs)
+    sinks = {sink_id(spec, stream) for spec in specs if spec.sink is not None}
+    return sinks | {node_id(spec, spec.plan.result, stream) for spec in specs}
 
 
 def to_feed(specs: Sequence[Spec], paused: Collection[str]) -> tuple[list[Spec], list[Spec], list[Spec]]:
@@ -213,7 +218,7 @@ class Stream:
         """Looks for the reason why nothing moves.
 
         Raises:
-            LimitError: a node has stopped taking events.
+            LimitError: a node has stopped taking events, or a sink cannot write.
             NotFoundError: a node is gone.
         """
         source, _, _, number = next(iter(self.leaves)).rsplit(".", 3)
@@ -222,6 +227,11 @@ class Stream:
                 full = (await self.timelines.status(node))["full"]
                 if full:
                     raise LimitError(full)
+        for sink in self.results:
+            if sink.startswith(f"{source}.sink."):
+                status = await self.timelines.sink(sink)
+                if status["full"] or status.get("attempt", 0) >= ATTEMPTS:
+                    raise LimitError(status["full"] or f"{sink} cannot write: {status['error']}")
 
 
 def _bytes(events: Events) -> int:

@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -23,35 +20,16 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from timeline.aggregate import kinds_of
 from timeline.errors import ExpressionError, Problem, SpecError, TimelineError
 from timeline.expression import Outputs
 from timeline.limits import Limits
 from timeline.macros import read_outputs
 from timeline.parser import parse
 from timeline.plan import Plan, make_plan
-from timeline.ticks import format_duration, parse_duration, parse_time
-
-
-def _duration(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return value
-    try:
-        return parse_duration(str(value))
-    except TimelineError as error:
-        raise ValueError(str(error)) from None
-
-
-#: Milliseconds, written as the DSL writes durations ("5s", "10m"; a bare number is seconds).
-Duration = Annotated[
-    int,
-    Field(strict=True),
-    BeforeValidator(_duration),
-    PlainSerializer(format_duration, return_type=str),
-]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from timeline.sink import Sink
+from timeline.spec_parts import Duration, Part
+from timeline.ticks import parse_time
 
 
 def _start(value: Any) -> Any:
@@ -64,7 +42,7 @@ def _start(value: Any) -> Any:
     return value
 
 
-class Source(_Part):
+class Source(Part):
     """Where the events are and how they are read: a ``topic``, or ``files`` beside the spec.
 
     Timelines that name the same ``topic``, or for files the same ``name``, are of one source: what is fed
@@ -95,7 +73,7 @@ class Source(_Part):
         return self
 
 
-class SpecLimits(_Part):
+class SpecLimits(Part):
     """How long events may be late, how far back nodes can be asked, after how long without events a
     key is closed (never where ``key_ttl`` is not given), how many streams share the work."""
 
@@ -105,7 +83,7 @@ class SpecLimits(_Part):
     shards: int = Field(default=1, ge=1, le=256, strict=True)
 
 
-class Spec(_Part):
+class Spec(Part):
     """A named expression, or several ``outputs``, over a source.
 
     >>> spec = Spec(name="plays", expression='has_existed(state == "play")')
@@ -118,10 +96,11 @@ class Spec(_Part):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     description: str = ""
-    outputs: dict[str, str] = {}
+    outputs: dict[str, str] = Field(default={})
     expression: str | None = Field(default=None, validate_default=True)
     source: Source = Source()
     limits: SpecLimits = SpecLimits()
+    sink: Sink | None = None
 
     @field_validator("limits")
     @classmethod
@@ -157,13 +136,23 @@ class Spec(_Part):
             raise ValueError("is a set of outputs; give each a line of its own under [outputs]")
         return text
 
+    @field_validator("sink")
+    @classmethod
+    def _sink_fits(cls, sink: Sink | None, info: ValidationInfo) -> Sink | None:
+        # Beside an expression or limits that were refused, nothing is known to fit or not.
+        if sink is None or not {"expression", "outputs", "limits"} <= info.data.keys():
+            return sink
+        plan = _plan(info.data["expression"], info.data["outputs"])
+        found = sink.problem(kinds_of(plan), info.data["limits"].key_ttl)
+        if found is not None:
+            place, why = found
+            _refuse({place: (why, str(getattr(sink, place)))})
+        return sink
+
     @cached_property
     def plan(self) -> Plan:
         """The nodes of the expression, or of the outputs, which share what they have in common."""
-        if self.expression is not None:
-            return make_plan(self.expression)
-        trees, _ = read_outputs(self.outputs)
-        return make_plan(Outputs(tuple(trees), tuple(trees.values())))
+        return _plan(self.expression, self.outputs)
 
     @property
     def definition(self) -> str:
@@ -206,6 +195,9 @@ class Spec(_Part):
             del wire["limits"]["key_ttl"]
         if self.source.start == "earliest":
             del wire["source"]["start"]
+        del wire["sink"]
+        if self.sink is not None:
+            wire["sink"] = self.sink.model_dump(mode="json", exclude_defaults=True)
         return wire
 
     @classmethod
@@ -217,6 +209,13 @@ class Spec(_Part):
 @lru_cache(maxsize=2_000)
 def _from_wire(text: str) -> Spec:
     return Spec.model_validate(json.loads(text))
+
+
+def _plan(expression: str | None, outputs: Mapping[str, str]) -> Plan:
+    if expression is not None:
+        return make_plan(expression)
+    trees, _ = read_outputs(outputs)
+    return make_plan(Outputs(tuple(trees), tuple(trees.values())))
 
 
 def _with_caret(error: ExpressionError) -> str:
@@ -251,7 +250,7 @@ _WORDS = {
 
 
 def load_spec(path: str | Path) -> Spec:
-    """Reads and checks a spec file; relative ``files`` are taken from the spec's folder.
+    """Reads and checks a spec file; relative ``files`` (and a sink's ``folder``) are taken from its folder.
 
     Raises:
         SpecError: all that is wrong with it, each with its place.
@@ -276,7 +275,12 @@ def load_spec(path: str | Path) -> Spec:
         ]
         raise SpecError(str(path), problems) from None
     files = tuple(str(path.parent / file) for file in spec.source.files)
-    return spec.model_copy(update={"source": spec.source.model_copy(update={"files": files})})
+    update: dict[str, Any] = {"source": spec.source.model_copy(update={"files": files})}
+    if spec.sink is not None and spec.sink.folder is not None:
+        # Workers write there, and they run wherever they run.
+        folder = str((path.parent / spec.sink.folder).absolute())
+        update["sink"] = spec.sink.model_copy(update={"folder": folder})
+    return spec.model_copy(update=update)
 
 
 def _problem_text(error: Any) -> str:

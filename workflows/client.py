@@ -43,7 +43,7 @@ from timeline.wire import from_position, to_events, to_position
 from workflows.codec import prepared
 from workflows.connection import connect, no_worker, task_queue, worker_is_there
 from workflows.life import Standing, Version
-from workflows.names import REGISTRY_ID, REGISTRY_TYPE, node_id, streams_of
+from workflows.names import REGISTRY_ID, REGISTRY_TYPE, node_id, sink_id, streams_of
 from workflows.node import MAX_ANSWER
 from workflows.registry import Segment, Topic
 
@@ -331,6 +331,22 @@ class Timelines:
         """A node's position, counters and sizes, as `workflows.node.NodeWorkflow.status` gives them."""
         status: dict[str, Any] = await self._query(workflow_id, "status")
         return status
+
+    async def sinks(self, spec: Spec) -> list[dict[str, Any]]:
+        """What the sink of a timeline says on each stream (`workflows.sink.SinkWorkflow.status`); with an
+        ``error`` and its ``attempt`` if it tries in vain to write."""
+        if spec.sink is None:
+            return []
+        ids = [sink_id(spec, stream) for stream in await self.streams(spec)]
+        return list(await asyncio.gather(*map(self.sink, ids)))
+
+    async def sink(self, workflow_id: str) -> dict[str, Any]:
+        """What one sink says, as `sinks` has it."""
+        status = await self.status(workflow_id)
+        described = await self.client.get_workflow_handle(workflow_id).describe()
+        failing = [a for a in described.raw_description.pending_activities if a.last_failure.message]
+        trying = {"error": failing[0].last_failure.message, "attempt": failing[0].attempt} if failing else {}
+        return {"workflow": workflow_id, **status, **trying}
 
     async def position(self, workflow_id: str) -> Position | None:
         """The place in the stream that a node's table stands for."""

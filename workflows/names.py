@@ -13,6 +13,7 @@ from timeline.vocabulary import I64
 
 REGISTRY_ID = "timeline-registry"
 REGISTRY_TYPE = "timeline_registry"
+SINK_TYPE = "timeline_sink"
 DEFAULT_TASK_QUEUE = "timeline"
 
 
@@ -22,6 +23,11 @@ def node_id(spec: Spec, node: PlanNode, stream: int) -> str:
     Equal sub-expressions over an equal source have equal ids, whichever timeline asks for them.
     """
     return f"{spec.source_id}.{node.operator.name}.{node.digest}.{stream}"
+
+
+def sink_id(spec: Spec, stream: int) -> str:
+    """The workflow id of a timeline's sink on a stream."""
+    return f"{spec.source_id}.sink.{spec.name}.{stream}"
 
 
 def shard_of(key: str, shards: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from typing import Any, NotRequired, TypedDict
 
@@ -14,12 +15,14 @@ with workflow.unsafe.imports_passed_through():
     import orjson
     import zstandard
 
+    from timeline.emission import Emission
     from timeline.plan import PlanNode
     from timeline.spec import Spec
     from workflows import life
     from workflows.gauge import MAX_STATE
-    from workflows.names import REGISTRY_TYPE, node_id
+    from workflows.names import REGISTRY_TYPE, SINK_TYPE, node_id, sink_id
     from workflows.node import NodeSpec, Subscriber
+    from workflows.sink import SinkSpec
 
 #: The most pieces of files that one source remembers; each is about 150 bytes of state.
 MAX_SEGMENTS = 2_000
@@ -121,6 +124,8 @@ class RegistryWorkflow:
                     version = life.standing(self._life(spec.name), known)["version"]
                     if replaces.get(spec.name) != version:
                         raise _conflict(spec.name, version, replaces.get(spec.name))
+                    if known.get("sink"):
+                        raise _has_sink(spec.name)
                     befores[spec.name] = known
             sources: dict[str, list[Spec]] = {}
             for spec in specs:
@@ -314,6 +319,31 @@ class RegistryWorkflow:
                 using = users.setdefault(node_id(spec, node, stream), [])
                 if spec.name not in using:
                     using.append(spec.name)
+        for spec in specs:
+            if spec.sink is not None:
+                await self._start_sink(spec, stream)
+
+    async def _start_sink(self, spec: Spec, stream: int) -> None:
+        max_state = self.state.get("max_state", MAX_STATE)
+        args = SinkSpec(spec=spec.to_wire(), stream=stream, max_state=max_state)
+        # Left over from a registry that was lost, it runs already; a snapshot does no harm then.
+        with contextlib.suppress(WorkflowAlreadyStartedError):
+            await workflow.start_child_workflow(
+                SINK_TYPE,
+                args=[args],
+                id=sink_id(spec, stream),
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            )
+        for index, inputs in Emission(spec, stream).inputs().items():
+            subscriber = Subscriber(workflow=sink_id(spec, stream), inputs=inputs)
+            await self._signal(node_id(spec, spec.plan.nodes[index], stream), "subscribe", subscriber)
+
+    async def _stop_sink(self, spec: Spec, stream: int) -> None:
+        sink = sink_id(spec, stream)
+        for index in Emission(spec, stream).inputs():
+            await self._signal(node_id(spec, spec.plan.nodes[index], stream), "unsubscribe", sink)
+        await self._signal(sink, "stop", None)
 
     async def _start_node(
         self, spec: Spec, node: PlanNode, stream: int, subscribers: list[Subscriber]
@@ -387,6 +417,8 @@ class RegistryWorkflow:
         """Stops the nodes of a timeline on a stream that no other uses, but for those that are kept."""
         users = self.state["users"]
         stopped = []
+        if spec.sink is not None:
+            await self._stop_sink(spec, stream)
         parents = _parents(spec, stream)
         for node in reversed(spec.plan.nodes):
             workflow_id = node_id(spec, node, stream)
@@ -435,4 +467,13 @@ def _conflict(name: str, version: int, seen: int | None) -> ApplicationError:
         what = f"a timeline {name!r} is registered with another spec (v{version}); {hint}"
     else:
         what = f"timeline {name!r} was v{seen} when you looked and is v{version} now; look again"
+    return ApplicationError(what, type="Conflict", non_retryable=True)
+
+
+def _has_sink(name: str) -> ApplicationError:
+    """Rows of two specs would share their ids."""
+    what = (
+        f"timeline {name!r} has a [sink] and cannot be changed: rows of both specs would have the same ids; "
+        "register the changed one under another name, with a place of its own, or remove this one first"
+    )
     return ApplicationError(what, type="Conflict", non_retryable=True)

@@ -19,6 +19,7 @@ from workflows.connection import task_queue
 from workflows.gauge import MAX_STORED_STATE
 from workflows.node import NodeWorkflow
 from workflows.registry import RegistryWorkflow
+from workflows.sink import SinkActivity, SinkWorkflow, Writer
 from workflows.storage import Store
 from workflows.sweep import sweep
 
@@ -42,7 +43,7 @@ PASSED_THROUGH = (
 SWEEP_EVERY = 3_600.0
 AGAIN_AFTER = 10.0
 
-WORKFLOWS = (NodeWorkflow, RegistryWorkflow)
+WORKFLOWS = (NodeWorkflow, RegistryWorkflow, SinkWorkflow)
 
 
 def sandbox(also: Sequence[str] = ()) -> SandboxedWorkflowRunner:
@@ -52,10 +53,13 @@ def sandbox(also: Sequence[str] = ()) -> SandboxedWorkflowRunner:
     )
 
 
-def make_worker(client: Client, *, max_cached_workflows: int = 2_000) -> Worker:
+def make_worker(
+    client: Client, *, max_cached_workflows: int = 2_000, topic_writer: Writer | None = None
+) -> Worker:
     """A worker for the task queue; run it with ``async with`` or ``await worker.run()``.
 
-    The cache must hold all live nodes: one that falls out is replayed at its next signal.
+    The cache must hold all live nodes: one that falls out is replayed at its next signal. Rows of sinks
+    go to Pulsar by ``topic_writer`` (`producer.sink.write`).
     """
     # The grammar is read at the first expression: here, because a workflow's first task has 2 s in all,
     # which a loaded machine may well need for it.
@@ -64,6 +68,7 @@ def make_worker(client: Client, *, max_cached_workflows: int = 2_000) -> Worker:
         client,
         task_queue=task_queue(),
         workflows=WORKFLOWS,
+        activities=[SinkActivity(topic_writer).write],
         workflow_runner=sandbox(),
         max_cached_workflows=max_cached_workflows,
         max_concurrent_workflow_tasks=8,

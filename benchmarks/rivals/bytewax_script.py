@@ -1,7 +1,7 @@
 """CIRR by Bytewax: a stateful map keyed by session, over a Parquet file, in two worker threads.
 
-``python bytewax_script.py FILE``. Every event moves its session's state and gives its new total; the events are
-in order of time, and are taken as they come. Nothing is kept for recovery. The clock begins after the imports;
+``python bytewax_script.py FILE``. Each event moves its session's state and gives a new total; the events are
+in order of time, and taken as they come. Nothing is kept for recovery. The clock begins after the imports;
 reading the file is included.
 """
 

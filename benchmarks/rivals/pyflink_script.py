@@ -1,6 +1,6 @@
 """CIRR by Flink SQL, through PyFlink: window functions over a JSON Lines file, parallelism 2.
 
-``python pyflink_script.py FILE batch|streaming``. The clock begins when the mini cluster gets the query, after
+``python pyflink_script.py FILE batch|streaming``. The clock begins when the cluster gets the query, after
 the JVM has started. In streaming mode a row's totals follow its watermark; what changes is emitted again.
 """
 

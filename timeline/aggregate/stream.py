@@ -14,10 +14,10 @@ from timeline.aggregate.measures import measures_of
 from timeline.aggregate.numbers import Numbers, exact, numbers
 from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
 from timeline.aggregate.request import CLOSED, MAX_ROWS, Request
-from timeline.aggregate.where import holds, parse_where
+from timeline.aggregate.where import holds, names_in, parse_where
 from timeline.answers import Columns
 from timeline.errors import BusyError
-from timeline.expression import Expression, Given, Scalar
+from timeline.expression import Scalar
 from timeline.signatures import Kind
 from timeline.table import Shape, Table, first_of_runs
 from timeline.ticks import TICK_BITS
@@ -69,7 +69,7 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
         condition = parse_where(request.where, {**kinds, CLOSED: Kind.BOOL})
     wanted = {*request.group_by, *(a.output for a in request.aggregates), request.by} & {*kinds, CLOSED}
     if condition is not None:
-        wanted |= _outputs_of(condition)
+        wanted |= names_in(condition)
     if not request.aggregates:
         made.outputs = (*kinds, *((CLOSED,) if columns.limits.key_ttl is not None else ()))
         wanted |= set(made.outputs)
@@ -136,12 +136,6 @@ class _Folding:
         known = [m.of(columns.get(m.output or ""), starts, len(values)) for m in self.measures]
         more = {name: list(states) for name, *states in zip(made, *known, strict=True)}
         merge_cells(self.made.cells, more, self.measures)
-
-
-def _outputs_of(e: Expression) -> set[str]:
-    if isinstance(e, Given):
-        return {e.output}
-    return set().union(*map(_outputs_of, e.parts))
 
 
 def _codes(table: Table) -> I64:

@@ -24,7 +24,7 @@ from timeline.parser import read
 from timeline.plan import operator_of
 from timeline.printer import print_expression
 from timeline.signatures import Kind
-from timeline.table import Bools, Table, Window
+from timeline.table import Bools, Table, Window, cut
 from timeline.vocabulary import I64
 
 # What looks at one time only.
@@ -92,6 +92,18 @@ def holds(condition: Expression, at: I64, tables: Mapping[str, Table]) -> Bools:
     """
     values: Bools = _table(condition, Window(at), tables).value
     return values
+
+
+def names_in(condition: Expression) -> set[str]:
+    """The outputs that a condition looks at."""
+    if isinstance(condition, Given):
+        return {condition.output}
+    return set().union(*map(names_in, condition.parts))
+
+
+def table_of(condition: Expression, window: Window, tables: Mapping[str, Table]) -> Table:
+    """The timeline of a condition on a window, from whole tables: it switches where a comparison does."""
+    return cut(_table(condition, window, tables), window)
 
 
 def _table(e: Expression, window: Window, tables: Mapping[str, Table]) -> Table:

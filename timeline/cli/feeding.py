@@ -153,6 +153,14 @@ def dry_run(
         raise UsageError("give --json or --lanes, not both")
 
     async def work(timelines: Timelines) -> bool:
+        nonlocal loaded
+        known = (await timelines.specs()).get(loaded.name)
+        if loaded.sink is not None and (known is None or known.to_wire() != loaded.to_wire()):
+            loaded = loaded.model_copy(update={"sink": None})
+            typer.echo(
+                f"its [sink] is left out; before it is registered with it: timeline remove {loaded.name}",
+                err=True,
+            )
         await timelines.register(loaded)
         if not json:
             print_workers(loaded, workers_of(loaded))

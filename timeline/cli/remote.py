@@ -212,7 +212,8 @@ def _describe(name: str, json: bool) -> None:
             nodes = [{"workflow": i, **state} for i, state in zip(ids, states, strict=True)]
             held = await timelines.quarantined(spec)
             about = {"version": standing["version"], "paused": standing["paused"]}
-            print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held})
+            sinks = {"sinks": await timelines.sinks(spec)} if spec.sink else {}
+            print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held, **sinks})
             return
         out = console()
         paused = " (paused)" if standing["paused"] else ""
@@ -238,6 +239,10 @@ def _describe(name: str, json: bool) -> None:
                     keys = f"{state[count]} key{'' if state[count] == 1 else 's'}"
                     text = f"{shown}: {keys} {what} from later than their origin (`timeline query` says when)"
                     out.print(Text(text))
+        for sink in await timelines.sinks(spec):
+            out.print(Text(printable(_sink_line(sink))))
+            if problem := sink["full"] or sink.get("error"):
+                out.print(Text(printable(f"sink cannot write: {problem}"), style="red"))
         for state in states:
             if state["full"]:
                 out.print(Text(f"stopped: {state['full']}", style="red"))
@@ -251,6 +256,17 @@ def _describe(name: str, json: bool) -> None:
                 out.print(f"... and {len(held) - MAX_SHOWN} more; --json shows all")
 
     connected(work)
+
+
+def _sink_line(sink: dict[str, Any]) -> str:
+    position = ".".join(map(str, sink["position"] or ("-",)))
+    kind = "topic" if sink["kind"] == "topic" else f"{sink['kind']} in"
+    once = {True: "exactly once", False: "at least once: its broker does not deduplicate"}
+    said = f", {once[sink['exactly_once']]}" if sink["exactly_once"] is not None else ""
+    return (
+        f"sink of stream {sink['stream']}: {kind} {sink['place']}, {sink['rows']} rows in {sink['batches']} "
+        f"batches up to {position} as {sink['name']}{said}"
+    )
 
 
 def refused(name: NameArgument, json: JsonOption = False) -> None:

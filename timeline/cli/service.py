@@ -8,12 +8,15 @@ import os
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from timeline.cli.options import StoreOption, UsageError
 from timeline.errors import ServiceError
+
+if TYPE_CHECKING:
+    from timeline.sink import Batch, Written
 
 DEFAULT_PORT = 7233
 DEFAULT_BROKER_PORT = 6650
@@ -78,7 +81,7 @@ async def _dev(
         if store is not None:
             client = await connect_embedded(server.address)
             client, opened = await stack.enter_async_context(with_store(client, store))
-            await stack.enter_async_context(make_worker(client))
+            await stack.enter_async_context(make_worker(client, topic_writer=_to_topic))
         if ready_file is not None:
             await asyncio.to_thread(ready_file.write_text, server.address + "\n")
             stack.callback(ready_file.unlink, missing_ok=True)
@@ -164,7 +167,7 @@ async def _worker(store: str | None) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if store is not None:
                 client, opened = await stack.enter_async_context(with_store(client, store))
-            await stack.enter_async_context(make_worker(client))
+            await stack.enter_async_context(make_worker(client, topic_writer=_to_topic))
             typer.echo(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
             await attend(client, opened)
             await asyncio.Event().wait()
@@ -172,6 +175,13 @@ async def _worker(store: str | None) -> None:
         # The SDK's word for all that keeps a worker from polling: no such namespace, no permission.
         detail = str(error).split("Status {")[0].strip().rstrip(":")
         raise ServiceError(f"no worker can run at {target}: {detail}") from None
+
+
+def _to_topic(batch: Batch) -> Written:
+    # Only a worker that has a sink on a topic loads Pulsar's client.
+    from producer.sink import write
+
+    return write(batch)
 
 
 def codec(

@@ -1,0 +1,251 @@
+"""The workflow of a timeline's sink on one stream, and the activity that writes what it says.
+
+It subscribes to the outputs as a node does. It goes on to the next position only when all rows of the one
+before are written, so that its position says up to where they are; feeders wait for it as for results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, NotRequired, TypedDict
+
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    import orjson
+
+    from timeline import wire
+    from timeline.emission import Emission, Row
+    from timeline.errors import ServiceError, TimelineError
+    from timeline.sink import Batch, Written
+    from timeline.spec import Spec
+    from workflows.gauge import MAX_STATE, Gauge
+    from workflows.names import SINK_TYPE
+    from workflows.sink_files import write_jsonl, write_parquet
+
+#: About how many bytes of rows one activity takes.
+BATCH_BYTES = 500_000
+#: A worker that was killed holds a batch up no longer than this.
+HEARTBEAT = timedelta(seconds=5)
+RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=15),
+)
+
+#: Writes a batch, blocking; raises `ServiceError` when it must be tried again.
+Writer = Callable[[Batch], Written]
+
+
+class SinkActivity:
+    """Writes batches by their kind. A worker that is given no way to Pulsar writes files only."""
+
+    def __init__(self, topic: Writer | None = None) -> None:
+        self.writers: Mapping[str, Writer | None] = {
+            "jsonl": write_jsonl,
+            "parquet": write_parquet,
+            "topic": topic,
+        }
+
+    @activity.defn(name="write_sink")
+    async def write(self, batch: Batch) -> Written:
+        """Writes one batch; one that was written before is not written twice."""
+        writer = self.writers[batch["kind"]]
+        try:
+            if writer is None:
+                raise ServiceError(
+                    "this worker was started without a way to Pulsar; start one with `timeline worker`"
+                )
+            writing = asyncio.create_task(asyncio.to_thread(writer, batch))
+            while not (await asyncio.wait([writing], timeout=HEARTBEAT.total_seconds() / 4))[0]:
+                activity.heartbeat()
+            return await writing
+        except TimelineError as error:
+            # Only what a person must know goes into the history.
+            raise ApplicationError(str(error), type=type(error).__name__) from None
+
+
+class SinkSpec(TypedDict):
+    """What a sink is started with, and keeps."""
+
+    spec: dict[str, Any]
+    stream: int
+    max_state: NotRequired[int]
+
+
+class Progress(TypedDict):
+    """How far a sink is: rows and batches that are written, and where its file ends (bytes)."""
+
+    rows: int
+    batches: int
+    offset: int
+    exactly_once: bool | None
+
+
+@workflow.defn(name=SINK_TYPE)
+class SinkWorkflow:
+    """Takes ``patch`` signals of the outputs' nodes. All work is done in `run`, in order of arrival."""
+
+    @workflow.init
+    def __init__(self, args: SinkSpec, state: bytes | None = None) -> None:
+        self.args = args
+        self.spec = Spec.from_wire(args["spec"])
+        self.node = Emission(self.spec, args["stream"])
+        self.inbox: list[dict[str, Any]] = []
+        self.progress = Progress(rows=0, batches=0, offset=0, exactly_once=None)
+        self.written: list[int] | None = None
+        self.stopped = False
+        self.full: str | None = None
+        self.gauge = Gauge(args.get("max_state", MAX_STATE))
+        if state is not None:
+            rest = wire.from_state(state, self.node)
+            self.gauge.measured = len(state)
+            self.inbox = rest["inbox"]
+            self.progress = rest["progress"]
+            self.written = rest["written"]
+            self.node.restore(rest["emission"])
+
+    @workflow.run
+    async def run(self, args: SinkSpec, state: bytes | None = None) -> None:
+        while True:
+            await workflow.wait_condition(lambda: self.stopped or (bool(self.inbox) and self.full is None))
+            try:
+                await self._work()
+            except TimelineError as error:
+                self.full = f"{workflow.info().workflow_id} stopped: {error}"
+            if self.stopped:
+                return
+            if workflow.info().is_continue_as_new_suggested() and self.full is None:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                # No await from here on: what has come in meanwhile goes along in the inbox.
+                carried = self._state()
+                self.gauge.measured = len(carried)
+                if self.gauge.fits(carried):
+                    workflow.continue_as_new(args=[self.args, carried])
+
+    # --- signals ---------------------------------------------------------------------------------
+
+    @workflow.signal
+    def patch(self, patch: dict) -> None:  # type: ignore[type-arg]
+        """A patch of an output's node (`timeline.wire.to_patch`) with the ``inputs`` that it is for."""
+        self.inbox.append(patch)
+
+    @workflow.signal
+    def stop(self) -> None:
+        """Ends the workflow: the timeline was removed. What is not written yet is not written."""
+        self.stopped = True
+
+    # --- queries ---------------------------------------------------------------------------------
+
+    @workflow.query
+    def position(self) -> list[int] | None:
+        """The place in the stream up to which all that is final is written."""
+        return self.written
+
+    @workflow.query
+    def status(self) -> dict[str, Any]:
+        """Where rows go, how many are written, whether a repeat changes nothing, and what is wrong."""
+        assert self.spec.sink is not None
+        return {
+            "stream": self.args["stream"],
+            "kind": self.spec.sink.kind,
+            "place": self.spec.sink.place,
+            "name": self._name(),
+            "position": self.written,
+            **self.progress,
+            "waiting": len(self.inbox),
+            "state_bytes": self.gauge.measured,
+            "full": self.full,
+        }
+
+    # --- work ------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        waiting, self.inbox = self.inbox, []
+        for message in waiting:
+            incoming = wire.from_patch(message)
+            for index in message["inputs"]:
+                self.node.receive(index, incoming)
+        while not self.stopped and (target := self.node.next_position()) is not None:
+            # First what is final because a key begins anew there.
+            await self._drain()
+            self.node.step(target)
+            await self._drain()
+        if not self.stopped:
+            self.node.step(None)
+            await self._drain()
+            self.written = wire.to_position(self.node.position)
+            self.node.tidy()
+
+    async def _drain(self) -> None:
+        while not self.stopped and (rows := self.node.rows()) is not None:
+            for part in _parts(rows):
+                await self._write(part)
+
+    async def _write(self, rows: list[Row]) -> None:
+        assert self.spec.sink is not None
+        batch = Batch(
+            kind=self.spec.sink.kind,
+            place=self.spec.sink.place,
+            name=self._name(),
+            number=self.progress["batches"],
+            first=self.progress["rows"],
+            offset=self.progress["offset"],
+            types=self.node.types(),
+            rows=rows,
+        )
+        writing: workflow.ActivityHandle[Any] = workflow.start_activity(
+            "write_sink",
+            batch,
+            result_type=dict,
+            start_to_close_timeout=timedelta(minutes=5),
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=RETRY,
+        )
+        await workflow.wait_condition(lambda: writing.done() or self.stopped)
+        if not writing.done():
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ActivityError):
+                await writing
+            return
+        written: Written = await writing
+        self.progress = Progress(
+            rows=batch["first"] + len(rows),
+            batches=batch["number"] + 1,
+            offset=written["offset"],
+            exactly_once=written["exactly_once"],
+        )
+
+    def _name(self) -> str:
+        """Of the file or the producer: that of a timeline registered anew under this name is another."""
+        born = workflow.info().first_execution_run_id
+        return f"{self.spec.name}-{self.args['stream']}-{born[:8]}"
+
+    def _state(self) -> bytes:
+        return wire.to_state(
+            self.node,
+            inbox=self.inbox,
+            progress=self.progress,
+            written=self.written,
+            emission=self.node.carried(),
+        )
+
+
+def _parts(rows: list[Row]) -> Iterator[list[Row]]:
+    """The rows in pieces of about `BATCH_BYTES`."""
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        own = len(orjson.dumps(row))
+        if part and size + own > BATCH_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += own
+    if part:
+        yield part
