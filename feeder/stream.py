@@ -12,7 +12,7 @@ from timeline.errors import LimitError, ServiceError
 from timeline.events import Events, Position
 from timeline.spec import Spec
 from workflows.client import Timelines
-from workflows.names import node_id, sink_id
+from workflows.names import is_sink, node_id, sink_id
 
 #: Events a batch and batches in flight per stream: a wave costs the same whatever it carries.
 BATCH_EVENTS = 20_000
@@ -207,7 +207,8 @@ class Stream:
                     "while it was fed; feed it again"
                 )
         self.furthest = max((p for p, _ in stands if p is not None), default=None)
-        gone = self.results - (await self.timelines.users()).keys()
+        nodes = {result for result in self.results if not is_sink(result)}
+        gone = nodes - (await self.timelines.users()).keys()
         if gone:
             raise ReplacedError(
                 f"{min(gone)} was stopped while it was fed: its timeline was changed or removed; "

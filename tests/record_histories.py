@@ -18,7 +18,7 @@ from tests.test_workflows import many, write
 from timeline.spec import Spec
 from workflows.client import Timelines
 from workflows.connection import connect_embedded
-from workflows.names import REGISTRY_ID, node_id
+from workflows.names import REGISTRY_ID, node_id, sink_id
 from workflows.server import DevServer
 from workflows.worker import make_worker
 
@@ -37,6 +37,9 @@ EXPRESSIONS = {
 #: Several at once, whose result node holds all.
 OUTPUTS = {"state": STATE, "buffering": '@state == "buffer"', "rebuffering": "duration_where(@buffering)"}
 
+#: It is in the history, so it is the same wherever that is recorded.
+SINK = {"sink": {"folder": "/tmp/timeline-recorded-sink"}, "limits": {"allowed_lateness": "1s"}}
+
 
 async def record() -> None:
     """Runs the expressions on a server that suggests continuing as new often; saves the last runs."""
@@ -49,12 +52,16 @@ async def record() -> None:
                 file = Path(folder) / "events.jsonl"
                 ids = {REGISTRY_ID: REGISTRY_ID}
                 meant: dict[str, dict[str, Any]] = {n: {"expression": e} for n, e in EXPRESSIONS.items()}
-                for name, what in (meant | {"several": {"outputs": OUTPUTS}}).items():
+                meant |= {"several": {"outputs": OUTPUTS}, "sink": {"expression": STATE, **SINK}}
+                for name, what in meant.items():
                     spec = Spec.from_wire({"name": name, **what, "source": {"key": "session"}})
                     await timelines.register(spec)
                     for end in range(5, 26, 4):
                         write(file, many(3, 10)[:end])
                         await feed_files(timelines, spec, [file])
+                    if spec.sink is not None:
+                        ids[f"{name}-timeline_sink"] = sink_id(spec, 0)
+                        continue
                     for node in spec.plan.nodes:
                         ids[f"{name}-{node.operator.name}"] = node_id(spec, node, 0)
                 for name, workflow_id in ids.items():

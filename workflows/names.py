@@ -30,6 +30,11 @@ def sink_id(spec: Spec, stream: int) -> str:
     return f"{spec.source_id}.sink.{spec.name}.{stream}"
 
 
+def is_sink(workflow_id: str) -> bool:
+    """Whether a workflow id is one that `sink_id` gives; no operator is called so."""
+    return workflow_id.split(".")[-3:-2] == ["sink"]
+
+
 def shard_of(key: str, shards: int) -> int:
     """The stream of a key: CRC-32 of its UTF-8 name, which no version or machine changes.
 
