@@ -27,7 +27,7 @@ SLOW = 30
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A system: the packages that it needs, its script and the arguments behind the file.
+    """A system: the packages that it needs, of npm too, its script and the arguments behind the file.
 
     ``mark`` is how many times its events a second ours are to be.
     """
@@ -38,6 +38,7 @@ class Rival:
     arguments: tuple[str, ...] = ()
     suffix: str = ".parquet"
     mark: float = 1.0
+    npm: str = ""
 
     @property
     def home(self) -> Path:
@@ -51,6 +52,14 @@ RIVALS = (
     Rival("flink-batch", ("apache-flink==2.3.0",), "pyflink_script.py", ("batch",), ".jsonl"),
     Rival("flink-streaming", ("apache-flink==2.3.0",), "pyflink_script.py", ("streaming",), ".jsonl"),
     Rival("dbos", ("dbos==3.4.0", "pyarrow"), "dbos_script.py", (str(SAMPLE),), mark=50),
+    Rival(
+        "restate",
+        ("restate-sdk==1.3.0", "hypercorn", "httpx", "pyarrow"),
+        "restate_script.py",
+        (str(SAMPLE),),
+        mark=50,
+        npm="@restatedev/restate-server@1.7.12",
+    ),
 )
 
 
@@ -149,5 +158,7 @@ def _install(rival: Rival) -> None:
             [uv, "venv", "-q", "--allow-existing", "--python", sys.executable, rival.home],
             [uv, "pip", "install", "-q", "--python", python, *rival.packages],
         ]
+    if rival.npm:
+        made.append(["npm", "install", "--silent", "--prefix", rival.home / "npm", rival.npm])
     for command in made:
         subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
