@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,7 +107,7 @@ def test_a_command_that_is_not_there_would_be_noticed() -> None:
 
 def test_producer_and_timeline_have_the_same_topic() -> None:
     (path,) = parsed(SERVICES["register"]["command"]).params["specs"]
-    spec = load_spec(ROOT / "examples" / path.name)
+    spec = load_spec(ROOT / "examples" / Path(path).name)
     (script,) = SERVICES["topic"]["command"]
     assert spec.source.topic == parsed(SERVICES["producer"]["command"]).params["to"] == "sessions"
     assert "/public/default/sessions/partitions" in script

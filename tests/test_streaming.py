@@ -21,5 +21,11 @@ async def test_everything_is_killed_and_nothing_is_lost(
     for check in outcome.checks.values():
         assert check.differences == []
         assert check.keys > 300
-        assert (check.messages, check.accepted, check.refused, check.broken) == (10_450, 10_200, 200, 50)
-    assert outcome.letters == {"late": 200, "broken": 50}
+        # What the broker had when it was killed, but had not acknowledged, the producer has sent again: such
+        # messages are in the topic twice, and count as any others.
+        twice = check.messages - 10_450
+        assert 0 <= twice < 100
+        found = (check.accepted, check.refused, check.broken)
+        assert sum(found) == check.messages
+        assert all(0 <= n - least <= twice for n, least in zip(found, (10_200, 200, 50), strict=True))
+        assert outcome.letters == {"late": check.refused, "broken": check.broken}

@@ -57,9 +57,12 @@ def register(
         for change in shown:
             _print_change(change)
     if shown and not done:
-        names = ", ".join(change.name for change in shown[:MAX_IN_FULL])
+        names = ", ".join(repr(change.name) for change in shown[:MAX_IN_FULL])
         more = f" and {len(shown) - MAX_IN_FULL} more" if len(shown) > MAX_IN_FULL else ""
-        raise UsageError(f"{names}{more}: registered with another spec; --yes changes it, nothing was done")
+        raise UsageError(
+            f"{names}{more} is registered with another spec; --yes changes it, `timeline remove "
+            f"{shown[0].name}` makes room for a new one; nothing was done"
+        )
     for one in done:
         workers = workers_of(one.spec)
         if json:
