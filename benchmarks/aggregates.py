@@ -26,17 +26,17 @@ import typer
 from rich.console import Console
 from rich.table import Table as TextTable
 
-from feeder.feed import feed_files
+from feeder.files.feed import feed_files
 from producer.sessions import STATES, WEIGHTS
 from timeline.aggregate import Request, Result
 from timeline.aggregate.samples import ACCURACY
-from timeline.evaluate import Evaluation, evaluate
-from timeline.events import EventColumn, Events
-from timeline.spec import Spec
-from workflows.client import Timelines
+from timeline.local.evaluate import Evaluation, evaluate
+from timeline.spec.spec import Spec
+from timeline.tables.events import EventColumn, Events
+from workflows.client.timelines import Timelines
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
-from workflows.storage import with_store
+from workflows.stores.opening import with_store
 from workflows.worker import agree, make_worker
 
 AGG = "count, sum(rebuffering), avg, min, max, p50, p99"

@@ -13,10 +13,11 @@ from benchmarks.deployment import Deployment, deployment
 from benchmarks.durable import spec
 from benchmarks.generate import events, json_lines
 from benchmarks.measure import Figure, say
-from feeder.feed import feed_files
-from feeder.stream import Stream, leaves_of, results_of
-from timeline.events import Events
-from timeline.spec import Spec
+from feeder.files.feed import feed_files
+from feeder.leaves import leaves_of, results_of
+from feeder.stream import Stream
+from timeline.spec.spec import Spec
+from timeline.tables.events import Events
 
 #: Seconds after which something is wrong.
 PATIENCE = 60.0

@@ -19,14 +19,14 @@ from temporalio.worker import Worker
 
 from benchmarks.generate import CIRR
 from feeder.stream import BATCH_EVENTS, Stream
-from timeline import wire
-from timeline.events import Events, Position, concat
-from timeline.graph import Graph
+from timeline.engine import wire
+from timeline.engine.patch import parts
 from timeline.limits import Limits
-from timeline.patch import parts
+from timeline.local.graph import Graph
 from timeline.plan import make_plan
 from timeline.reading import read_events
-from workflows.client import Timelines
+from timeline.tables.events import Events, Position, concat
+from workflows.client.timelines import Timelines
 from workflows.connection import connect_embedded
 from workflows.names import shards_of
 from workflows.server import DevServer

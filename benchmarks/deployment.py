@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflows.client import Timelines
+from workflows.client.timelines import Timelines
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
 

@@ -11,10 +11,10 @@ from benchmarks import ceiling
 from benchmarks.deployment import Deployment, deployment
 from benchmarks.generate import CIRR, PLAYBACK, events, json_lines, parquet, playback
 from benchmarks.measure import Figure, at_least, say
-from feeder.dry_run import compare
-from feeder.feed import feed_files
-from timeline.spec import Spec
-from workflows.client import Timelines
+from feeder.checks.dry_run import compare
+from feeder.files.feed import feed_files
+from timeline.spec.spec import Spec
+from workflows.client.timelines import Timelines
 from workflows.names import node_id
 
 SINGLE_EVENTS = 60

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from producer.sessions import STATES, generate
-from timeline.events import EventColumn, Events
+from timeline.tables.events import EventColumn, Events
 
 CIRR = (
     'duration_where(has_existed(state == "play") && !has_existed_within(state == "seek", 5s) '

@@ -11,10 +11,10 @@ from benchmarks.deployment import Deployment, deployment, resident_mib
 from benchmarks.durable import STREAMS, fed, spec
 from benchmarks.generate import CIRR, parquet
 from benchmarks.measure import Figure, at_most, say
-from feeder.feed import Progress, feed_files
-from timeline.graph import Graph
-from timeline.spec import Spec
-from timeline.wire import to_state
+from feeder.files.feed import Progress, feed_files
+from timeline.engine.state_wire import to_state
+from timeline.local.graph import Graph
+from timeline.spec.spec import Spec
 
 STATE = "latest_event_to_state(state)"
 #: What one wants to know of a player, as eight timelines over the same events.

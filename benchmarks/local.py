@@ -13,10 +13,10 @@ import polars as pl
 
 from benchmarks.generate import CIRR, PLAYBACK, folder, json_lines, parquet, playback
 from benchmarks.measure import Figure, at_most, interleaved, say
-from timeline.evaluate import evaluate
-from timeline.events import concat
+from timeline.local.evaluate import evaluate
 from timeline.plan import make_plan
 from timeline.reading import read_events
+from timeline.tables.events import concat
 
 #: CIRR by hand: the state between two events of a session counts from when the last seek is 5 s ago.
 SQL = """

@@ -22,12 +22,13 @@ from rich.table import Table
 
 from benchmarks.deployment import deployment, resident_mib
 from benchmarks.generate import CIRR
-from feeder.stream import Stream, leaves_of, results_of
+from feeder.leaves import leaves_of, results_of
+from feeder.stream import Stream
 from producer.sessions import STATES
-from timeline.events import EventColumn, Events, Position
-from timeline.graph import Graph
-from timeline.spec import Spec
-from workflows.client import Timelines
+from timeline.local.graph import Graph
+from timeline.spec.spec import Spec
+from timeline.tables.events import EventColumn, Events, Position
+from workflows.client.timelines import Timelines
 from workflows.names import node_id
 
 KEYS = 200

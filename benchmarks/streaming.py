@@ -19,15 +19,15 @@ import pulsar
 
 from benchmarks.measure import Figure
 from feeder.broker import Broker, missing
-from feeder.check import ends_of
-from producer.connection import connect
+from feeder.topics.positions import ends_of
 from producer.generated import playback
 from producer.messages import Chunk, limited
+from producer.pulsar.connection import connect
 from producer.send import Pace, send
-from tests.conftest import CIRR
-from timeline.events import Position
-from timeline.spec import Spec
-from workflows.client import Timelines
+from tests.support.places import CIRR
+from timeline.spec.spec import Spec
+from timeline.tables.events import Position
+from workflows.client.timelines import Timelines
 from workflows.connection import connect_embedded
 from workflows.names import node_id
 from workflows.server import DevServer

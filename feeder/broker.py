@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from timeline.errors import ServiceError
-from workflows.server import end_with_parent, free_port, port_is_free
+from workflows.child import end_with_parent, free_port, port_is_free
 
 VERSION = "4.0.7"
 START_TIMEOUT = 120.0

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from timeline.errors import LimitError, ServiceError
-from timeline.events import Events, Position
-from timeline.spec import Spec
-from workflows.client import Timelines
-from workflows.names import is_sink, node_id, sink_id
+from timeline.tables.events import Events, Position
+from workflows.client.timelines import Timelines
+from workflows.names import is_sink
 
 #: Events a batch and batches in flight per stream: a wave costs the same whatever it carries.
 BATCH_EVENTS = 20_000
@@ -30,42 +29,6 @@ FIRST_GUESS = 0.05
 
 class ReplacedError(ServiceError):
     """A node is not the one that it was: its timeline was changed, or removed, meanwhile."""
-
-
-def leaves_of(specs: Iterable[Spec], stream: int) -> dict[str, frozenset[str]]:
-    """The columns that each leaf of some timelines on a stream reads, by workflow id."""
-    return {
-        node_id(spec, node, stream): node.leaf.columns
-        for spec in specs
-        for node in spec.plan.leaves
-        if node.leaf is not None
-    }
-
-
-def results_of(specs: Iterable[Spec], stream: int) -> set[str]:
-    """The workflow ids of the result nodes of some timelines on a stream, and of their sinks, which would
-    otherwise be left behind without bound."""
-    specs = list(specs)
-    sinks = {sink_id(spec, stream) for spec in specs if spec.sink is not None}
-    return sinks | {node_id(spec, spec.plan.result, stream) for spec in specs}
-
-
-def to_feed(specs: Sequence[Spec], paused: Collection[str]) -> tuple[list[Spec], list[Spec], list[Spec]]:
-    """Timelines on one source: those that run, the paused ones that share leaves with them, the others.
-
-    A node of a shared one holds what its running child sends until the others are where that is, and so
-    cannot be left behind without bound.
-    """
-    fed = [spec for spec in specs if spec.name not in paused]
-    parked = [spec for spec in specs if spec.name in paused]
-    shared: list[Spec] = []
-    while True:
-        live = leaves_of([*fed, *shared], 0).keys()
-        more = [spec for spec in parked if leaves_of([spec], 0).keys() & live]
-        if not more:
-            return fed, shared, parked
-        shared += more
-        parked = [spec for spec in parked if spec not in more]
 
 
 class Stream:

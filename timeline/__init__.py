@@ -13,7 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from timeline.builder import (
+    from timeline.errors import (
+        ExpressionError,
+        KindError,
+        SpecError,
+        TimelineError,
+    )
+    from timeline.language.builder import (
         col,
         count,
         count_rises,
@@ -28,24 +34,19 @@ if TYPE_CHECKING:
         prior_state,
         sum_,
     )
-    from timeline.errors import (
-        ExpressionError,
-        KindError,
-        SpecError,
-        TimelineError,
-    )
-    from timeline.evaluate import Evaluation, Row, evaluate
-    from timeline.events import Events, concat, from_rows
+    from timeline.language.parser import parse
+    from timeline.language.printer import print_expression
     from timeline.limits import Limits
-    from timeline.parser import parse
+    from timeline.local.evaluate import Evaluation, Row, evaluate
     from timeline.plan import Plan, make_plan
-    from timeline.printer import print_expression
     from timeline.reading import read_events
-    from timeline.spec import Spec, load_spec
+    from timeline.spec.loading import load_spec
+    from timeline.spec.spec import Spec
+    from timeline.tables.events import Events, concat, from_rows
 
 # Names are imported when they are first used: a command pays only for what it needs.
 _HOMES = {
-    "builder": (
+    "language.builder": (
         "col",
         "count",
         "count_rises",
@@ -61,12 +62,12 @@ _HOMES = {
         "sum_",
     ),
     "errors": ("ExpressionError", "KindError", "SpecError", "TimelineError"),
-    "evaluate": ("Evaluation", "Row", "evaluate"),
-    "events": ("Events", "concat", "from_rows"),
+    "local.evaluate": ("Evaluation", "Row", "evaluate"),
+    "tables.events": ("Events", "concat", "from_rows"),
     "limits": ("Limits",),
-    "parser": ("parse",),
+    "language.parser": ("parse",),
     "plan": ("Plan", "make_plan"),
-    "printer": ("print_expression",),
+    "language.printer": ("print_expression",),
     "reading": ("read_events",),
     "spec": ("Spec", "load_spec"),
 }

@@ -14,9 +14,9 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from timeline.errors import ServiceError
-from workflows import encryption
-from workflows.codec import data_converter
 from workflows.names import DEFAULT_TASK_QUEUE
+from workflows.payloads import encryption
+from workflows.payloads.codec import data_converter
 
 CONNECT_TIMEOUT = 5.0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from timeline.node import Node
-    from timeline.patch import Patch
+    from timeline.engine.node import Node
+    from timeline.engine.patch import Patch
 
 #: Bytes. A carried state must stay well below the 2 MiB at which a workflow is stuck for ever; with what
 #: waits in the inbox it may come near them, but is not carried above `MAX_INLINE`.

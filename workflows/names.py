@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from timeline.plan import PlanNode
-from timeline.spec import Spec
-from timeline.vocabulary import I64
+from timeline.spec.spec import Spec
+from timeline.values.vocabulary import I64
 
 REGISTRY_ID = "timeline-registry"
 REGISTRY_TYPE = "timeline_registry"

@@ -1,4 +1,4 @@
-"""The workflow of one node of a plan on one stream: a shell round `timeline.node.Node`.
+"""The workflow of one node of a plan on one stream: a shell round `timeline.engine.node.Node`.
 
 Its type is the operator's name. It never ends by itself; it continues as new when the server suggests
 it, with all that it knows in one compressed value.
@@ -9,49 +9,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from workflows.protocol import MAX_ANSWER, NodeSpec, Subscriber
+
 with workflow.unsafe.imports_passed_through():
     import time  # for queries, which leave no trace in a history
 
-    from timeline import wire
     from timeline.aggregate import Request, partial, span
+    from timeline.engine.node import Node
+    from timeline.engine.patch import Patch, parts
+    from timeline.engine.state_wire import from_state, to_state
+    from timeline.engine.wire import from_patch, to_patch
     from timeline.errors import LimitError, QuarantineError, RetentionError, TimelineError
-    from timeline.events import concat
     from timeline.limits import Limits
-    from timeline.node import Node
-    from timeline.patch import Patch, parts
     from timeline.plan import make_plan
+    from timeline.tables.events import concat
+    from timeline.tables.wire import from_events, from_position, to_position
     from workflows.gauge import MAX_STATE, Gauge
 
-#: The most keys that one answer of ``rows`` or ``keys`` speaks of.
-MAX_ANSWER = 2_000
+
 #: How long a question over all keys may take: Temporal ends a workflow's turn after two seconds, and
 #: what was found must still be written.
 MAX_SECONDS = 1.0
-
-
-class Subscriber(TypedDict):
-    """A parent: its workflow id, and which of its inputs this node is."""
-
-    workflow: str
-    inputs: list[int]
-
-
-class NodeSpec(TypedDict):
-    """What a node is started with, and keeps."""
-
-    expression: str
-    stream: int
-    allowed_lateness: int | None
-    retention: int | None
-    key_ttl: NotRequired[int | None]
-    subscribers: list[Subscriber]
-    max_state: NotRequired[int]
 
 
 @workflow.defn(dynamic=True)
@@ -88,7 +72,7 @@ class NodeWorkflow:
         self.full: str | None = None
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
-            rest = wire.from_state(state, self.node)
+            rest = from_state(state, self.node)
             self.gauge.measured = len(state)
             self.inbox = rest["inbox"]
             self.newcomers = rest["newcomers"]
@@ -116,7 +100,7 @@ class NodeWorkflow:
 
     @workflow.signal
     def events(self, batch: dict, about: dict | None = None) -> None:  # type: ignore[type-arg]
-        """A batch of events, as `timeline.wire.to_events` writes it.
+        """A batch of events, as `timeline.tables.to_events` writes it.
 
         ``about`` may say for whom it is (``born``, as `stands` gives it: another of the same id may be
         at another place), and up to where the sender has ``settled`` what was refused.
@@ -127,7 +111,7 @@ class NodeWorkflow:
 
     @workflow.signal
     def patch(self, patch: dict) -> None:  # type: ignore[type-arg]
-        """A patch of a child (`timeline.wire.to_patch`) with the ``inputs`` that it is for."""
+        """A patch of a child (`timeline.engine.to_patch`) with the ``inputs`` that it is for."""
         self.inbox.append(patch)
 
     @workflow.signal
@@ -168,7 +152,7 @@ class NodeWorkflow:
             "expression": self.text,
             "operator": node.operator.name,
             "stream": self.spec["stream"],
-            "position": wire.to_position(node.position),
+            "position": to_position(node.position),
             "keys": len(node.keys),
             "rows": len(node.own),
             "accepted": node.accepted,
@@ -186,19 +170,19 @@ class NodeWorkflow:
     @workflow.query
     def position(self) -> list[int] | None:
         """The place in the stream that the node's table stands for."""
-        return wire.to_position(self.node.position)
+        return to_position(self.node.position)
 
     @workflow.query
     def stands(self) -> dict[str, Any]:
         """The same, and which of all nodes that ever had this id this is: what a feeder must know."""
         born = workflow.info().first_execution_run_id
-        return {"position": wire.to_position(self.node.position), "born": born}
+        return {"position": to_position(self.node.position), "born": born}
 
     @workflow.query
     def values(self, wanted: list) -> dict[str, Any]:  # type: ignore[type-arg]
         """Values of ``[[key, tick or null], ...]``, in that order; an unknown key gives null."""
         return {
-            "position": wire.to_position(self.node.position),
+            "position": to_position(self.node.position),
             "values": [self._value(key, at) for key, at in wanted],
         }
 
@@ -212,7 +196,7 @@ class NodeWorkflow:
         """The keys with the newest events, newest first, with their values; and how many keys there are."""
         names = self.node.recent_keys(min(most, MAX_ANSWER))
         return {
-            "position": wire.to_position(self.node.position),
+            "position": to_position(self.node.position),
             "count": len(self.node.known_keys()),
             "keys": [{"key": name, **(self._value(name, None) or {})} for name in names],
         }
@@ -240,7 +224,7 @@ class NodeWorkflow:
         """Up to `MAX_ANSWER` refused events, from behind a position on: position, key, time (ms), reason."""
         return [
             [list(r.position), r.key, r.tick, r.reason.name.lower()]
-            for r in self.node.refused.after(wire.from_position(after), MAX_ANSWER)
+            for r in self.node.refused.after(from_position(after), MAX_ANSWER)
         ]
 
     @workflow.query
@@ -250,7 +234,7 @@ class NodeWorkflow:
         return [
             {
                 "key": self.node.keys.names[code],
-                "position": wire.to_position(q.position),
+                "position": to_position(q.position),
                 "error": q.error,
                 "own": q.own,
                 "lost": q.since is None,
@@ -272,7 +256,7 @@ class NodeWorkflow:
                 continue
             known[key] = {"origin": origin, "newest": newest, "rows": table.json_rows()}
             known[key] |= self.node.exact_from(key)
-        return {"position": wire.to_position(self.node.position), "timelines": known}
+        return {"position": to_position(self.node.position), "timelines": known}
 
     def _value(self, key: str, at: int | None) -> dict[str, Any] | None:
         try:
@@ -305,7 +289,7 @@ class NodeWorkflow:
     def _take(self, messages: list[dict[str, Any]]) -> Patch | None:
         if self.node.leaf is None:
             for message in messages:
-                incoming = wire.from_patch(message)
+                incoming = from_patch(message)
                 for index in message["inputs"]:
                     self.node.receive(index, incoming)
             return self.node.advance()
@@ -314,14 +298,14 @@ class NodeWorkflow:
         for message in messages:
             if "settled" in message:
                 self.node.refused.settle(tuple(message["settled"]))
-        for events, reaches in map(wire.from_events, messages):
+        for events, reaches in map(from_events, messages):
             if last is None or reaches > last:
                 fresh.append(events if last is None else events.after(last))
                 last = reaches
         return self.node.accept(concat(fresh), last) if fresh and last is not None else None
 
     def _state(self) -> bytes:
-        return wire.to_state(self.node, inbox=self.inbox, newcomers=self.newcomers, full=self.full)
+        return to_state(self.node, inbox=self.inbox, newcomers=self.newcomers, full=self.full)
 
     async def _welcome(self) -> None:
         """Sends new subscribers a snapshot, and counts them among the others from then on."""
@@ -336,7 +320,7 @@ class NodeWorkflow:
     async def _send(self, patch: Patch, subscribers: Sequence[Subscriber]) -> None:
         """Signals a patch to all, and waits until each has it: one in flight per edge keeps order."""
         for part in parts(patch):
-            message = wire.to_patch(part)
+            message = to_patch(part)
             await asyncio.gather(
                 *(self._signal(s["workflow"], message | {"inputs": s["inputs"]}) for s in subscribers)
             )

@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
+from workflows.protocol import RegistryState, Segment, Topic
+from workflows.wiring import parents_of
+
 with workflow.unsafe.imports_passed_through():
     import orjson
     import zstandard
 
-    from timeline.emission import Emission
     from timeline.plan import PlanNode
-    from timeline.spec import Spec
+    from timeline.sinks.emission import Emission
+    from timeline.spec.spec import Spec
     from workflows import life
     from workflows.gauge import MAX_STATE
     from workflows.names import REGISTRY_TYPE, SINK_TYPE, node_id, sink_id
-    from workflows.node import NodeSpec, Subscriber
-    from workflows.sink import SinkSpec
+    from workflows.protocol import NodeSpec, SinkSpec, Subscriber
 
 #: The most pieces of files that one source remembers; each is about 150 bytes of state.
 MAX_SEGMENTS = 2_000
@@ -33,38 +35,6 @@ SIGNALS_AT_ONCE = 500
 STARTS_A_RUN = 200
 #: How long (s) a node that was told to stop may take to be gone, before another of its id is given up.
 STOPPING = 10.0
-
-
-class Segment(TypedDict):
-    """Lines ``after + 1 .. last`` of a file; its place in the log is the first part of positions."""
-
-    path: str
-    fingerprint: str
-    after: int
-    last: int
-
-
-class Topic(TypedDict):
-    """A topic as it was when a feeder first took it: how many partitions, and where each begins.
-
-    A start is a position (ledger, entry, batch index) behind which events are read, or null.
-    """
-
-    partitions: int
-    starts: list[list[int] | None]
-
-
-class RegistryState(TypedDict):
-    """What the registry carries: specs by name, users by node id, file logs and topics by source; the store
-    in which workers keep large states, if they do, and how many bytes a node's may have there."""
-
-    timelines: dict[str, dict[str, Any]]
-    users: dict[str, list[str]]
-    logs: dict[str, list[Segment]]
-    store: NotRequired[str]
-    max_state: NotRequired[int]
-    topics: NotRequired[dict[str, Topic]]
-    lives: NotRequired[dict[str, life.Life]]
 
 
 @workflow.defn(name=REGISTRY_TYPE)
@@ -300,7 +270,7 @@ class RegistryWorkflow:
         nodes: dict[str, tuple[Spec, PlanNode]] = {}
         parents: dict[str, list[Subscriber]] = {}
         for spec in specs:
-            of_spec = _parents(spec, stream)
+            of_spec = parents_of(spec, stream)
             for node in spec.plan.nodes:
                 workflow_id = node_id(spec, node, stream)
                 nodes.setdefault(workflow_id, (spec, node))
@@ -419,7 +389,7 @@ class RegistryWorkflow:
         stopped = []
         if spec.sink is not None:
             await self._stop_sink(spec, stream)
-        parents = _parents(spec, stream)
+        parents = parents_of(spec, stream)
         for node in reversed(spec.plan.nodes):
             workflow_id = node_id(spec, node, stream)
             if workflow_id in kept:
@@ -448,16 +418,6 @@ class RegistryWorkflow:
         except ApplicationError as error:
             # A node that somebody terminated by hand cannot be stopped again.
             workflow.logger.warning("%s to %s not delivered: %s", name, workflow_id, error)
-
-
-def _parents(spec: Spec, stream: int) -> dict[int, list[Subscriber]]:
-    """For each node of the plan its parents, with the inputs of theirs that it is."""
-    parents: dict[int, list[Subscriber]] = {n.index: [] for n in spec.plan.nodes}
-    for node in spec.plan.nodes:
-        for child in sorted(set(node.inputs)):
-            inputs = [i for i, c in enumerate(node.inputs) if c == child]
-            parents[child].append(Subscriber(workflow=node_id(spec, node, stream), inputs=inputs))
-    return parents
 
 
 def _conflict(name: str, version: int, seen: int | None) -> ApplicationError:

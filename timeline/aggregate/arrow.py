@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from timeline.aggregate.merging import Result
 from timeline.aggregate.request import CLOSED
-from timeline.signatures import Kind
+from timeline.aggregate.result import Result
+from timeline.language.kinds import Kind
 
 _BIN = pa.struct([("from", pa.float64()), ("to", pa.float64()), ("count", pa.int64())])
 
@@ -23,8 +23,8 @@ def to_arrow(result: Result) -> pa.Table:
     where they differ, every value is JSON text.
 
     >>> from timeline.aggregate import Request, kinds_of, merge, partial
-    >>> from timeline.evaluate import evaluate
-    >>> from timeline.events import from_rows
+    >>> from timeline.local.evaluate import evaluate
+    >>> from timeline.tables.events import from_rows
     >>> local = evaluate("{cdn: latest_event_to_state(cdn)}", from_rows([("s", 1, {"cdn": "A"})]))
     >>> request = Request.parse(kinds_of(local.plan), group_by=["cdn"])
     >>> to_arrow(merge(request, [partial(local, request)])).to_pydict()

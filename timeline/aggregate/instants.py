@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from timeline.aggregate.request import CLOSED
-from timeline.answers import Columns
 from timeline.errors import LimitError
-from timeline.table import Bools, Shape, Table, lookup, pack, values_at
-from timeline.ticks import MAX_TICK, TICK_BITS
-from timeline.vocabulary import I64
+from timeline.tables.columns import Columns
+from timeline.tables.packing import Bools, pack
+from timeline.tables.table import Shape, Table, lookup, values_at
+from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.vocabulary import I64
 
 #: About how many values are looked up at a time, and how many a request may ask a stream for: about a
 #: second of work, in which a workflow's thread does nothing else.

@@ -18,8 +18,8 @@ import numpy as np
 from timeline.aggregate.numbers import Numbers, counts, extremes, sums
 from timeline.aggregate.request import Aggregate
 from timeline.aggregate.samples import Sample, samples
-from timeline.exact import user_fraction
-from timeline.vocabulary import I64
+from timeline.values.exact import user_fraction
+from timeline.values.vocabulary import I64
 
 #: The bounds of histograms that are given none: 1, 2 and 5 times the powers of ten, and 0.
 BOUNDS: tuple[Fraction, ...] = tuple(

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.exact import NULL, common_unit, exact_column, multiplied, user_fraction
-from timeline.table import Bools, Shape, Table
-from timeline.vocabulary import I64
+from timeline.tables.packing import Bools
+from timeline.tables.table import Shape, Table
+from timeline.values.exact import NULL, common_unit, exact_column, multiplied, user_fraction
+from timeline.values.vocabulary import I64
 
 # int64 sums stay below this.
 _ROOM = 1 << 62

@@ -14,9 +14,8 @@ from timeline.aggregate.measures import Measure, State, measures_of
 from timeline.aggregate.request import MAX_ROWS, Request
 from timeline.aggregate.samples import bounded
 from timeline.errors import LimitError
-from timeline.events import Position
-from timeline.expression import Scalar
-from timeline.vocabulary import identity
+from timeline.tables.events import Position
+from timeline.values.scalars import Scalar, identity
 
 #: The most cells (groups times ticks) that one answer has.
 MAX_CELLS = 10_000

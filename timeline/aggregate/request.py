@@ -13,10 +13,9 @@ import numpy as np
 
 from timeline.aggregate.where import parse_where
 from timeline.errors import RequestError
-from timeline.plan import Plan
-from timeline.signatures import Kind
-from timeline.ticks import MAX_TICK, format_duration
-from timeline.vocabulary import I64
+from timeline.language.kinds import Kind
+from timeline.values.ticks import MAX_TICK, format_duration
+from timeline.values.vocabulary import I64
 
 #: The pseudo output that says whether a key is closed.
 CLOSED = "closed"
@@ -207,16 +206,6 @@ class Request:
             wire["top"],
             wire["by"],
         )
-
-
-def kinds_of(plan: Plan) -> dict[str, Kind]:
-    """The kinds of a plan's outputs.
-
-    >>> from timeline.plan import make_plan
-    >>> kinds_of(make_plan("{n: count(a == 1), often: count(a == 1) > 5}"))
-    {'n': <Kind.NUMERIC: 'Numeric'>, 'often': <Kind.BOOL: 'Bool'>}
-    """
-    return {name: node.kind for name, node in plan.outputs.items()}
 
 
 def parse_aggregates(text: str, kinds: Mapping[str, Kind]) -> tuple[Aggregate, ...]:

@@ -20,7 +20,7 @@ from ddsketch.mapping import LogarithmicMapping
 from ddsketch.store import DenseStore
 
 from timeline.aggregate.numbers import Numbers, exact, joined
-from timeline.vocabulary import I64
+from timeline.values.vocabulary import I64
 
 #: Up to this many values of one output, in all groups and at all times, quantiles are exact.
 EXACT_VALUES = 10_000

@@ -15,13 +15,14 @@ from timeline.aggregate.numbers import Numbers, exact, numbers
 from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
 from timeline.aggregate.request import CLOSED, MAX_ROWS, Request
 from timeline.aggregate.where import holds, names_in, parse_where
-from timeline.answers import Columns
 from timeline.errors import BusyError
-from timeline.expression import Scalar
-from timeline.signatures import Kind
-from timeline.table import Shape, Table, first_of_runs
-from timeline.ticks import TICK_BITS
-from timeline.vocabulary import I64
+from timeline.language.kinds import Kind
+from timeline.tables.columns import Columns
+from timeline.tables.packing import first_of_runs
+from timeline.tables.table import Shape, Table
+from timeline.values.scalars import Scalar
+from timeline.values.ticks import TICK_BITS
+from timeline.values.vocabulary import I64
 
 _KINDS = {
     Shape.STATE: Kind.STATE,
@@ -49,8 +50,8 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
         RequestError: the request does not fit the outputs.
         LimitError: too many values to look up, or too many rows, cells or bytes to answer.
 
-    >>> from timeline.evaluate import evaluate
-    >>> from timeline.events import from_rows
+    >>> from timeline.local.evaluate import evaluate
+    >>> from timeline.tables.events import from_rows
     >>> events = from_rows([("s", 1, {"cdn": "A"}), ("t", 2, {"cdn": "B"}), ("u", 3, {"cdn": "B"})])
     >>> result = evaluate("{cdn: latest_event_to_state(cdn)}", events)
     >>> request = Request.parse({"cdn": Kind.STATE}, group_by=["cdn"])
@@ -98,8 +99,8 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
 def span(node: Asked) -> tuple[int, int] | None:
     """The earliest origin and the newest event (ms) of all keys; ``None`` if there are none.
 
-    >>> from timeline.evaluate import evaluate
-    >>> from timeline.events import from_rows
+    >>> from timeline.local.evaluate import evaluate
+    >>> from timeline.tables.events import from_rows
     >>> events = from_rows([("s", 7, {"a": 1}), ("t", 2, {"a": 1}), ("s", 9, {"a": 1})])
     >>> span(evaluate("count(a == 1)", events))
     (2, 9)

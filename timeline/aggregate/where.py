@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from timeline.errors import ExpressionError, KindError
-from timeline.expression import (
+from timeline.language.checking import check_parts
+from timeline.language.expression import (
     And,
     Arithmetic,
     Column,
@@ -17,15 +18,16 @@ from timeline.expression import (
     Not,
     Or,
 )
-from timeline.kinds import check_parts
-from timeline.node import own_table
-from timeline.outputs import unknown_output
-from timeline.parser import read
-from timeline.plan import operator_of
-from timeline.printer import print_expression
-from timeline.signatures import Kind
-from timeline.table import Bools, Table, Window, cut
-from timeline.vocabulary import I64
+from timeline.language.kinds import Kind
+from timeline.language.output_names import unknown_output
+from timeline.language.parser import read
+from timeline.language.printer import print_expression
+from timeline.operators.base import own_table
+from timeline.operators.lowering import operator_of
+from timeline.tables.packing import Bools
+from timeline.tables.splicing import cut
+from timeline.tables.table import Table, Window
+from timeline.values.vocabulary import I64
 
 # What looks at one time only.
 _POINTWISE = (And, Arithmetic, Column, Compare, Constant, Given, If, Not, Or)

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.text import Text
 
 from timeline.cli.render import console, printable, short_text, value_text
-from timeline.evaluate import Evaluation
-from timeline.exact import user_fraction
+from timeline.local.evaluate import Evaluation
 from timeline.plan import Plan, PlanNode
-from timeline.table import Shape
-from timeline.ticks import format_seconds
+from timeline.tables.table import Shape
+from timeline.values.exact import user_fraction
+from timeline.values.ticks import format_seconds
 
 MAX_KEYS = 3
 _BARS = "▁▂▃▄▅▆▇█"
@@ -24,7 +24,7 @@ _STATE_STYLES = ("black on cyan", "black on yellow", "black on magenta", "black 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One node's rows (as `timeline.table.Table.json_rows` gives them) with its label."""
+    """One node's rows (as `timeline.tables.table.Table.json_rows` gives them) with its label."""
 
     label: str
     shape: Shape

@@ -34,12 +34,12 @@ COMMANDS = {
     "watch": "streaming.watch",
     "dead-letters": "streaming.dead_letters",
     "query": "querying.query",
-    "show": "remote.show",
-    "list": "remote.list_timelines",
-    "describe": "remote.describe",
-    "refused": "remote.refused",
-    "release": "remote.release",
-    "remove": "remote.remove",
+    "show": "asking.show",
+    "list": "asking.list_timelines",
+    "describe": "asking.describe",
+    "refused": "asking.refused",
+    "release": "asking.release",
+    "remove": "asking.remove",
 }
 
 
@@ -61,7 +61,7 @@ def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(lambda: None)
     for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
         module, _, function = COMMANDS[name].partition(".")
-        app.command(name)(getattr(import_module(f"timeline.cli.{module}"), function))
+        app.command(name)(getattr(import_module(f"timeline.cli.commands.{module}"), function))
     return app
 
 

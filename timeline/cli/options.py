@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from timeline.errors import DurationError, TimelineError
-from timeline.ticks import parse_duration, parse_time
+from timeline.values.ticks import parse_duration, parse_time
 
 #: Of a time or a duration that somebody types.
 MAX_LENGTH = 100

@@ -45,7 +45,7 @@ class _Worker:
 
     async def start(self) -> str:
         """Starts it; what it says when it is ready."""
-        from workflows.server import end_with_parent
+        from workflows.child import end_with_parent
 
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "timeline.cli.main", "worker"),

@@ -10,19 +10,24 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import typer
 
-from timeline.cli.options import Format
-from timeline.evaluate import Row
+from timeline.cli.options import (
+    Format,
+)
+from timeline.language.output_names import VALUE
+from timeline.local.evaluate import Row
 from timeline.operators.outputs import Outputs
-from timeline.outputs import VALUE, Value
 from timeline.plan import Plan, PlanNode
+from timeline.values.scalars import Value
 
 if TYPE_CHECKING:  # rich takes 30 ms to import, and programs want none of it
     from rich.console import Console
     from rich.text import Text
     from rich.tree import Tree
 
-    from timeline.spec import Spec
+    from timeline.reading.model import Rejected
+    from timeline.spec.spec import Spec
 
 
 def console() -> Console:
@@ -201,3 +206,41 @@ def print_plan(
     if users is not None:
         count = sum(bool(used_by(node)) for node in plan.nodes)
         out.print(f"{count} of {len(plan.nodes)} run already for other timelines")
+
+
+#: Of the lines that are no events so many are shown.
+MAX_SHOWN = 5
+
+
+def complain(first: Sequence[Rejected], count: int) -> None:
+    """Says on standard error how many lines were no events, and shows the first of them."""
+    for one in first[:MAX_SHOWN]:
+        typer.echo(f"skipped {printable(str(one))}", err=True)
+    if count:
+        typer.echo(f"{count} line{'s' if count != 1 else ''} skipped that hold no event", err=True)
+
+
+def workers_of(spec: Spec) -> dict[str, Any]:
+    """The leaf workflows, and the result workflow (several where there are several streams)."""
+    from workflows.names import node_id
+
+    streams = range(spec.limits.shards)
+    results = [node_id(spec, spec.plan.result, stream) for stream in streams]
+    return {
+        "event-processor-workers": [
+            node_id(spec, node, stream) for stream in streams for node in spec.plan.leaves
+        ],
+        "result-worker": results[0] if len(results) == 1 else results,
+    }
+
+
+def print_workers(spec: Spec, workers: dict[str, Any], verb: str = "registered") -> None:
+    """Of a timeline: how many nodes, and the ids that one asks and feeds."""
+    streams = spec.limits.shards
+    many = f"{streams} stream{'s' if streams != 1 else ''}"
+    each = " for each partition of its topic" if spec.source.topic else ""
+    typer.echo(f"{verb} {spec.name}: {len(spec.plan.nodes)} nodes on {many}{each}")
+    for title, ids in workers.items():
+        typer.echo(f"{title}:")
+        for workflow_id in [ids] if isinstance(ids, str) else ids:
+            typer.echo(f"  {workflow_id}")

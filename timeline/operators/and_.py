@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from timeline.operators.logic import Together
-from timeline.table import Bools, all_of
+from timeline.tables.packing import Bools, all_of
 
 
 @dataclass(frozen=True)
 class And(Together):
     """At t: whether every operand is true at t.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('has_existed(state == "play") && has_existed_within(state == "seek", 2s)',
     ...     {1: "play", 3: "seek"})
     1 s False

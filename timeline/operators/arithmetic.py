@@ -1,6 +1,6 @@
 """``x + y``, ``x - y``, ``x * const``, ``x / const`` and ``x / y``.
 
-One file for the four signs: they are one function of lines, exact in any unit (`timeline.exact`).
+One file for the four signs: they are one function of lines, exact in any unit (`timeline.values.exact`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import cast
 
 import numpy as np
 
-from timeline.exact import NULL, exact_scalar, fitted, multiplied
-from timeline.expression import ArithmeticOp, Constant, Scalar
+from timeline.language.expression import ArithmeticOp, Constant
 from timeline.operators.base import Operator
 from timeline.operators.lines import as_numbers, constant_like
-from timeline.table import Shape, Table, Window, align, coalesce, cut, in_one_unit, values_at
-from timeline.vocabulary import I64
+from timeline.tables.splicing import align, coalesce, cut
+from timeline.tables.table import Shape, Table, Window, in_one_unit, values_at
+from timeline.values.exact import NULL, exact_scalar, fitted, multiplied
+from timeline.values.scalars import Scalar
+from timeline.values.vocabulary import I64
 
 NAMES: dict[ArithmeticOp, str] = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 
@@ -29,7 +31,7 @@ class Arithmetic(Operator):
     ``constant`` is what is not a timeline, on the ``constant_side`` (0: x, 1: y). What is divided by a
     timeline is a Ratio.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('duration_where(latest_event_to_state(state) == "play") * 2 - 1', {1: "play", 4: "seek"})
     1 s -1 + 2/s
     4 s 5

@@ -8,22 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.events import Events
-from timeline.expression import Scalar
-from timeline.table import (
-    Bools,
-    Shape,
-    Table,
-    Window,
-    collapse,
-    cut,
-    first_of_runs,
-    lookup,
-    merge,
-    stable_order,
-)
-from timeline.ticks import TICK_BITS
-from timeline.vocabulary import I64, Vocabulary
+from timeline.tables.events import Events
+from timeline.tables.packing import Bools, first_of_runs, stable_order
+from timeline.tables.splicing import collapse, cut, merge
+from timeline.tables.table import Shape, Table, Window, empty, lookup
+from timeline.values.scalars import Scalar
+from timeline.values.ticks import TICK_BITS
+from timeline.values.vocabulary import I64, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -166,3 +157,10 @@ def recoded(vocabulary: Vocabulary, table: Table) -> I64:
     used, index = np.unique(table.value.astype(np.int64), return_inverse=True)
     codes: I64 = vocabulary.encode([values[code] for code in used])[index]
     return codes
+
+
+def own_table(operator: Operator, of_input: Vocabulary | None) -> Table:
+    """An operator's table without rows: a leaf's State has the vocabulary of what it reads."""
+    if operator.shape is not Shape.STATE:
+        return empty(operator.shape)
+    return empty(operator.shape, of_input if isinstance(operator, Leaf) else Vocabulary())

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.exact import NULL, ROOM, exact_scalar
-from timeline.expression import CompareOp, Constant, Scalar
+from timeline.language.expression import Constant
 from timeline.operators.base import Operator
 from timeline.operators.compare_ratio import (
     Quotient,
@@ -23,10 +22,13 @@ from timeline.operators.compare_ratio import (
     quotient_of,
     quotient_of_scalars,
 )
-from timeline.predicate import compare_scalars
-from timeline.table import Bools, Shape, Table, Window, align, coalesce, cut, in_one_unit, values_at
-from timeline.ticks import MAX_TICK, TICK_BITS
-from timeline.vocabulary import I64, distinct
+from timeline.tables.packing import Bools
+from timeline.tables.splicing import align, coalesce, cut
+from timeline.tables.table import Shape, Table, Window, in_one_unit, values_at
+from timeline.values.exact import NULL, ROOM, exact_scalar
+from timeline.values.scalars import CompareOp, Scalar, compare_scalars
+from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.vocabulary import I64, distinct
 
 NAMES: dict[CompareOp, str] = {
     "==": "equal",
@@ -59,7 +61,7 @@ class Compare(Operator):
     inside a linear piece switches at the first tick at which the comparison holds, or no longer does.
     A Ratio is compared as the exact quotient that it is at each tick.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('duration_in_cur_state(latest_event_to_state(state)) >= 3s', {1: "play", 2: "seek"})
     1 s False
     5 s True

@@ -9,12 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.exact import NULL, exact_scalar
-from timeline.expression import CompareOp, Scalar
-from timeline.predicate import compare_scalars
-from timeline.table import Bools, Shape, Table, coalesce, first_of_runs, values_at
-from timeline.ticks import MAX_TICK, TICK_BITS
-from timeline.vocabulary import I64
+from timeline.tables.packing import Bools, first_of_runs
+from timeline.tables.splicing import coalesce
+from timeline.tables.table import Shape, Table, values_at
+from timeline.values.exact import NULL, exact_scalar
+from timeline.values.scalars import CompareOp, Scalar, compare_scalars
+from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.vocabulary import I64
 
 #: Python's whole numbers: products of two exact numbers need not fit in 64 bits.
 Whole: TypeAlias = NDArray[np.object_]

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.events import Events
-from timeline.expression import Expression
+from timeline.language.expression import Expression
+from timeline.operators.predicate import columns_of, matches
 from timeline.operators.running import Running, added_up
-from timeline.predicate import columns_of, matches
-from timeline.table import Shape, Table
-from timeline.vocabulary import I64
+from timeline.tables.events import Events
+from timeline.tables.table import Shape, Table
+from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True)
 class Count(Running):
     """At t: the number of events at or before t that match; several at one tick all count.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('count(state == "seek")', {1: "play", 2: "seek", 5: "seek"}, late={3: "seek"})
     1 s 0
     2 s 1

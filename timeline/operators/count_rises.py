@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from timeline.operators.base import Operator, before, just_before
-from timeline.table import Shape, Table, Window, coalesce, cut
+from timeline.tables.splicing import coalesce, cut
+from timeline.tables.table import Shape, Table, Window
 
 
 @dataclass(frozen=True)
 class CountRises(Operator):
     """At t: how many times the operand turned true at or before t; true at the origin is one.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('count_rises(latest_event_to_state(state) == "buffer")',
     ...     {1: "buffer", 2: "play", 4: "buffer", 5: "buffer", 6: "play"})
     1 s 1

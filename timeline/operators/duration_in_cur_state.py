@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.exact import NULL
-from timeline.expression import Scalar
 from timeline.operators.base import Operator, before
-from timeline.table import Shape, Table, Window, coalesce, cut, lookup, values_at
-from timeline.vocabulary import NULL_CODE
+from timeline.tables.splicing import coalesce, cut
+from timeline.tables.table import Shape, Table, Window, lookup, values_at
+from timeline.values.exact import NULL
+from timeline.values.scalars import Scalar
+from timeline.values.vocabulary import NULL_CODE
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class DurationInCurState(Operator):
 
     A repeated equal value is not a change. A Bool's first value begins at the origin.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('duration_in_cur_state(latest_event_to_state(state))', {1: "play", 2: "play", 4: "seek"})
     1 s 0 + 1/s
     4 s 0 + 1/s

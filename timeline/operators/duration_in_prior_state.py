@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.exact import NULL
-from timeline.expression import Scalar
 from timeline.operators.base import Operator, before, just_before
-from timeline.table import Shape, Table, Window, coalesce, cut, values_at
+from timeline.tables.splicing import coalesce, cut
+from timeline.tables.table import Shape, Table, Window, values_at
+from timeline.values.exact import NULL
+from timeline.values.scalars import Scalar
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class DurationInPriorState(Operator):
 
     Its inputs are s and ``duration_in_cur_state(s)``, which knows how long a value lasted when it ends.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('duration_in_prior_state(latest_event_to_state(state))', {1: "play", 3: "play", 6: "seek"})
     1 s None
     6 s 5

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from timeline.operators.base import Operator, before
-from timeline.table import Shape, Table, Window, coalesce, cut, values_at
+from timeline.tables.splicing import coalesce, cut
+from timeline.tables.table import Shape, Table, Window, values_at
 
 
 @dataclass(frozen=True)
 class DurationWhere(Operator):
     """At t: the seconds in which the operand was true, from the origin up to (and without) t.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('duration_where(latest_event_to_state(state) == "buffer")',
     ...     {1: "play", 4: "buffer", 6: "play"})
     1 s 0

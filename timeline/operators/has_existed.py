@@ -9,15 +9,17 @@ import numpy as np
 
 from timeline.operators.base import Operator, before, with_start
 from timeline.operators.matching import Matching
-from timeline.table import Shape, Table, Window, coalesce, first_of_runs
-from timeline.vocabulary import I64
+from timeline.tables.packing import first_of_runs
+from timeline.tables.splicing import coalesce
+from timeline.tables.table import Shape, Table, Window
+from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True)
 class HasExisted(Operator):
     """Over a Bool timeline: true from its first true tick on.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('has_existed(latest_event_to_state(state) == "play")', {1: "seek", 2: "play", 3: "seek"})
     1 s False
     2 s True
@@ -58,7 +60,7 @@ class HasExisted(Operator):
 class HasExistedEvent(HasExisted, Matching):
     """Over a predicate: true from the first matching event on.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('has_existed(state == "play")', {2: "seek", 3: "play", 4: "seek"}, late={1: "seek"})
     1 s False
     3 s True

@@ -9,18 +9,10 @@ import numpy as np
 
 from timeline.operators.base import Operator
 from timeline.operators.matching import Matching
-from timeline.table import (
-    Shape,
-    Table,
-    Window,
-    coalesce,
-    cut,
-    lookup,
-    merge,
-    rows_in,
-)
-from timeline.ticks import MAX_TICK, TICK_BITS
-from timeline.vocabulary import I64
+from timeline.tables.splicing import coalesce, cut, merge, rows_in
+from timeline.tables.table import Shape, Table, Window, lookup
+from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.vocabulary import I64
 
 
 def held_for(starts: I64, ends: I64, duration: int, window: Window) -> Table:
@@ -51,7 +43,7 @@ def held_for(starts: I64, ends: I64, duration: int, window: Window) -> Table:
 class HasExistedWithin(Operator):
     """Over a Bool timeline that is true on ``[a, c)``: true on ``[a, c + duration)``; duration in ms.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('has_existed_within(latest_event_to_state(state) == "seek", 5s)', {1: "seek", 2: "play"})
     1 s True
     7 s False
@@ -86,7 +78,7 @@ class HasExistedWithin(Operator):
 class HasExistedWithinEvent(HasExistedWithin, Matching):
     """Over a predicate: an event that matches at s makes ``[s, s + duration)`` true.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('has_existed_within(state == "seek", 5s)', {1: "play", 2: "seek", 4: "seek"})
     1 s False
     2 s True

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.exact import exact_scalar, fitted
-from timeline.expression import Constant, Scalar
+from timeline.language.expression import Constant
 from timeline.operators.base import Operator, recoded
 from timeline.operators.lines import constant_like
-from timeline.table import Shape, Table, Window, align, coalesce, cut, in_one_unit, values_at
+from timeline.tables.splicing import align, coalesce, cut
+from timeline.tables.table import Shape, Table, Window, in_one_unit, values_at
+from timeline.values.exact import exact_scalar, fitted
+from timeline.values.scalars import Scalar
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class If(Operator):
 
     ``chosen`` is the shape of both; ``choices`` are x and y where they are constants, else ``None``.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('if(has_existed(state == "error"), "broken", latest_event_to_state(state))',
     ...     {1: "play", 3: "error", 4: "play"})
     1 s 'play'

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.exact import exact_scalar
-from timeline.expression import Scalar
 from timeline.operators.base import Operator, recoded
 from timeline.operators.lines import constant_like
-from timeline.table import Shape, Table, Window, coalesce, cut, lookup, merge
-from timeline.ticks import MAX_TICK
+from timeline.tables.splicing import coalesce, cut, merge
+from timeline.tables.table import Shape, Table, Window, lookup
+from timeline.values.exact import exact_scalar
+from timeline.values.scalars import Scalar
+from timeline.values.ticks import MAX_TICK
 
 
 @dataclass(frozen=True)
 class Lag(Operator):
     """At t: the value at ``t - duration`` (ms); before the origin that is ``initial``.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('lag(latest_event_to_state(state), 5s)', {1: "play", 3: "seek"})
     1 s None
     6 s 'play'

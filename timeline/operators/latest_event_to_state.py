@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.events import Events
 from timeline.operators.base import Leaf, sort_rows, with_start
-from timeline.table import Shape, Table, Window, coalesce, empty
-from timeline.vocabulary import I64, NULL_CODE, Vocabulary
+from timeline.tables.events import Events
+from timeline.tables.splicing import coalesce
+from timeline.tables.table import Shape, Table, Window, empty
+from timeline.values.vocabulary import I64, NULL_CODE, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class LatestEventToState(Leaf):
     Of two events at one tick the later in the stream counts. Raw rows keep repeated values: after
     ``buffer@4, buffer@8`` a late ``play@6`` must leave buffer in force again at 8.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('latest_event_to_state(state)', {4: "buffer", 8: "buffer"}, late={6: "play"})
     4 s 'buffer'
     6 s 'play'

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from timeline.exact import NULL, exact_column
-from timeline.table import Shape, Table
+from timeline.tables.table import Shape, Table
+from timeline.values.exact import NULL, exact_column
 
 
 def as_numbers(table: Table) -> Table:

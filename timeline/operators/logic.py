@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from timeline.operators.base import Operator
-from timeline.table import Bools, Shape, Table, Window, align, coalesce, cut
+from timeline.tables.packing import Bools
+from timeline.tables.splicing import align, coalesce, cut
+from timeline.tables.table import Shape, Table, Window
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.events import Events
-from timeline.expression import Expression
+from timeline.language.expression import Expression
 from timeline.operators.base import Leaf, sort_rows
-from timeline.predicate import columns_of, matches
-from timeline.table import Shape, Table, empty
-from timeline.vocabulary import I64
+from timeline.operators.predicate import columns_of, matches
+from timeline.tables.events import Events
+from timeline.tables.table import Shape, Table, empty
+from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True)

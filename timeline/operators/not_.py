@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from timeline.operators.base import Operator
-from timeline.table import Shape, Table, Window, coalesce, cut
+from timeline.tables.splicing import coalesce, cut
+from timeline.tables.table import Shape, Table, Window
 
 
 @dataclass(frozen=True)
 class Not(Operator):
     """At t from the origin on: whether the operand is false at t.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('!has_existed(state == "play")', {1: "seek", 2: "play"})
     1 s True
     2 s False

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from timeline.operators.logic import Together
-from timeline.table import Bools, any_of
+from timeline.tables.packing import Bools, any_of
 
 
 @dataclass(frozen=True)
 class Or(Together):
     """At t: whether at least one operand is true at t.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('has_existed(state == "stop") || has_existed_within(state == "seek", 2s)',
     ...     {1: "play", 3: "seek", 9: "stop"})
     1 s False

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.expression import Scalar
 from timeline.operators.base import Operator
-from timeline.table import Shape, Table, Window
+from timeline.tables.table import Shape, Table, Window
+from timeline.values.scalars import Scalar
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Outputs(Operator):
     What is asked of it is read from the tables of its inputs, which therefore keep all of retention;
     its own table only says from when on a key is there. ``initials`` are the inputs' values before that.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('{state: latest_event_to_state(state), errors: count(state == "error")}',
     ...     {1: "play", 3: "error"})
     state: 1 s 'play'

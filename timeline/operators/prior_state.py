@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from timeline.operators.base import Operator, before, just_before, recoded
-from timeline.table import Shape, Table, Window, coalesce, cut
-from timeline.vocabulary import NULL_CODE
+from timeline.tables.splicing import coalesce, cut
+from timeline.tables.table import Shape, Table, Window
+from timeline.values.vocabulary import NULL_CODE
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class PriorState(Operator):
 
     A repeated equal value is not a change.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('prior_state(latest_event_to_state(state))', {1: "play", 2: "play", 4: "seek", 6: "play"})
     1 s None
     4 s 'play'

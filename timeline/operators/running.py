@@ -7,22 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.exact import fitted
 from timeline.operators.base import Leaf, before
-from timeline.table import (
-    Shape,
-    Table,
-    Window,
-    coalesce,
-    empty,
-    first_of_runs,
-    in_one_unit,
-    lookup,
-    merge,
-    rows_in,
-    stable_order,
-)
-from timeline.vocabulary import I64
+from timeline.tables.packing import first_of_runs, stable_order
+from timeline.tables.splicing import coalesce, merge, rows_in
+from timeline.tables.table import Shape, Table, Window, empty, in_one_unit, lookup
+from timeline.values.exact import fitted
+from timeline.values.vocabulary import I64
 
 
 def added_up(at: I64, value: np.typing.NDArray[np.generic]) -> tuple[I64, np.typing.NDArray[np.generic]]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.events import Events
-from timeline.exact import NULL, exact_column, fitted
 from timeline.operators.running import Running, added_up
-from timeline.table import Shape, Table
-from timeline.vocabulary import I64
+from timeline.tables.events import Events
+from timeline.tables.table import Shape, Table
+from timeline.values.exact import NULL, exact_column, fitted
+from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Sum(Running):
     Exact, as the numbers are written: ten times 0.1 is 1. What is no number adds nothing; several
     events at one tick all count.
 
-    >>> from timeline.operators.example import run
+    >>> from timeline.local.example import run
     >>> run('sum(state)', {1: 0.1, 2: 0.2, 3: "x", 5: -1})
     1 s 0.1
     2 s 0.3

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from timeline.errors import EventError
-from timeline.events import EventColumn
-from timeline.expression import Scalar
 from timeline.reading.model import BAD_KEY, LONG_KEY, MAX_KEY_CHARS, NO_KEY
-from timeline.vocabulary import I64, Vocabulary, canonical
+from timeline.tables.events import EventColumn
+from timeline.values.scalars import Scalar, canonical
+from timeline.values.vocabulary import I64, Vocabulary
 
 #: A JSON number; groups 2 and 3 are what makes it more than an integer.
 NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"

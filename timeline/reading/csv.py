@@ -15,7 +15,7 @@ from timeline.reading.columns import flat
 from timeline.reading.judging import block_of, judge_arrays
 from timeline.reading.model import Block, Part, Wanted, reject
 from timeline.reading.records import Piece, is_utf8, pieces, read_piece
-from timeline.vocabulary import I64
+from timeline.values.vocabulary import I64
 
 #: A quoted field that is still open after so much is taken for a stray quote.
 _OPEN_LIMIT = 1 << 20

@@ -16,7 +16,7 @@ from timeline.reading.judging import block_of, judge_arrays
 from timeline.reading.model import Block, Part, Wanted
 from timeline.reading.records import Piece, is_utf8, pieces, read_piece
 from timeline.reading.times import all_exact
-from timeline.vocabulary import I64
+from timeline.values.vocabulary import I64
 
 _SAMPLE = 64
 

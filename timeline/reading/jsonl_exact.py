@@ -9,14 +9,14 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from timeline.events import EventColumn
-from timeline.expression import Scalar
 from timeline.reading.columns import encode
 from timeline.reading.judging import Parsed, judge
 from timeline.reading.model import Part, TimeUnit, Wanted, reject
 from timeline.reading.records import Piece
 from timeline.reading.times import tick_of, ticks_of
-from timeline.vocabulary import I64, Vocabulary
+from timeline.tables.events import EventColumn
+from timeline.values.scalars import Scalar
+from timeline.values.vocabulary import I64, Vocabulary
 
 _BLANK = b" \t\r"
 

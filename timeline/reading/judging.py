@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from timeline.errors import EventError
-from timeline.events import EventColumn, Events, concat
 from timeline.reading.columns import encode, longer_than, names_of, retyped
 from timeline.reading.model import (
     BAD_KEY,
@@ -25,7 +24,8 @@ from timeline.reading.model import (
     reject,
 )
 from timeline.reading.times import ticks_of
-from timeline.vocabulary import I64
+from timeline.tables.events import EventColumn, Events, concat
+from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeline.errors import EventError
-from timeline.events import Events
-from timeline.vocabulary import I64
+from timeline.tables.events import Events
+from timeline.values.vocabulary import I64
 
 #: The unit of times that are numbers; RFC 3339 strings are recognised whatever it is.
 TimeUnit = Literal["ms", "s", "us", "ns"]

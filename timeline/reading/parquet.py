@@ -17,7 +17,7 @@ from timeline.reading.columns import flat
 from timeline.reading.files import open_file
 from timeline.reading.judging import block_of, judge_arrays
 from timeline.reading.model import Block, Wanted
-from timeline.vocabulary import I64
+from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True, slots=True)

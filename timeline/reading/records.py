@@ -10,7 +10,7 @@ import numpy as np
 
 from timeline.reading.files import open_file, read_chunk
 from timeline.reading.model import Part
-from timeline.vocabulary import I64
+from timeline.values.vocabulary import I64
 
 #: A piece that the fast reader refuses is halved until it is this small, and then read exactly.
 LEAF_BYTES = 1 << 18

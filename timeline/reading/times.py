@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from timeline.errors import DurationError
 from timeline.reading.columns import NUMBER, scalar_of_text
 from timeline.reading.model import BAD_TIME, NO_TIME, OUT_OF_RANGE, TimeUnit
-from timeline.ticks import MAX_TICK, parse_rfc3339
-from timeline.vocabulary import I64
+from timeline.values.ticks import MAX_TICK, parse_rfc3339
+from timeline.values.vocabulary import I64
 
 _INTEGER = r"^-?(0|[1-9][0-9]*)$"
 # What Arrow and `parse_rfc3339` read alike; anything else is left to the latter alone.

@@ -1,0 +1,44 @@
+"""Which workflows a stream is fed to, and which say what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from timeline.spec.spec import Spec
+from workflows.names import node_id, sink_id
+
+
+def leaves_of(specs: Iterable[Spec], stream: int) -> dict[str, frozenset[str]]:
+    """The columns that each leaf of some timelines on a stream reads, by workflow id."""
+    return {
+        node_id(spec, node, stream): node.leaf.columns
+        for spec in specs
+        for node in spec.plan.leaves
+        if node.leaf is not None
+    }
+
+
+def results_of(specs: Iterable[Spec], stream: int) -> set[str]:
+    """The workflow ids of the result nodes of some timelines on a stream, and of their sinks, which would
+    otherwise be left behind without bound."""
+    specs = list(specs)
+    sinks = {sink_id(spec, stream) for spec in specs if spec.sink is not None}
+    return sinks | {node_id(spec, spec.plan.result, stream) for spec in specs}
+
+
+def to_feed(specs: Sequence[Spec], paused: Collection[str]) -> tuple[list[Spec], list[Spec], list[Spec]]:
+    """Timelines on one source: those that run, the paused ones that share leaves with them, the others.
+
+    A node of a shared one holds what its running child sends until the others are where that is, and so
+    cannot be left behind without bound.
+    """
+    fed = [spec for spec in specs if spec.name not in paused]
+    parked = [spec for spec in specs if spec.name in paused]
+    shared: list[Spec] = []
+    while True:
+        live = leaves_of([*fed, *shared], 0).keys()
+        more = [spec for spec in parked if leaves_of([spec], 0).keys() & live]
+        if not more:
+            return fed, shared, parked
+        shared += more
+        parked = [spec for spec in parked if spec not in more]

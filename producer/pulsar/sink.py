@@ -1,0 +1,71 @@
+"""Rows of a sink on their way to a topic, so that a broker that deduplicates has each once.
+
+A producer of a fixed name gives every row its number as the sequence id: what the broker has of it already,
+it drops. Rows are not batched: of a batch that has other bounds when it is sent again, the broker would
+drop also what it has not had.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pulsar
+
+from producer.pulsar.admin import deduplicate
+from producer.pulsar.connection import connect, failure
+from timeline.errors import ServiceError
+from timeline.sinks.batches import Batch, Written
+
+
+def write(batch: Batch) -> Written:
+    """Sends a batch, and returns when the broker has all of it. Blocks.
+
+    Raises:
+        ServiceError: the broker is not there, or refuses a row.
+    """
+    client = connect()
+    try:
+        return _send(client, batch)
+    except pulsar.PulsarException as error:
+        raise failure(error, f"sending to {batch['place']}") from None
+    finally:
+        client.close()
+
+
+def _send(client: pulsar.Client, batch: Batch) -> Written:
+    failed: list[str] = []
+
+    def sent(result: Any, _: Any) -> None:
+        if result != pulsar.Result.Ok:
+            failed.append(str(result))
+
+    producer = client.create_producer(
+        batch["place"],
+        producer_name=batch["name"],
+        # Retried by the activity; a row that was given up must not be behind one that was not.
+        send_timeout_millis=30_000,
+        batching_enabled=False,
+        block_if_queue_full=True,
+    )
+    if batch["number"] == 0:
+        deduplicate(client, batch["place"])
+    # What the broker remembers of this producer: nothing if it does not deduplicate.
+    known = producer.last_sequence_id()
+    # From 1 on: the client takes 0 for none, and would give a number of its own.
+    for number, row in enumerate(batch["rows"], start=batch["first"] + 1):
+        producer.send_async(
+            orjson.dumps(row),
+            sent,
+            partition_key=row.get("key"),
+            event_timestamp=row["at"],
+            sequence_id=number,
+        )
+        if number <= known:
+            # Of many repeats at once, the client sometimes does not see the answers.
+            producer.flush()
+    producer.flush()
+    producer.close()
+    if failed:
+        raise ServiceError(f"{len(failed)} rows to {batch['place']} were not taken: {failed[0]}")
+    return Written(offset=0, exactly_once=known >= 0 if batch["first"] else None)

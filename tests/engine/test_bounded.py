@@ -1,0 +1,180 @@
+"""Nodes that stay bounded: dictionaries shrink, idle keys close and are forgotten, old states are read."""
+
+from __future__ import annotations
+
+import base64
+import json as json_module
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import zstandard
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from tests.support.graphs import WireGraph
+from tests.support.oracle import Oracle, exact, same
+from tests.support.streams import END, batches, cuts, exact_value, expressions, json
+from timeline.engine import shrinking
+from timeline.engine.node import Node
+from timeline.engine.state_wire import from_state
+from timeline.engine.wire import from_patch, to_patch
+from timeline.language import expression as ex
+from timeline.limits import Limits
+from timeline.local.evaluate import evaluate
+from timeline.local.graph import Graph
+from timeline.plan import make_plan
+from timeline.tables.events import from_rows
+from timeline.tables.splicing import cut
+from timeline.tables.table import Window
+
+STATE_1 = Path(__file__).parents[1] / "fixtures" / "state-1.json"
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["k", "l", "m", "n"]),
+        st.integers(0, 22),
+        st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from(["x", "y", 1, 2.5, True, None])),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+def lives(events: Any, lateness: int, ttl: int) -> tuple[dict[str, list[Any]], int, list[int], int]:
+    """The events of each key's present life, by the definition; how many were accepted, which refused,
+    and the newest tick of all."""
+    alive: dict[str, list[Any]] = {}
+    newest: dict[str, int] = {}
+    stream, accepted, refused = -1, 0, []
+    for number, (key, tick, values) in enumerate(events):
+        closed = key not in newest or stream - newest[key] >= ttl
+        if closed and tick < stream - ttl:
+            refused.append(number)
+            continue
+        if not closed and tick < newest[key] + ttl and tick < newest[key] - lateness:
+            refused.append(number)
+            continue
+        if closed or tick >= newest[key] + ttl:
+            alive[key] = []
+        alive[key].append((tick, values))
+        newest[key] = max(tick, newest.get(key, -1))
+        stream = max(stream, tick)
+        accepted += 1
+    return alive, accepted, refused, stream
+
+
+@settings(max_examples=300, deadline=None)
+@given(expressions, rows, cuts, st.integers(0, 5), st.integers(1, 9), st.integers(0, 30), st.data())
+def test_keys_close_and_begin_anew(
+    expression: ex.Expression, events: Any, at: list[int], lateness: int, ttl: int, keep: int, data: Any
+) -> None:
+    plan = make_plan(expression)
+    note(plan.result.text)
+    limits = Limits(lateness, keep, ttl)
+    alive, accepted, refused, stream = lives(events, lateness, ttl)
+    newest = {key: max(t for t, _ in mine) for key, mine in alive.items()}
+    known = {key for key in alive if stream - newest[key] < ttl + keep}
+    whole = evaluate(plan, from_rows(events), limits)
+    assert (whole.accepted, whole.refused) == (accepted, len(refused))
+    assert set(whole.names()) == known
+    graph = WireGraph(plan, limits)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shrinking, "FEW", data.draw(st.sampled_from([-1_000_000, 1_000])))
+        for batch in batches(from_rows(events), at):
+            graph.feed(batch, tuple(batch.position[-1].tolist()))
+            if data.draw(st.booleans()):
+                graph.continue_as_new(limits)
+    for planned, node in zip(plan.nodes, graph.nodes, strict=True):
+        assert set(node.known_keys()) == known
+        if planned.leaf:
+            listed = [r.position[0] for r in node.refused.after(None, 100)]
+            assert (node.accepted, listed) == (accepted, refused)
+        for key in known:
+            oracle = Oracle(alive[key])
+            mine, origin, last = node.timeline(key)
+            assert (origin, last) == (oracle.origin, newest[key])
+            base = int(mine.tick[0])
+            assert base <= max(oracle.origin, newest[key] - lateness - keep), "kept as long as promised"
+            for tick in range(base, END):
+                row = next(r for r in reversed(range(len(mine))) if mine.tick[r] <= tick)
+                wanted = exact(oracle.at(planned.expression, tick))
+                got = exact(exact_value(mine, row, tick))
+                assert same(got, wanted), f"{planned.text} of {key} at {tick}: {got} is not {wanted}"
+            theirs = whole.timeline(key, planned)
+            from_base = Window(theirs.at[:1] - theirs.tick[:1] + base)
+            assert mine.json_rows() == cut(theirs, from_base).json_rows()
+
+
+def test_a_vocabulary_of_ever_new_values_shrinks() -> None:
+    plan = make_plan('prior_state(latest_event_to_state(a)) == "x"')
+    limits = Limits(1_000, 1_000)
+    graph = WireGraph(plan, limits)
+    for number in range(40):
+        values = range(number * 1000, number * 1000 + 1000)
+        batch = from_rows([("k", 10 * v, {"a": f"value {v}"}) for v in values], (values[0],))
+        graph.feed(batch, (values[-1],))
+        if number % 7 == 0:
+            graph.continue_as_new(limits)
+    leaf, prior, _ = graph.nodes
+    for node in (leaf, prior):
+        for table in (node.own, node.edges[0].table):
+            assert table.vocabulary is not None
+            assert len(table.vocabulary) < 6_000
+    assert leaf.value("k", None)[0] == "value 39999"
+    assert prior.value("k", None)[0] == "value 39998"
+    # Someone who comes now understands the codes of now, also right after shrinking.
+    latecomer = Node(prior.operator, [leaf.own.shape], limits)
+    snapshot = leaf.snapshot()
+    assert snapshot is not None
+    latecomer.receive(0, from_patch(json(to_patch(snapshot))))
+    latecomer.advance()
+    assert latecomer.value("k", None)[0] == "value 39998"
+
+
+def test_keys_that_are_over_are_forgotten() -> None:
+    plan = make_plan('duration_where(latest_event_to_state(a) == "x")')
+    limits = Limits(100, 1_000, key_ttl=500)
+    graph = WireGraph(plan, limits)
+    for number in range(60):
+        ids = range(number * 100, number * 100 + 100)
+        batch = from_rows([(f"session {i}", 10 * i, {"a": "x"}) for i in ids], (ids[0],))
+        graph.feed(batch, (ids[-1],))
+    for node in graph.nodes:
+        assert len(node.known_keys()) == 150
+        assert len(node.keys) < 2_500
+        assert len(node.own) < 2_500
+    assert graph.result.value("session 5999", 59_999 + 1_000)[:2] == (1.009, 60_999)
+    assert graph.result.value("session 5940", None) == (0, 59_400, True), "closed"
+    with pytest.raises(KeyError):
+        graph.result.value("session 5849", None)
+
+
+def test_state_of_version_1_is_read() -> None:
+    """The file was written by version 0.1."""
+    committed = json_module.loads(STATE_1.read_text())
+    plan = make_plan(committed["expression"])
+    limits = Limits(60_000, 3_600_000)
+    graph = Graph(plan, limits)
+    for planned, node, carried in zip(plan.nodes, graph.nodes, committed["nodes"], strict=True):
+        assert planned.text == carried["text"]
+        rest = from_state(base64.b64decode(carried["state"]), node)
+        assert rest == {"inbox": [], "newcomers": [], "full": None}
+        for key, values in carried["values"].items():
+            got = [node.value(key, tick)[0] for tick in (0, 1000, 5000, 8000, 12000, 30000)]
+            assert got == values, planned.text
+    # The first leaf was ahead when they were written; the others catch up, and all go on.
+    more = [("a", 20_000, {"state": "buffer"}), ("a", 23_000, {"state": "play"}), ("c", 1, {})]
+    graph.feed(from_rows(more, (1, 7)), (1, 9))
+    assert graph.nodes[-2].value("a", 30_000)[0] == 8
+    assert graph.result.value("a", 30_000)[0] is True
+    assert graph.result.value("c", 30_000)[0] is False
+
+
+def test_state_of_another_version_is_refused() -> None:
+    graph = Graph(make_plan("sum(a)"))
+    blob = zstandard.ZstdCompressor().compress(orjson.dumps({"version": 99}))
+    with pytest.raises(Exception, match="version 99, this worker reads 1 and 2"):
+        from_state(blob, graph.result)

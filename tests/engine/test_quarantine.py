@@ -1,0 +1,157 @@
+"""An operator that raises for some keys loses those only, and gets them back when it is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from tests.support.graphs import WireGraph
+from tests.support.poison import PoisonError, poison
+from tests.support.streams import batches, cuts, expressions, rows
+from timeline.engine import shrinking
+from timeline.errors import NotFoundError, QuarantineError, RetentionError
+from timeline.language import expression as ex
+from timeline.limits import Limits
+from timeline.local.evaluate import Evaluation, evaluate
+from timeline.operators.base import Leaf
+from timeline.plan import make_plan
+from timeline.tables.events import from_rows
+from timeline.tables.table import Table, Window
+
+
+def check(graph: WireGraph, whole: Evaluation, but: dict[int, set[str]]) -> None:
+    for planned, node in zip(graph.plan.nodes, graph.nodes, strict=True):
+        for key in whole.names():
+            if key in but.get(planned.index, ()):
+                with pytest.raises(QuarantineError, match="PoisonError: bad luck"):
+                    node.value(key, None)
+                continue
+            assert node.timeline(key)[0].json_rows() == whole.timeline(key, planned).json_rows(), planned.text
+
+
+@settings(max_examples=200, deadline=None)
+@given(expressions, rows, cuts, st.sets(st.sampled_from(["k", "l", "m"]), min_size=1), st.data())
+def test_only_the_poisoned_keys_are_lost_and_come_back(
+    expression: ex.Expression, events: Any, at: list[int], keys: set[str], data: st.DataObject
+) -> None:
+    plan = make_plan(expression)
+    note(plan.result.text)
+    limits = Limits(1_000, 1_000)
+    graph = WireGraph(plan, limits)
+    bad = data.draw(st.integers(0, len(plan.nodes) - 1), "poisoned node")
+    reading = data.draw(st.booleans(), "reading")
+    good = graph.nodes[bad].operator
+    sent = batches(from_rows(events), at)
+    begin = data.draw(st.integers(0, len(sent) - 1), "poisoned from batch")
+    above = {bad}
+    for planned in plan.nodes:
+        if above & set(planned.inputs):
+            above.add(planned.index)
+    seen = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shrinking, "FEW", data.draw(st.sampled_from([-1_000_000, 1_000])))
+        for number, batch in enumerate(sent):
+            if number >= begin:
+                poison(graph.nodes[bad], keys, reading=reading)
+            graph.feed(batch, tuple(batch.position[-1].tolist()))
+            seen += len(batch)
+            if data.draw(st.booleans(), "continue as new"):
+                graph.continue_as_new(limits)
+        whole = evaluate(plan, from_rows(events), limits)
+        lost = {graph.nodes[bad].keys.names[code] for code in graph.nodes[bad].quarantined}
+        later = {key for key, *_ in events[sum(map(len, sent[:begin])) :]}
+        assert lost <= keys & later
+        if reading or plan.nodes[bad].leaf:
+            assert lost <= keys
+        check(graph, whole, dict.fromkeys(above, lost))
+        # Released before it is mended, a key is set apart again, and all stays as it was.
+        for key in sorted(lost):
+            graph.deliver(bad, graph.nodes[bad].release(key))
+            spread(graph)
+        relapsed = {graph.nodes[bad].keys.names[code] for code in graph.nodes[bad].quarantined}
+        check(graph, whole, dict.fromkeys(above, relapsed))
+        graph.nodes[bad].operator = good
+        graph.nodes[bad].leaf = good if isinstance(good, Leaf) else None
+        for key in sorted(relapsed):
+            graph.deliver(bad, graph.nodes[bad].release(key))
+            spread(graph)
+        check(graph, whole, {})
+        # And they go on like the others.
+        more: list[tuple[str, int, dict[str, Any]]] = [(key, 25, {"a": "x", "b": 1}) for key in "klm"]
+        graph.feed(from_rows(more, (len(events),)), (len(events) + 2,))
+        check(graph, evaluate(plan, from_rows([*events, *more]), limits), {})
+
+
+def spread(graph: WireGraph) -> None:
+    """Brings what waits between the nodes to where it belongs."""
+    for planned, node in zip(graph.plan.nodes, graph.nodes, strict=True):
+        if not planned.leaf and (patch := node.advance()) is not None:
+            graph.deliver(planned.index, patch)
+
+
+def test_a_key_cannot_be_released_for_ever() -> None:
+    plan = make_plan('duration_where(latest_event_to_state(a) == "x")')
+    graph = WireGraph(plan, Limits(0, 1_000))
+    poison(graph.nodes[1], {"k"}, reading=False)
+    for number in range(40):
+        batch = [(key, 100 * number + i, {"a": f"{i}"}) for key in "kl" for i in range(0, 100, 2)]
+        graph.feed(from_rows(batch, (number, 0)), (number, 99))
+    compare = graph.nodes[1]
+    assert compare.operator.name == "equal"
+    assert len(compare.edges[0].table) < 2_500, "what a quarantined key needs does not grow for ever"
+    with pytest.raises(RetentionError, match="register it anew"):
+        compare.release("k")
+    with pytest.raises(NotFoundError):
+        compare.release("l")
+    with pytest.raises(NotFoundError):
+        graph.result.release("k")
+    assert graph.result.value("l", None)[0] == 0
+
+
+def test_an_operator_that_raises_for_all_is_not_tried_for_ever() -> None:
+    calls = 0
+    plan = make_plan('!has_existed(a == "x")')
+    graph = WireGraph(plan, Limits())
+
+    class Mad(type(graph.nodes[1].operator)):  # type: ignore[misc]
+        def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+            nonlocal calls
+            calls += 1
+            raise PoisonError("always")
+
+    graph.nodes[1].operator = Mad()
+    events = from_rows([(f"k{i}", i, {}) for i in range(3_000)])
+    graph.feed(events, (3_000,))
+    assert len(graph.result.quarantined) == 3_000
+    assert calls < 500
+    with pytest.raises(QuarantineError, match=r"'k7' .* since position \[3000\]: PoisonError: always"):
+        graph.result.value("k7", None)
+
+
+@pytest.mark.parametrize("reading", [True, False])
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_what_a_release_needs_is_kept(bad: int, reading: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watermark passes the place where the key was set apart, but retention does not."""
+    monkeypatch.setattr(shrinking, "FEW", -1_000_000)
+    plan = make_plan('duration_where(latest_event_to_state(a) == "x")')
+    limits = Limits(0, 1_000)
+    graph = WireGraph(plan, limits)
+    events: list[tuple[str, int, dict[str, Any]]] = [
+        (key, 10 * i, {"a": "xy"[i % 2]}) for i in range(90) for key in "kl"
+    ]
+    good = graph.nodes[bad].operator
+    for first in range(0, len(events), 10):
+        if first == 40:
+            poison(graph.nodes[bad], {"k"}, reading=reading)
+        batch = from_rows(events[first : first + 10], (first,))
+        graph.feed(batch, (first + 9,))
+    graph.nodes[bad].operator = good
+    graph.nodes[bad].leaf = good if isinstance(good, Leaf) else None
+    graph.deliver(bad, graph.nodes[bad].release("k"))
+    spread(graph)
+    assert graph.result.value("k", None)[0] == graph.result.value("l", None)[0] == 0.45
+    check(graph, evaluate(plan, from_rows(events), limits), {})

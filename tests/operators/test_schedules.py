@@ -1,0 +1,11 @@
+"""Several hundred random schedules; `python -m tests.support.schedules` tries as many as one likes."""
+
+from __future__ import annotations
+
+import random
+
+from tests.support.schedules import run
+
+
+def test_random_schedules() -> None:
+    run(300, random.randrange(1, 1 << 31))

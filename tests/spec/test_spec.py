@@ -1,0 +1,122 @@
+"""Specs: what is understood, and that everything wrong is said at once, with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.specs import GOOD, load, problems
+from timeline.errors import SpecError
+from timeline.spec.loading import load_spec
+from timeline.spec.spec import Spec
+
+A_TABLE = "must be a table, such as [source] and the lines below it"
+
+
+def test_defaults(tmp_path: Path) -> None:
+    spec = load(tmp_path, GOOD)
+    assert (spec.source.key, spec.source.time, spec.source.unit) == ("key", "time", "ms")
+    assert (spec.limits.allowed_lateness, spec.limits.retention, spec.limits.shards) == (60_000, 3_600_000, 1)
+
+
+def test_files_are_beside_the_spec(tmp_path: Path) -> None:
+    spec = load(tmp_path, GOOD + "[source]\nfiles = ['a.jsonl', '/b.jsonl']\n")
+    assert spec.source.files == (str(tmp_path / "a.jsonl"), "/b.jsonl")
+
+
+def test_survives_the_wire(tmp_path: Path) -> None:
+    spec = load(tmp_path, GOOD + "[limits]\nallowed_lateness = 1.5\nretention = '2h'\nshards = 3\n")
+    assert Spec.from_wire(spec.to_wire()) == spec
+    assert spec.to_wire()["limits"] == {"allowed_lateness": "1500ms", "retention": "2h", "shards": 3}
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        """
+name = "Bad Name!"
+expression = "duration_where(has_existed(a = 1))"
+extra = 3
+[source]
+key = ""
+unit = "parsec"
+[limits]
+shards = 1000
+retention = "soon"
+allowed_lateness = -5
+""",
+    )
+    assert list(found) == [
+        "name",
+        "expression",
+        "source.key",
+        "source.unit",
+        "limits.allowed_lateness",
+        "limits.retention",
+        "limits.shards",
+        "extra",
+    ]
+    assert found["name"].endswith("begin with a letter or digit, got 'Bad Name!'")
+    assert found["source.key"] == "must not be empty, got ''"
+    assert found["source.unit"] == "must be 'ms', 's', 'us', 'ns' or 'rfc3339', got 'parsec'"
+    assert found["limits.allowed_lateness"].startswith("not a duration: '-5'; write a number and a unit")
+    assert found["limits.retention"].startswith("not a duration: 'soon'")
+    assert found["limits.shards"] == "must be less than or equal to 256, got 1000"
+    assert found["extra"] == "is not known here"
+
+
+def test_expression_has_a_caret(tmp_path: Path) -> None:
+    text = 'name = "x"\nexpression = """\nduration_where(\n  has_existed(a == 1)\n  && b)\n"""\n'
+    line, source, caret = problems(tmp_path, text)["expression"].split("\n")
+    assert line.startswith("line ")
+    assert source[caret.index("^") :].startswith(("b", "has_existed"))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("name = 3\nexpression = 'has_existed(a == 1)'", "name", "must be text in quotes, got 3"),
+        ("name = 'x'\nexpression = 4", "expression", "must be text in quotes, got 4"),
+        (
+            GOOD + "source = 'x'",
+            "source",
+            f"{A_TABLE}, got 'x'",
+        ),
+        (
+            GOOD + "limits = [1]",
+            "limits",
+            f"{A_TABLE}, got [1]",
+        ),
+        (GOOD + "[limits]\nshards = true", "limits.shards", "must be a whole number, got True"),
+        (GOOD + "[limits]\nretention = true", "limits.retention", "must be a whole number, got True"),
+        (GOOD + "[source]\ntopic = 't'\nfiles = ['f']", "source", "give topic or files, not both"),
+        (GOOD + "[source]\ntopic = 't'\nname = 'n'", "source", "give topic or name, not both"),
+        (GOOD + "[source]\nfiles = 'f'", "source.files", "must be a list, such as [\"a.jsonl\"], got 'f'"),
+        ("name = 'x'", "expression", "is missing; or give [outputs], several by name"),
+        ("", "name", "is missing"),
+        ("name = \n", "file", "is not TOML: Invalid value (at line 1, column 8)"),
+        (b"\xff", "file", "is not UTF-8 text"),
+    ],
+)
+def test_one_problem(tmp_path: Path, text: str | bytes, place: str, message: str) -> None:
+    assert problems(tmp_path, text)[place] == message
+
+
+def test_no_file(tmp_path: Path) -> None:
+    for path, message in ((tmp_path / "no.toml", "does not exist"), (tmp_path, "Is a directory")):
+        with pytest.raises(SpecError, match=message):
+            load_spec(path)
+
+
+def test_files_of_a_name_are_one_source() -> None:
+    def source(timeline: str, **of: str) -> str:
+        return Spec.from_wire({"name": timeline, "expression": "has_existed(a == 1)", "source": of}).source_id
+
+    assert source("one") != source("two")
+    assert source("one", name="player") == source("two", name="player")
+    assert source("one", name="player") != source("one", name="player", key="session")
+    assert source("one", name="player").startswith("player.")
+    # What was registered before sources had names keeps its nodes.
+    assert source("one") == "one.b3cbd0df"
+    assert source("one", topic="t") == "t.b7962a8c"

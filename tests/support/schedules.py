@@ -1,0 +1,152 @@
+"""Random expressions over random streams in random deliveries, against their definition.
+
+Every schedule has late, repeated, reordered and same-tick events, missing columns, nulls and mixed
+types; batches are cut anywhere and sent more than once, patches go through JSON, and nodes continue as
+new between any two. Then every node of every key must be, at every tick, what `tests.support.oracle` says.
+
+    python -m tests.support.schedules --cases 10000 [--seed N]
+
+prints the seed; a failure shrinks to a small one, which is drawn as lanes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import hypothesis
+import numpy as np
+import typer
+from hypothesis import HealthCheck, note
+from hypothesis import strategies as st
+from rich.console import Console
+
+from tests.support.graphs import WireGraph
+from tests.support.oracle import Oracle, exact, same
+from tests.support.streams import END, batches, exact_value, expressions
+from timeline.cli.lanes import Lane, draw, plan_lanes
+from timeline.limits import Limits
+from timeline.plan import Plan, make_plan
+from timeline.tables.events import from_rows
+from timeline.tables.table import Shape, Table
+
+VALUES: tuple[Any, ...] = ("x", "y", 1, 2.5, 0.0001, -3, True, None)
+#: Events are drawn in order of time, and then moved about.
+events = st.lists(
+    st.tuples(
+        st.sampled_from(["k", "l"]),
+        st.integers(0, 3),
+        st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from(VALUES)),
+        st.integers(0, 6),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+def delivered(drawn: Any) -> list[tuple[str, int, dict[str, Any]]]:
+    """Events in stream order: times grow by the second part, and each comes up to its fourth later."""
+    tick = 0
+    timed = []
+    for number, (key, step, values, delay) in enumerate(drawn):
+        tick = min(tick + step, END - 6)
+        timed.append((tick + delay, number, key, tick, values))
+    return [(key, tick, values) for _, _, key, tick, values in sorted(timed, key=lambda e: e[:2])]
+
+
+def accepted(rows: Sequence[tuple[str, int, dict[str, Any]]], lateness: int) -> list[bool]:
+    """Which events are not late, by the definition."""
+    newest: dict[str, int] = {}
+    taken = []
+    for key, tick, _ in rows:
+        taken.append(tick >= newest.get(key, -1) - lateness)
+        if taken[-1]:
+            newest[key] = max(tick, newest.get(key, -1))
+    return taken
+
+
+def check_schedule(expression: Any, drawn: Any, lateness: int, at: list[int], data: Any) -> None:
+    plan = make_plan(expression)
+    rows = delivered(drawn)
+    note(f"{plan.result.text}\n{rows}\nlateness {lateness}")
+    limits = Limits(lateness, 1_000)
+    graph = WireGraph(plan, limits)
+    for batch in batches(from_rows(rows), at):
+        last = tuple(batch.position[-1].tolist())
+        graph.feed(batch, last)
+        for _ in range(data.draw(st.integers(0, 1), "sent again")):
+            graph.feed(batch, last)
+        if data.draw(st.booleans(), "continued as new"):
+            graph.continue_as_new(limits)
+    taken = accepted(rows, lateness)
+    for planned, node in zip(plan.nodes, graph.nodes, strict=True):
+        if planned.leaf:
+            assert (node.accepted, node.refused.count) == (sum(taken), len(rows) - sum(taken))
+            listed = [refusal.position[0] for refusal in node.refused.after(None, 100)]
+            assert listed == [i for i, took in enumerate(taken) if not took]
+    for key in sorted({key for key, _, _ in rows}):
+        mine = [(t, v) for (k, t, v), took in zip(rows, taken, strict=True) if k == key and took]
+        _check_key(plan, graph, key, Oracle(mine))
+
+
+def _check_key(plan: Plan, graph: WireGraph, key: str, oracle: Oracle) -> None:
+    tables = [node.timeline(key)[0] for node in graph.nodes]
+    for planned, table in zip(plan.nodes, tables, strict=True):
+        assert int(table.tick[0]) == oracle.origin
+        for tick in range(oracle.origin, END):
+            row = int(np.searchsorted(table.tick, tick, side="right")) - 1
+            got = exact_value(table, row, tick)
+            wanted = oracle.at(planned.expression, tick)
+            if not same(exact(got), exact(wanted)):
+                _draw(plan, tables, key, oracle)
+                raise AssertionError(f"{planned.text} of {key!r} at {tick} ms: got {got}, not {wanted}")
+
+
+def _draw(plan: Plan, tables: Sequence[Table], key: str, oracle: Oracle) -> None:
+    """What every node says, and under it what the definition says."""
+    out = Console(file=io.StringIO(), width=150)
+    rows = {planned.index: table.json_rows() for planned, table in zip(plan.nodes, tables, strict=True)}
+    lanes = []
+    for lane in plan_lanes(plan, rows):
+        lanes.append(lane)
+        planned = next(n for n in plan.nodes if rows[n.index] is lane.rows)
+        wanted = [[tick, oracle.at(planned.expression, tick)] for tick in range(oracle.origin, END)]
+        if planned.operator.shape in (Shape.NUMERIC, Shape.RATIO):
+            wanted = [[t, None if v is None else str(v * 1000), 0] for t, v in wanted]
+        lanes.append(Lane("  (definition)", planned.operator.shape, wanted))
+    out.print("\n".join(f"{tick} ms {values}" for tick, values in oracle.events))
+    draw(out, key, lanes, oracle.origin, max(tick for tick, _ in oracle.events), oracle.origin, END)
+    assert isinstance(out.file, io.StringIO)
+    note(out.file.getvalue())
+
+
+def run(cases: int, seed: int) -> None:
+    """Tries that many schedules."""
+    print(f"{cases} schedules, seed {seed}")
+    strategies = {
+        "expression": expressions,
+        "drawn": events,
+        "lateness": st.integers(0, 7),
+        "at": st.lists(st.integers(0, 14), max_size=5),
+        "data": st.data(),
+    }
+    test = hypothesis.given(**strategies)(check_schedule)
+    quiet = list(HealthCheck)
+    test = hypothesis.settings(
+        max_examples=cases, deadline=None, database=None, suppress_health_check=quiet, print_blob=True
+    )(test)
+    hypothesis.seed(seed)(test)()
+
+
+def main(
+    cases: Annotated[int, typer.Option(min=1, help="How many schedules to try.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Which ones; the same seed tries the same.")] = 0,
+) -> None:
+    """Random schedules against the definition, operator by operator and tick by tick."""
+    run(cases, seed or int(np.random.default_rng().integers(1, 1 << 31)))
+    print("all as they should be")
+
+
+if __name__ == "__main__":
+    typer.run(main)

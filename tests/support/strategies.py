@@ -1,0 +1,142 @@
+"""Hypothesis strategies for trees: well-kinded ones, as the parser and the builder make them."""
+
+from __future__ import annotations
+
+import functools
+
+from hypothesis import strategies as st
+
+from timeline.language.expression import (
+    Arithmetic,
+    Column,
+    Compare,
+    Constant,
+    Count,
+    CountRises,
+    DurationInCurState,
+    DurationInPriorState,
+    DurationWhere,
+    Expression,
+    HasExisted,
+    HasExistedWithin,
+    If,
+    Lag,
+    LatestEventToState,
+    Not,
+    PriorState,
+    Sum,
+    conjunction,
+    disjunction,
+)
+from timeline.values.scalars import CompareOp
+from timeline.values.ticks import MAX_TICK
+
+# Names that cannot be written bare, and names that look as if they could not.
+_NAMES = (
+    *("state", "_x", "a1", "lat_long", "android", "nothing", "e5", "s", "ms"),
+    *("not", "and", "or", "true", "false", "null", "True", "None", "col"),
+    *("count", "sum", "if", "lag", "prior_state"),
+    *("has_existed", "TL_And", "TL_HasExistedWithin", "TL_Nope"),
+    *("", "lat long", "é", "5s", "a-b", 'a"b', "a'b", "a\\b", "a\nb", "# a", "// a", "\u2028"),
+)
+_ALL_OPS: tuple[CompareOp, ...] = ("==", "!=", "<", "<=", ">", ">=")
+_EQUAL_OPS: tuple[CompareOp, ...] = ("==", "!=")
+
+columns = st.builds(Column, st.sampled_from(_NAMES) | st.text(max_size=8))
+numbers = st.builds(
+    Constant,
+    st.integers()
+    | st.integers(-(10**308), 10**308)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([2**53 + 1, 1e300, -0.0, 0.1, 1e-300, 10**21, 10**23]),
+)
+booleans = st.builds(Constant, st.booleans())
+nothing = st.just(Constant(None))
+constants = st.builds(Constant, st.text(max_size=8)) | numbers | booleans | nothing
+durations = st.integers(1, MAX_TICK) | st.sampled_from([1, 500, 1_000, 60_000, 3_600_000])
+
+
+def _compare(
+    left: st.SearchStrategy[Expression],
+    right: st.SearchStrategy[Expression],
+    ops: tuple[CompareOp, ...] = _ALL_OPS,
+) -> st.SearchStrategy[Expression]:
+    op = st.sampled_from(ops)
+    return st.builds(Compare, op, left, right) | st.builds(Compare, op, right, left)
+
+
+def _combined(parts: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
+    several = st.lists(parts, min_size=2, max_size=4).map(tuple)
+    return st.builds(Not, parts) | st.builds(conjunction, several) | st.builds(disjunction, several)
+
+
+_comparisons = _compare(columns, columns | constants)
+
+
+@functools.cache
+def predicates(depth: int = 2) -> st.SearchStrategy[Expression]:
+    """Predicates over events."""
+    return _comparisons if depth == 0 else _comparisons | _combined(predicates(depth - 1))
+
+
+def states() -> st.SearchStrategy[Expression]:
+    return st.builds(LatestEventToState, columns)
+
+
+@functools.cache
+def bools(depth: int) -> st.SearchStrategy[Expression]:
+    leaves = (
+        st.builds(HasExisted, predicates())
+        | st.builds(HasExistedWithin, predicates(), durations)
+        | _compare(states(), states() | constants)
+    )
+    if depth == 0:
+        return leaves
+    inner = bools(depth - 1)
+    return (
+        leaves
+        | _combined(inner)
+        | st.builds(HasExisted, inner)
+        | st.builds(HasExistedWithin, inner, durations)
+        | _compare(inner, inner | constants | states(), _EQUAL_OPS)
+        | _compare(numerics(depth - 1), numerics(depth - 1) | numbers | nothing | states())
+    )
+
+
+@functools.cache
+def numerics(depth: int) -> st.SearchStrategy[Expression]:
+    stateful = states() | bools(depth)
+    leaves = (
+        st.builds(DurationWhere, bools(depth))
+        | st.builds(DurationInCurState, stateful)
+        | st.builds(DurationInPriorState, stateful)
+        | st.builds(Count, predicates())
+        | st.builds(Sum, columns)
+        | st.builds(CountRises, bools(depth))
+    )
+    if depth == 0:
+        return leaves
+    inner = numerics(depth - 1) | states()
+    signs = st.sampled_from(["+", "-"])
+    return (
+        leaves
+        | st.builds(Arithmetic, signs, inner, inner | numbers)
+        | st.builds(Arithmetic, signs, numbers, inner)
+        | st.builds(Arithmetic, st.just("*"), inner, numbers)
+        | st.builds(Arithmetic, st.just("*"), numbers, inner)
+        | st.builds(Arithmetic, st.just("/"), inner, numbers)
+        | st.builds(Lag, numerics(depth - 1), durations)
+        | st.builds(If, bools(depth - 1), numerics(depth - 1), numerics(depth - 1) | numbers | nothing)
+    )
+
+
+def ratios(depth: int) -> st.SearchStrategy[Expression]:
+    inner = numerics(depth) | states()
+    return st.builds(Arithmetic, st.just("/"), inner | numbers, inner)
+
+
+def expressions(depth: int = 2) -> st.SearchStrategy[Expression]:
+    """Whole expressions: timelines of every kind, about ``3 * depth`` levels at most."""
+    prior = st.builds(PriorState, states() | bools(1))
+    chosen = st.builds(If, bools(1), states(), states() | constants) | st.builds(Lag, states(), durations)
+    return states() | prior | chosen | bools(depth) | numerics(depth) | ratios(1)

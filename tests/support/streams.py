@@ -1,0 +1,196 @@
+"""Random expressions, streams and cuts, and what a table says exactly."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import orjson
+from hypothesis import strategies as st
+
+from timeline.engine.node import Node
+from timeline.engine.state_wire import from_state, to_state
+from timeline.language import expression as ex
+from timeline.language.expression import conjunction, disjunction
+from timeline.limits import Limits
+from timeline.plan import Plan
+from timeline.tables.events import Events
+from timeline.tables.table import Shape, Table
+from timeline.values.exact import NULL
+
+END = 26
+
+
+COLUMNS = ("a", "b")
+
+
+VALUES: tuple[Any, ...] = ("x", "y", 1, 2.5, 0.0001, -3, True, None)
+
+
+columns = st.sampled_from(COLUMNS).map(ex.Column)
+
+
+constants = st.sampled_from(VALUES).map(ex.Constant)
+
+
+booleans = st.booleans().map(ex.Constant)
+
+
+numbers = st.sampled_from([0, 0.002, 0.0035, 0.005, 1, -1]).map(ex.Constant)
+
+
+factors = st.sampled_from([0, 2, -1, 0.25, 3, 7]).map(ex.Constant)
+
+
+nothing = st.just(ex.Constant(None))
+
+
+durations = st.integers(1, 8)
+
+
+comparison_ops = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
+
+
+equality_ops = st.sampled_from(["==", "!="])
+
+
+def combined(parts: st.SearchStrategy[ex.Expression]) -> st.SearchStrategy[ex.Expression]:
+    several = st.lists(parts, min_size=2, max_size=3).map(tuple)
+    return st.builds(ex.Not, parts) | several.map(conjunction) | several.map(disjunction)
+
+
+comparisons = st.builds(ex.Compare, comparison_ops, columns, columns | constants) | st.builds(
+    ex.Compare, comparison_ops, constants, columns
+)
+
+
+predicates = comparisons | combined(comparisons)
+
+
+latest = st.builds(ex.LatestEventToState, columns)
+
+
+@functools.cache
+def states(depth: int) -> st.SearchStrategy[ex.Expression]:
+    if depth == 0:
+        return latest
+    inner = states(depth - 1)
+    choices = st.tuples(inner, inner | constants) | st.tuples(inner | constants, inner)
+    chosen = st.tuples(constants, constants).filter(lambda c: not all(type(x.value) is bool for x in c))
+    return (
+        latest
+        | st.builds(ex.PriorState, inner | bools(depth - 1))
+        | st.builds(ex.Lag, inner, durations)
+        | st.builds(lambda b, c: ex.If(b, *c), bools(depth - 1), choices | chosen)
+    )
+
+
+@functools.cache
+def bools(depth: int) -> st.SearchStrategy[ex.Expression]:
+    leaves = (
+        st.builds(ex.HasExisted, predicates)
+        | st.builds(ex.HasExistedWithin, predicates, durations)
+        | st.builds(ex.Compare, comparison_ops, latest, latest | constants)
+    )
+    if depth == 0:
+        return leaves
+    inner = bools(depth - 1)
+    return (
+        leaves
+        | combined(inner)
+        | st.builds(ex.HasExisted, inner)
+        | st.builds(ex.HasExistedWithin, inner, durations)
+        | st.builds(ex.Compare, equality_ops, inner, inner | constants | latest)
+        | st.builds(ex.Compare, comparison_ops, states(depth - 1), states(depth - 1) | constants)
+        | st.builds(
+            ex.Compare,
+            comparison_ops,
+            numerics(depth - 1) | ratios(depth - 1),
+            numerics(depth - 1) | ratios(depth - 1) | numbers | latest | nothing,
+        )
+        | st.builds(ex.Compare, comparison_ops, numbers | latest, numerics(depth - 1) | ratios(depth - 1))
+        | st.builds(ex.Lag, inner, durations)
+        | st.builds(ex.If, inner, inner, inner | booleans)
+        | st.builds(ex.If, inner, booleans, inner | booleans)
+    )
+
+
+@functools.cache
+def numerics(depth: int) -> st.SearchStrategy[ex.Expression]:
+    plain = (
+        st.builds(ex.DurationWhere, bools(depth))
+        | st.builds(ex.DurationInCurState, states(depth) | bools(depth))
+        | st.builds(ex.DurationInPriorState, states(depth) | bools(depth))
+        | st.builds(ex.Count, predicates)
+        | st.builds(ex.Sum, columns)
+        | st.builds(ex.CountRises, bools(depth))
+    )
+    if depth == 0:
+        return plain
+    inner = numerics(depth - 1)
+    signs = st.sampled_from(["+", "-"])
+    return (
+        plain
+        | st.builds(ex.Lag, inner, durations)
+        | st.builds(ex.If, bools(depth - 1), inner, inner | numbers | nothing)
+        | st.builds(ex.If, bools(depth - 1), numbers | nothing, inner)
+        | st.builds(ex.Arithmetic, signs, inner | latest, inner | latest | numbers)
+        | st.builds(ex.Arithmetic, signs, numbers, inner | latest)
+        | st.builds(ex.Arithmetic, st.just("*"), inner | latest, factors)
+        | st.builds(ex.Arithmetic, st.just("*"), factors, inner | latest)
+        | st.builds(ex.Arithmetic, st.just("/"), inner | latest, factors)
+    )
+
+
+@functools.cache
+def ratios(depth: int) -> st.SearchStrategy[ex.Expression]:
+    numeric = numerics(depth)
+    return st.builds(ex.Arithmetic, st.just("/"), numeric | latest | factors, numeric | latest)
+
+
+expressions = states(2) | bools(2) | numerics(2) | ratios(1)
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["k", "l", "m"]),
+        st.integers(0, 20),
+        st.dictionaries(st.sampled_from(COLUMNS), st.sampled_from(VALUES)),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+cuts = st.lists(st.integers(0, 12), max_size=4)
+
+
+def batches(events: Events, at: list[int]) -> list[Events]:
+    bounds = sorted({0, len(events), *(c for c in at if c < len(events))})
+    return [events.take(slice(a, b)) for a, b in itertools.pairwise(bounds)]
+
+
+def through_wire(node: Node, planned: Any, plan: Plan, limits: Limits) -> Node:
+    """The node as it is after continuing as new."""
+    shapes = [plan.nodes[i].operator.shape for i in planned.inputs]
+    fresh = Node(planned.operator, shapes, limits, planned.before_origin)
+    from_state(to_state(node), fresh)
+    return fresh
+
+
+def json(wire: Any) -> Any:
+    return orjson.loads(orjson.dumps(wire, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def exact_value(table: Table, row: int, tick: int) -> Any:
+    if table.slope is None:
+        return table.python_value(row, tick)
+    if np.any(table.value[row] == NULL):
+        return None
+    moved = table.value[row] + table.slope[row] * (tick - int(table.tick[row]))
+    if table.shape is Shape.NUMERIC:
+        return int(moved) * table.unit
+    return None if moved[1] == 0 else Fraction(int(moved[0]), int(moved[1]))

@@ -1,0 +1,199 @@
+"""``python -m tests.system.streaming [--events N] [--seed N]``: a real broker while everything is killed.
+
+Playback events with late, repeated and broken ones go over four partitions; meanwhile feeders are killed
+with SIGKILL three times, a second feeder takes over, the broker is killed and started again, and a timeline
+is registered in mid-stream. In the end every node of every key must be what local evaluation of the topic
+says, and every message must be accounted for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import pulsar
+import typer
+
+from feeder.broker import Broker
+from feeder.checks.topic import Check, check_topic
+from feeder.topics.dead_letters import count_by_kind
+from feeder.topics.positions import ends_of
+from producer.generated import playback
+from producer.messages import Faults, limited, with_faults
+from producer.pulsar.connection import connect
+from producer.send import Pace, Report, send
+from tests.support.places import CIRR
+from timeline.spec.spec import Spec
+from workflows.client.timelines import Timelines
+from workflows.connection import connect_embedded
+from workflows.names import node_id
+from workflows.server import DevServer
+from workflows.worker import make_worker
+
+PARTITIONS = 4
+FAULTS = Faults(late=0.02, repeated=0.02, broken=0.005)
+LATER = 'count(cdn == "C1") > 1 && latest_event_to_state(playerStateChange) == "buffer"'
+#: How long (s) the end may be waited for.
+PATIENCE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was sent, what the check of each timeline found, and the dead letters by kind."""
+
+    sent: Report
+    checks: dict[str, Check]
+    letters: Counter[str]
+    killed: int
+
+
+async def stream_and_kill(events: int, sessions: int, seed: int, folder: Path, kills: int = 3) -> Outcome:
+    """Sends events and kills feeders and the broker at even intervals; see the module's text."""
+    broker = Broker(folder / "pulsar")
+    await broker.start()
+    os.environ["PULSAR_SERVICE_URL"] = broker.service_url
+    try:
+        async with DevServer(folder / "dev.db") as server:
+            temporal = await connect_embedded(server.address)
+            async with make_worker(temporal):
+                return await _run(events, sessions, seed, kills, broker, Timelines(temporal), server.address)
+    finally:
+        await broker.stop(kill=True)
+
+
+async def _feeder(address: str) -> asyncio.subprocess.Process:
+    """A ``timeline feeder`` in a process of its own, ready."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "timeline.cli.main", "feeder"),
+        env=os.environ | {"TEMPORAL_ADDRESS": address},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    return process
+
+
+async def _run(
+    events: int, sessions: int, seed: int, kills: int, broker: Broker, timelines: Timelines, address: str
+) -> Outcome:
+    topic = f"streaming-{seed}"
+    await broker.create_topic(topic, PARTITIONS)
+    source = {"topic": topic, "key": "session"}
+    first = Spec.from_wire({"name": "first", "expression": CIRR, "source": source})
+    later = Spec.from_wire({"name": "later", "expression": LATER, "source": source})
+    await timelines.register(first)
+    client = await asyncio.to_thread(connect)
+    sent: list[Report] = []
+    progress = Report()
+
+    def note(report: Report) -> None:
+        progress.sent, progress.seconds = dict(report.sent), report.seconds
+
+    def produce() -> None:
+        chunks = with_faults(limited(playback(sessions, seed=seed, start=10_000_000), events), FAULTS, seed)
+        pace = Pace(rate=max(2_000, events / 20))
+        sent.append(send(client, topic, chunks, pace, stop=threading.Event(), on_progress=note))
+
+    feeders = [await _feeder(address)]
+    try:
+        producing = asyncio.create_task(asyncio.to_thread(produce))
+        for number in range(kills):
+            await _until(partial(_far, progress, events * (number + 1) / (kills + 2), producing))
+            if number == 0:
+                feeders.append(await _feeder(address))  # waits until the other is gone
+                await timelines.register(later)
+            feeders[0].send_signal(signal.SIGKILL)
+            await feeders.pop(0).wait()
+            if number == 1:
+                await broker.stop(kill=True)
+                await broker.start()
+            if not feeders or number > 0:
+                feeders.append(await _feeder(address))
+        await producing
+        await _arrived(client, timelines, [first, later])
+        checks = {s.name: await check_topic(client, timelines, s) for s in (first, later)}
+        for _ in range(600):
+            letters = await asyncio.to_thread(count_by_kind, client, first)
+            if letters["late"] >= checks["first"].refused and letters["broken"] >= checks["first"].broken:
+                break
+            await asyncio.sleep(0.1)
+    finally:
+        for process in feeders:
+            process.terminate()
+            await process.wait()
+        await asyncio.to_thread(client.close)
+    return Outcome(sent[0], checks, letters, kills)
+
+
+def _far(progress: Report, enough: float, producing: asyncio.Task[None]) -> bool:
+    return progress.total > enough or producing.done()
+
+
+async def _until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the producer stands still")
+        await asyncio.sleep(0.02)
+
+
+async def _arrived(client: pulsar.Client, timelines: Timelines, specs: list[Spec]) -> None:
+    """Waits until all results stand at the last messages of all partitions."""
+
+    last = await asyncio.to_thread(ends_of, client, specs[0])
+    deadline = time.monotonic() + PATIENCE
+    missing = {
+        (spec.name, n): node_id(spec, spec.plan.result, n) for spec in specs for n in range(PARTITIONS)
+    }
+    while missing:
+        for (name, number), result in list(missing.items()):
+            position = await timelines.position(result)
+            end = last[number]
+            if end is None or (position is not None and position >= end):
+                del missing[name, number]
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{sorted(missing)} do not reach the end of the topic: {last}")
+        await asyncio.sleep(0.1)
+
+
+def main(
+    events: Annotated[int, typer.Option(help="Good events; faults come on top.")] = 200_000,
+    sessions: Annotated[int, typer.Option(help="Sessions at the same time.")] = 500,
+    seed: int = 7,
+) -> None:
+    """Stream, kill, compare; end with 1 if anything differs."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = asyncio.run(stream_and_kill(events, sessions, seed, Path(folder)))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in outcome.sent.sent.items())
+    print(f"sent {outcome.sent.total}: {kinds}; {time.monotonic() - begun:.0f} s")
+    wrong = 0
+    for name, check in outcome.checks.items():
+        total = check.accepted + check.refused + check.broken
+        print(
+            f"{name}: {check.accepted} accepted + {check.refused} refused + {check.broken} broken = {total} "
+            f"of {check.messages} in the topic; {check.timelines} timelines of {check.keys} keys, "
+            f"{len(check.differences)} differ"
+        )
+        lost = abs(total - check.messages) + abs(check.messages - outcome.sent.total)
+        wrong += len(check.differences) + lost + abs(check.refused - outcome.letters["late"])
+        wrong += abs(check.broken - outcome.letters["broken"])
+    print(f"dead letters: {dict(outcome.letters)}")
+    if wrong:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,238 @@
+"""Questions over all keys, through workflows: equal to DuckDB over the local evaluation of the events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from benchmarks.aggregates import expected, problems, sessions, write_sessions
+from feeder.files.feed import feed_files
+from tests.support.cli import Cli
+from timeline.aggregate import Request, kinds_of
+from timeline.errors import LimitError, NotFoundError, RequestError
+from timeline.local.evaluate import evaluate
+from timeline.spec.spec import Spec
+from workflows.client.timelines import Timelines
+
+AGG = "count, sum(rebuffering), avg, min, max, p50, p99"
+OUTPUTS = {
+    "cdn": "latest_event_to_state(cdn)",
+    "buffering": 'latest_event_to_state(state) == "buffer"',
+    "rebuffering": 'duration_where(@buffering && has_existed(state == "play"))',
+}
+
+
+def spec(name: str, shards: int = 4, **limits: Any) -> Spec:
+    return Spec.from_wire(
+        {"name": name, "outputs": OUTPUTS, "limits": {"shards": shards, "retention": "1d", **limits}}
+    )
+
+
+@pytest.fixture(scope="module")
+async def fed(timelines: Timelines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Spec]:
+    """2 000 generated sessions in four streams."""
+    wanted = spec(f"all-{uuid.uuid4().hex[:6]}")
+    path = write_sessions(tmp_path_factory.mktemp("sessions") / "s.parquet", sessions(2_000))
+    await timelines.register(wanted)
+    await feed_files(timelines, wanted, [path])
+    yield wanted
+    await timelines.remove(wanted.name)
+
+
+async def test_groups_at_several_times_are_what_duckdb_says(timelines: Timelines, fed: Spec) -> None:
+    events = sessions(2_000)
+    local = evaluate(fed.plan, events, fed.node_limits)
+    first, last = await timelines.span(fed)
+    assert (first, last) == (int(events.tick.min()), int(events.tick.max()))
+    at = [first + (last - first) * i // 5 for i in range(1, 6)]
+    request = await timelines.request(fed, agg=AGG, group_by=["cdn"], at=at)
+    result = await timelines.aggregate(fed, request)
+    want = expected(local, at)
+    assert len(want) > 3 * len(at)
+    assert problems(result, want) == []
+    assert result.keys == 2_000
+    assert result.excluded == []
+    assert result.positions == [(1, len(events))] * 4
+    # Values that differ a little would be noticed.
+    result.rows[0]["sum(rebuffering)"] += 0.01
+    assert len(problems(result, want)) == 1
+
+
+async def test_a_series_from_first_to_last(timelines: Timelines, fed: Spec) -> None:
+    first, last = await timelines.span(fed)
+    request = await timelines.request(fed, agg="count, sum(rebuffering)", every=60_000)
+    assert request.grid == (first, last, 60_000)
+    result = await timelines.aggregate(fed, request)
+    assert [row["at"] for row in result.rows] == list(range(-(-first // 60_000) * 60_000, last + 1, 60_000))
+    counts = [row["count"] for row in result.rows]
+    assert counts == sorted(counts), "sessions come in one by one"
+    again = await timelines.request(fed, agg="count, sum(rebuffering)", at=[r["at"] for r in result.rows])
+    assert (await timelines.aggregate(fed, again)).rows == result.rows
+
+
+async def test_keys_by_top_are_those_of_one_key_each(timelines: Timelines, fed: Spec) -> None:
+    request = await timelines.request(fed, where="rebuffering > 0", top=5, by="rebuffering")
+    result = await timelines.aggregate(fed, request)
+    assert result.columns == ("key", "at", "cdn", "buffering", "rebuffering")
+    values = [row["rebuffering"] for row in result.rows]
+    assert values == sorted(values, reverse=True)
+    asked = await timelines.values(fed, fed.plan.result, [(row["key"], row["at"]) for row in result.rows])
+    assert [answer.value for answer in asked] == [
+        {name: row[name] for name in OUTPUTS} for row in result.rows
+    ]
+
+
+async def test_as_arrow(timelines: Timelines, fed: Spec) -> None:
+    request = await timelines.request(fed, agg=AGG + ", histogram(rebuffering, 0, 10)", group_by=["cdn"])
+    table = (await timelines.aggregate(fed, request)).to_arrow()
+    types = [str(type) for type in table.schema.types]
+    assert types[:8] == ["string", "int64", *["double"] * 6]
+    assert types[8] == "list<item: struct<from: double, to: double, count: int64>>"
+    con = duckdb.connect()
+    con.register("answer", table)
+    assert con.execute('select sum("count") from answer').fetchone() == (2_000,)
+
+
+async def test_an_answer_that_is_too_large_is_refused_with_what_to_do(
+    timelines: Timelines, fed: Spec
+) -> None:
+    big = await timelines.request(fed, agg="p50(rebuffering), histogram", group_by=["cdn"], every=1_000)
+    with pytest.raises(LimitError, match="ask for fewer times"):
+        await timelines.aggregate(fed, big)
+    other = Request.parse({**kinds_of(fed.plan), "other": kinds_of(fed.plan)["cdn"]}, group_by=["other"])
+    with pytest.raises(RequestError, match="there is no output other; expected cdn, buffering, rebuffering"):
+        await timelines.aggregate(fed, other)
+
+
+async def test_without_events(timelines: Timelines) -> None:
+    wanted = spec(f"none-{uuid.uuid4().hex[:6]}", 2)
+    await timelines.register(wanted)
+    result = await timelines.aggregate(wanted, await timelines.request(wanted, agg="count, avg(rebuffering)"))
+    assert (result.rows, result.positions) == ([{"count": 0, "avg(rebuffering)": None}], [None, None])
+    with pytest.raises(NotFoundError, match="has had no events"):
+        await timelines.request(wanted, every=1_000, agg="count")
+    await timelines.remove(wanted.name)
+
+
+async def test_one_expression_by_whether_a_key_is_closed(timelines: Timelines, tmp_path: Path) -> None:
+    wire = {
+        "name": f"one-{uuid.uuid4().hex[:6]}",
+        "expression": "count(a == 1)",
+        "limits": {"key_ttl": "10s"},
+    }
+    wanted = Spec.from_wire(wire | {"limits": {"key_ttl": "10s", "shards": 1}})
+    await timelines.register(wanted)
+    path = tmp_path / "e.jsonl"
+    rows = [("old", 1_000, 1), ("new", 5_000, 1), ("new", 12_000, 1)]
+    path.write_text("".join(json.dumps({"key": k, "time": t, "a": a}) + "\n" for k, t, a in rows))
+    await feed_files(timelines, wanted, [path])
+    request = await timelines.request(wanted, agg="count, sum", group_by=["closed"])
+    result = await timelines.aggregate(wanted, request)
+    assert result.rows == [
+        {"closed": False, "count": 1, "sum(value)": 2},
+        {"closed": True, "count": 1, "sum(value)": 1},
+    ]
+    await timelines.remove(wanted.name)
+
+
+# --- the command line --------------------------------------------------------------------------------
+
+SMALL = [
+    ("s1", 1_000, {"state": "play", "cdn": "C1"}),
+    ("s1", 4_000, {"state": "buffer"}),
+    ("s1", 6_000, {"state": "play", "cdn": "C2"}),
+    ("s2", 2_000, {"state": "play", "cdn": "C2"}),
+    ("s2", 3_000, {"state": "buffer"}),
+    ("s2", 9_000, {"state": "play"}),
+]
+
+
+@pytest.fixture
+async def small(cli: Cli, timelines: Timelines) -> AsyncIterator[str]:
+    """Two sessions in one stream."""
+    wanted = spec(f"small-{uuid.uuid4().hex[:6]}", 1)
+    path = cli.folder / "small.jsonl"
+    path.write_text("".join(json.dumps({"key": k, "time": t, **c}) + "\n" for k, t, c in SMALL))
+    await timelines.register(wanted)
+    await feed_files(timelines, wanted, [path])
+    yield wanted.name
+    await timelines.remove(wanted.name)
+
+
+async def test_the_command_line(cli: Cli, small: str) -> None:
+    async def good(*words: str) -> str:
+        return await asyncio.to_thread(cli.good, "query", small, "--all", *words)
+
+    table, csv, series, one, top, shown = await asyncio.gather(
+        good("--group-by", "cdn", "--agg", "count, sum(rebuffering)", "--at", "5s"),
+        good("--group-by", "cdn,buffering", "--at", "5s", "--format", "csv"),
+        good("--agg", "count, sum(rebuffering)", "--every", "4s", "--json"),
+        good("--where", "cdn == 'C2'", "--agg", "avg(rebuffering)", "--format", "jsonl"),
+        good("--top", "1", "--by", "rebuffering", "--json"),
+        asyncio.to_thread(cli.good, "show", small, "s1"),
+    )
+    assert [line.split() for line in table.splitlines()] == [
+        ["at", "(ms)", "cdn", "count", "sum(rebuffering)"],
+        ["5000", "C1", "1", "1"],
+        ["5000", "C2", "1", "2"],
+        ["2", "keys;", "positions", "0:", "1.6"],
+    ]
+    assert csv == "at,cdn,buffering,count\n5000,C1,true,1\n5000,C2,true,1\n"
+    answer = json.loads(series)
+    assert answer["timeline"] == small
+    assert answer["rows"] == [
+        {"at": 4_000, "count": 2, "sum(rebuffering)": 1},
+        {"at": 8_000, "count": 2, "sum(rebuffering)": 7},
+    ]
+    assert (answer["positions"], answer["keys"], answer["excluded"]) == ({"0": [1, 6]}, 2, [])
+    assert one == '{"avg(rebuffering)":4}\n'
+    assert [row["key"] for row in json.loads(top)["rows"]] == ["s2"]
+    lanes = [line.split(":")[0] for line in shown.splitlines() if ": " in line]
+    assert lanes == list(OUTPUTS)
+
+
+async def test_watch_once(cli: Cli, small: str) -> None:
+    look = json.loads(await asyncio.to_thread(cli.good, "watch", small, "--once", "--json"))
+    assert (look["count"], look["accepted"], look["positions"]) == (2, 6, {"0": [1, 6]})
+    assert [(row["key"], row["at"], row["value"]["cdn"]) for row in look["keys"]] == [
+        ("s2", 9_000, "C2"),
+        ("s1", 6_000, "C2"),
+    ]
+
+
+WRONG = [
+    ("", "give a KEY, or --all"),
+    ("s1 --all", "give a KEY or --all, not both"),
+    ("s1 --where x", "--where needs --all"),
+    ("s1 --every 1s", "--every needs --all"),
+    ("s1 --format csv", "--format needs --all"),
+    ("--all --node cdn", "--node goes with a KEY"),
+    ("--all --json --format csv", "--json or --format, not both"),
+    ("--all --format lanes", "`timeline show` draws lanes"),
+    ("--all --top 3", "--top N and --by COLUMN go together"),
+    ("--all --at 1s --every 1s", "give --at, or a series with --every"),
+    ("--all --from 1s", "--from and --to need --every"),
+    ("--all --from 1s --to 1s --every 7s", "no multiple of every (7s) lies from 1000 to 1000 ms"),
+    ("--all --agg sum", "sum of what?"),
+    ("--all --agg sum(rebufering)", "did you mean rebuffering?"),
+    ("--all --agg count --group-by cdm --every 1s", "did you mean cdn?"),
+    ("--all --where rebuffering", "rebuffering > ..."),
+    ("--all --where cdn==C1", 'did you mean "C1"?'),
+    ("--all --top 0 --by cdn", "top is a number from 1 to 10000, got 0"),
+    ("--all --at soon", "not a time: 'soon'"),
+    ("--all --every 1ms --from 0 --to 1d", "a series has at most 10000 times"),
+]
+
+
+async def test_options_that_do_not_go_together(cli: Cli, small: str) -> None:
+    tasks = (asyncio.to_thread(cli.bad, "query", small, *words.split()) for words, _ in WRONG)
+    for (words, phrase), message in zip(WRONG, await asyncio.gather(*tasks), strict=True):
+        assert phrase in message, (words, message)
+        assert message.count("rror: ") == 1

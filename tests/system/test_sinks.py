@@ -1,0 +1,393 @@
+"""Sinks: what they write is what queries say of final values, each row once, whatever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pulsar
+import pyarrow.parquet
+import pytest
+
+from feeder.broker import Broker
+from feeder.checks.dry_run import compare
+from feeder.files.feed import feed_files
+from producer.pulsar.connection import connect
+from producer.pulsar.sink import write as topic_writer
+from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.places import ROOT
+from timeline.errors import ServiceError, SpecError
+from timeline.local.evaluate import Evaluation
+from timeline.sinks.batches import Batch
+from timeline.spec.loading import load_spec
+from timeline.spec.spec import Spec
+from workflows.client.timelines import Timelines
+from workflows.connection import connect_embedded
+from workflows.names import sink_id
+from workflows.server import DevServer
+from workflows.writing.files import write_jsonl, write_parquet
+
+OUTPUTS = {
+    "state": "latest_event_to_state(state)",
+    "seconds": 'duration_where(@state == "buffer")',
+    "late": "@seconds > 2.5",
+}
+LIMITS = {"allowed_lateness": "3s", "retention": "1h"}
+Values = dict[str, Any]
+
+
+def spec(sink: dict[str, Any], *, shards: int = 1, **limits: str) -> Spec:
+    return Spec.from_wire(
+        {
+            "name": f"t-{uuid.uuid4().hex[:8]}",
+            "outputs": OUTPUTS,
+            "source": {"key": "session"},
+            "limits": LIMITS | limits | {"shards": shards},
+            "sink": sink,
+        }
+    )
+
+
+def events(seed: int, keys: int, each: int) -> list[dict[str, Any]]:
+    """Some of every key, a little out of order, at ms that are not round."""
+    chance = random.Random(seed)
+    return [
+        {
+            "session": f"k{key}",
+            "time": 1_000 * step + chance.randrange(4_000),
+            "state": chance.choice(["play", "buffer", "seek"]),
+        }
+        for step in range(each)
+        for key in range(keys)
+        # The later ones go on for longer, so that others close meanwhile.
+        if step < each * (key + 1) / keys
+    ]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+async def feed_in_parts(timelines: Timelines, wanted: Spec, path: Path, rows: list[dict[str, Any]]) -> None:
+    for end in range(len(rows) // 4, len(rows) + 1, len(rows) // 4):
+        write(path, rows[:end])
+        await feed_files(timelines, wanted, [path])
+
+
+def expected(
+    wanted: Spec, local: Evaluation, holds: Callable[[Values], bool] = lambda _: True
+) -> dict[str, dict[int, Values]]:
+    """By key and tick what the sink must say, found by looking at every single ms."""
+    sink, limits = wanted.sink, wanted.limits
+    assert sink is not None
+    newest_of_all = max(local.span(key)[1] for key in local.names())
+    found: dict[str, dict[int, Values]] = {}
+    for key in local.names():
+        origin, newest = local.span(key)
+        over = limits.key_ttl is not None and newest_of_all - newest >= limits.key_ttl
+        until = newest + (limits.key_ttl or 0) if over else newest - limits.allowed_lateness
+        if until <= origin:
+            continue
+        values: dict[int, Any] = {
+            row.at: row.value for row in local.values(every=1, start=origin, end=until - 1, keys=[key])
+        }
+        if sink.when == "close":
+            ticks = [newest] if over else []
+        elif sink.every:
+            ticks = [t for t in values if t % sink.every == 0]
+        else:
+            nodes = [local.plan.outputs[name] for name in sink.outputs or OUTPUTS]
+            breaks = {row[0] for node in nodes for row in local.timeline(key, node).json_rows()}
+            ticks = [t for t in values if t in breaks or (t > origin and not holds(values[t - 1]))]
+        shown = sink.outputs or tuple(OUTPUTS)
+        rows = {t: {name: values[t][name] for name in shown} for t in ticks if holds(values[t])}
+        if rows:
+            found[key] = rows
+    return found
+
+
+def by_key(rows: list[Values]) -> dict[str, dict[int, Values]]:
+    """Written rows likewise; fails if an id or a place is there twice."""
+    assert len({row["id"] for row in rows}) == len(rows)
+    found: dict[str, dict[int, Values]] = {}
+    for row in rows:
+        values = {n: v for n, v in row.items() if n not in ("id", "timeline", "stream", "key", "at")}
+        assert row["at"] not in found.setdefault(row["key"], {})
+        found[row["key"]][row["at"]] = values
+    return found
+
+
+def written(folder: Path) -> list[Values]:
+    return [orjson.loads(line) for path in folder.glob("*.jsonl") for line in path.read_bytes().splitlines()]
+
+
+def written_parquet(folder: Path) -> list[Values]:
+    return [row for path in folder.glob("*.parquet") for row in pyarrow.parquet.read_table(path).to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("more", "ttl", "holds"),
+    [
+        ({}, None, lambda v: True),
+        ({"where": "seconds > 2.5"}, None, lambda v: v["seconds"] > 2.5),
+        ({"outputs": ["late"], "where": "late"}, "5s", lambda v: v["late"]),
+        ({"every": "700ms", "where": 'state == "buffer"'}, "5s", lambda v: v["state"] == "buffer"),
+        ({"every": "2s", "outputs": ["seconds"]}, None, lambda v: True),
+        ({"on": "close", "where": "seconds > 1"}, "5s", lambda v: v["seconds"] > 1),
+    ],
+    ids=["change", "where", "alert", "every", "every-output", "close"],
+)
+async def test_rows_are_the_final_values(
+    timelines: Timelines,
+    tmp_path: Path,
+    more: dict[str, Any],
+    ttl: str | None,
+    holds: Callable[[Values], bool],
+) -> None:
+    limits = {"key_ttl": ttl} if ttl else {}
+    wanted = spec({"folder": str(tmp_path / "out")} | more, shards=2, **limits)
+    await timelines.register(wanted)
+    await feed_in_parts(timelines, wanted, tmp_path / "events.jsonl", events(1, 5, 24))
+    comparison = await compare(timelines, wanted)
+    assert comparison.differences == []
+    rows = written(tmp_path / "out")
+    assert by_key(rows) == expected(wanted, comparison.evaluation, holds)
+    assert rows
+    # Asked for, the same; and nothing of it may still change.
+    answers = await timelines.values(wanted, wanted.plan.result, [(row["key"], row["at"]) for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        assert answer.final
+        assert isinstance(answer.value, dict)
+        assert {n: v for n, v in row.items() if n in OUTPUTS}.items() <= answer.value.items()
+
+
+async def test_groups_of_all_keys_at_intervals(timelines: Timelines, tmp_path: Path) -> None:
+    sink = {
+        "folder": str(tmp_path / "out"),
+        "every": "2s",
+        "agg": "count, avg(seconds)",
+        "group_by": ["state"],
+    }
+    wanted = spec(sink | {"where": "seconds < 10"}, key_ttl="5s")
+    await timelines.register(wanted)
+    await feed_in_parts(timelines, wanted, tmp_path / "events.jsonl", events(2, 6, 30))
+    local = (await compare(timelines, wanted)).evaluation
+    spans = {key: local.span(key) for key in local.names()}
+    end = max(newest for _, newest in spans.values()) - 5_000 - 3_000
+    begin = min(origin for origin, _ in spans.values())
+    groups: dict[tuple[int, str], list[float]] = {}
+    for at in range(-(-begin // 2_000) * 2_000, end, 2_000):
+        for key, (origin, newest) in spans.items():
+            [row] = local.values([at], keys=[key])
+            values: Any = row.value
+            # Open: begun, and an event within the last 5 s or one that is still to come.
+            if origin <= at < newest + 5_000 and values["seconds"] < 10:
+                groups.setdefault((at, values["state"]), []).append(values["seconds"])
+    rows = written(tmp_path / "out")
+    assert len({row["id"] for row in rows}) == len(rows) > 10
+    assert {(r["at"], r["state"]): (r["count"], r["avg(seconds)"]) for r in rows} == {
+        place: (len(found), pytest.approx(sum(found) / len(found))) for place, found in groups.items()
+    }
+
+
+def read_topic(topic: str) -> list[Values]:
+    client = connect()
+    try:
+        reader = client.create_reader(topic, pulsar.MessageId.earliest)
+        rows = []
+        while reader.has_message_available():
+            rows.append(orjson.loads(reader.read_next(10_000).data()))
+        return rows
+    finally:
+        client.close()
+
+
+async def test_three_kills_lose_no_row_and_write_none_twice(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSAR_ADMIN_URL", broker.web_url)
+    topic = f"rows-{uuid.uuid4().hex[:8]}"
+    folders = {kind: tmp_path / kind for kind in ("jsonl", "parquet")}
+    sinks: list[dict[str, Any]] = [{"topic": topic}]
+    sinks += [{"folder": str(folder), "format": kind} for kind, folder in folders.items()]
+    rows = events(3, 6, 400)
+    async with DevServer(tmp_path / "dev.db") as server:
+        cli = Cli(server.address, tmp_path)
+
+        async def worker() -> Any:
+            process = cli.start("worker")
+            await asyncio.to_thread(wait_for_line, process, "Worker is ready")
+            return process
+
+        running = await worker()
+        timelines = Timelines(await connect_embedded(server.address))
+        specs = [spec(sink) for sink in sinks]
+        await asyncio.gather(*map(timelines.register, specs))
+        kills = 0
+        for end in range(len(rows) // 4, len(rows) + 1, len(rows) // 4):
+            path = write(tmp_path / "events.jsonl", rows[:end])
+            feeding = asyncio.gather(*(feed_files(timelines, one, [path]) for one in specs))
+            if kills < 3:
+                # As soon as an activity of this part is under way.
+                await asyncio.to_thread(_grows, folders["jsonl"])
+                assert not feeding.done()
+                await asyncio.to_thread(stop, running, signal.SIGKILL)
+                kills += 1
+                running = await worker()
+            await feeding
+        found = [await asyncio.to_thread(read_topic, topic)]
+        found += [written(folders["jsonl"]), written_parquet(folders["parquet"])]
+        for wanted, got in zip(specs, found, strict=True):
+            comparison = await compare(timelines, wanted)
+            assert comparison.differences == []
+            assert by_key(got) == expected(wanted, comparison.evaluation)
+            [status] = await timelines.sinks(wanted)
+            assert (status["rows"], status["exactly_once"]) == (len(got), True)
+            assert status["rows"] > 500
+        described = await asyncio.to_thread(cli.good, "describe", specs[0].name)
+        assert f"sink of stream 0: topic {topic}, {len(found[0])} rows" in described
+        assert "exactly once" in described
+        assert await asyncio.to_thread(stop, running) == 0
+    assert kills == 3
+
+
+def _grows(folder: Path) -> None:
+    """Waits until the one file of a folder is longer."""
+    deadline = time.monotonic() + 60
+    before = now = sum(path.stat().st_size for path in folder.glob("*"))
+    while now == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+        now = sum(path.stat().st_size for path in folder.glob("*"))
+
+
+def batch(place: str, number: int, rows: int, offset: int = 0, kind: str = "jsonl") -> Batch:
+    first = number * 100
+    head = {"timeline": "t", "stream": 0, "key": "k"}
+    return Batch(
+        kind=kind,
+        place=place,
+        name="t-0-name",
+        number=number,
+        first=first,
+        offset=offset,
+        types={"x": "float"},
+        rows=[{"id": f"i/{first + n}", **head, "at": n, "x": n / 2} for n in range(rows)],
+    )
+
+
+def test_a_batch_that_is_written_again_changes_nothing(tmp_path: Path) -> None:
+    first = batch(str(tmp_path), 0, 30)
+    end = write_jsonl(first)["offset"]
+    path = tmp_path / "t-0-name.jsonl"
+    whole = path.read_bytes()
+    # Killed while it was writing.
+    path.write_bytes(whole[: end // 2])
+    assert write_jsonl(first) == {"offset": end, "exactly_once": True}
+    assert path.read_bytes() == whole
+    second = batch(str(tmp_path), 1, 20, end)
+    write_jsonl(second)
+    whole = path.read_bytes()
+    # By a worker that was thought dead: what came behind stays.
+    write_jsonl(first)
+    write_jsonl(second)
+    assert path.read_bytes() == whole
+    ids = [orjson.loads(line)["id"] for line in whole.splitlines()]
+    assert ids == [f"i/{n}" for n in [*range(30), *range(100, 120)]]
+    path.write_bytes(whole[: end - 1])
+    with pytest.raises(ServiceError, match=f"has {end - 1} bytes, and the sink has written {end}"):
+        write_jsonl(second)
+    write_parquet(first)
+    write_parquet(first)
+    assert [row["id"] for row in written_parquet(tmp_path)] == [f"i/{n}" for n in range(30)]
+    assert {path.name for path in tmp_path.iterdir()} == {"t-0-name.jsonl", "t-0-name-00000000.parquet"}
+
+
+@pytest.mark.parametrize("deduplicated", [True, False])
+async def test_rows_that_are_sent_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, deduplicated: bool
+) -> None:
+    monkeypatch.setenv("PULSAR_ADMIN_URL", broker.web_url if deduplicated else "")
+    topic = f"again-{uuid.uuid4().hex[:8]}"
+    first, second = batch(topic, 0, 100, kind="topic"), batch(topic, 1, 50, kind="topic")
+    # The first was cut off after 60 rows.
+    part = batch(topic, 0, 60, kind="topic")
+    said = [await asyncio.to_thread(topic_writer, one) for one in (part, first, second, first)]
+    assert said[2]["exactly_once"] is deduplicated
+    ids = [row["id"] for row in await asyncio.to_thread(read_topic, topic)]
+    if deduplicated:
+        assert ids == [f"i/{n}" for n in range(150)]
+    else:
+        assert len(ids) == 60 + 100 + 50 + 100
+
+
+def problems(tmp_path: Path, sink: str, limits: str = "") -> dict[str, str]:
+    path = tmp_path / "spec.toml"
+    outputs = "\n".join(f"{name} = '''{text}'''" for name, text in OUTPUTS.items())
+    path.write_text(f"name = 't'\n[outputs]\n{outputs}\n[limits]\n{limits}\n[sink]\n{sink}\n")
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    return {p.place: p.message for p in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("sink", "place", "message"),
+    [
+        ("", "sink", "give topic or folder"),
+        ("topic = 't'\nfolder = 'f'", "sink", "give topic or folder"),
+        ("topic = 't'\nformat = 'jsonl'", "sink", "format is for files"),
+        ("folder = 'f'\nformat = 'csv'", "sink.format", "must be 'jsonl' or 'parquet', got 'csv'"),
+        ("topic = 't'\non = 'change'\nevery = '1s'", "sink", "not both"),
+        ("topic = 't'\nevery = 0", "sink", "every must be at least 1ms"),
+        ("topic = 't'\non = 'close'", "sink.on", "needs limits.key_ttl"),
+        ("topic = 't'\nagg = 'count'", "sink", "need every"),
+        ("topic = 't'\nevery = '1s'\nagg = 'count'", "sink.agg", "no aggregate is ever final"),
+        ("topic = 't'\noutputs = ['sate']", "sink.outputs", "there is no output sate"),
+        ("topic = 't'\noutputs = ['state', 'state']", "sink.outputs", "twice"),
+        ("topic = 't'\nwhere = 'secons > 2'", "sink.where", "did you mean"),
+        ("topic = 't'\nwhere = 'seconds'", "sink.where", "a condition cannot be"),
+        ("topics = 't'", "sink.topics", "is not known here"),
+    ],
+)
+def test_what_is_wrong_with_a_sink_is_said(tmp_path: Path, sink: str, place: str, message: str) -> None:
+    found = problems(tmp_path, sink)
+    assert message in found[place], found
+
+
+def test_an_aggregate_must_fit(tmp_path: Path) -> None:
+    found = problems(tmp_path, "topic = 't'\nevery = '1s'\nagg = 'sum(state2)'", "key_ttl = '1h'")
+    assert "there is no output state2" in found["sink.agg"]
+
+
+async def test_the_example_tells_who_waits_too_long(timelines: Timelines, tmp_path: Path) -> None:
+    for path in (ROOT / "examples").glob("rebuffering-alert.*"):
+        (tmp_path / path.name).write_text(path.read_text())
+    example = load_spec(tmp_path / "rebuffering-alert.toml")
+    assert Spec.from_wire(example.to_wire()) == example
+    await timelines.register(example)
+    await feed_files(timelines, example, [Path(file) for file in example.source.files])
+    assert written(tmp_path / "alerts") == [
+        {
+            "id": "rebuffering-alert/0/ann/9001",
+            "timeline": "rebuffering-alert",
+            "stream": 0,
+            "key": "ann",
+            "at": 9_001,
+            "too_long": True,
+        }
+    ]
+    [status] = await timelines.sinks(example)
+    assert (status["rows"], status["position"]) == (1, [1, 8])
+    ran = await timelines.remove(example.name)
+    assert len(ran) == len(example.plan.nodes)
+    # The sink is told too, and ends.
+    await timelines.client.get_workflow_handle(sink_id(example, 0)).result()

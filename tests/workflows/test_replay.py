@@ -1,0 +1,42 @@
+"""Workflow code replays what nodes of released versions did: it can be upgraded under them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from workflows.names import REGISTRY_ID
+from workflows.payloads.codec import data_converter
+from workflows.worker import WORKFLOWS, sandbox
+
+HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=[path.stem for path in HISTORIES])
+async def test_recorded_history_replays(path: Path) -> None:
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)
+    workflow_id = REGISTRY_ID if REGISTRY_ID in path.stem else path.stem
+    text = await asyncio.to_thread(path.read_text)
+    await replayer.replay_workflow(WorkflowHistory.from_json(workflow_id, text))
+
+
+def test_every_operator_is_recorded_and_one_continued_as_new() -> None:
+    types = set()
+    continued = 0
+    for path in HISTORIES:
+        [start] = [
+            event["workflowExecutionStartedEventAttributes"]
+            for event in json.loads(path.read_text())["events"]
+            if "workflowExecutionStartedEventAttributes" in event
+        ]
+        types.add(start["workflowType"]["name"])
+        continued += "continuedExecutionRunId" in start
+    operators = {"latest_event_to_state", "has_existed", "has_existed_within", "not", "and", "or"}
+    operators |= {"equal", "not_equal", "less", "duration_where", "duration_in_cur_state", "outputs"}
+    assert types >= operators | {"timeline_registry"}
+    assert continued > 0

@@ -1,0 +1,62 @@
+"""What a question over all keys comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from timeline.aggregate.request import Request
+from timeline.language.kinds import Kind
+from timeline.tables.events import Position
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """How many keys had no value at a tick (``at`` is ``None`` for each key's newest event), and why."""
+
+    at: int | None
+    reason: str
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer. ``columns`` are the names of what every row has; ``positions`` those of the streams
+    that it stands on, in the order of the partials.
+
+    ``errors`` has the columns that are not exact, with how far from the true value they may be, as a
+    part of it. ``forgotten_before`` (ms): keys without an event since then may be in no count.
+    ``kinds`` are those of the outputs, as far as whoever merged knew them.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[dict[str, Any]]
+    positions: list[Position | None]
+    keys: int
+    excluded: list[Excluded]
+    errors: dict[str, float] = field(default_factory=dict)
+    forgotten_before: int | None = None
+    request: Request = field(default_factory=Request)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as JSON, its positions by the number of the stream."""
+        return {
+            "columns": list(self.columns),
+            "rows": self.rows,
+            "positions": {str(stream): position for stream, position in enumerate(self.positions)},
+            "keys": self.keys,
+            "excluded": [asdict(one) for one in self.excluded],
+            "errors": self.errors,
+            "forgotten_before": self.forgotten_before,
+        }
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The rows as a table: `timeline.aggregate.arrow.to_arrow` says which types its columns have."""
+        from timeline.aggregate.arrow import to_arrow
+
+        return to_arrow(self)

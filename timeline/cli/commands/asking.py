@@ -1,0 +1,306 @@
+"""Commands that ask and remove: ``show``, ``list``, ``describe``, ``remove``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timeline.cli.connecting import KeyArgument, NameArgument, connected
+from timeline.cli.options import (
+    FromOption,
+    JsonOption,
+    ToOption,
+    between,
+    utf8,
+)
+
+if TYPE_CHECKING:
+    from workflows.client.timelines import Timelines
+
+
+#: The most quarantined keys that `describe` names.
+MAX_SHOWN = 20
+#: The most timelines that `list --nodes` names as users of one node.
+MAX_USERS = 4
+#: What `list --nodes` sums over a node's streams.
+_COSTS = ("streams", "keys", "rows", "state_bytes", "history_length")
+_HEADS = {"state_bytes": "state", "history_length": "history"}
+
+
+def show(
+    name: NameArgument,
+    key: KeyArgument,
+    from_: FromOption = None,
+    to: ToOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Draw every node's timeline of a key, as the workflows have it."""
+    from timeline.cli.lanes import draw, plan_lanes
+    from timeline.cli.render import console, print_json
+
+    start, end = between(from_, to)
+
+    async def work(timelines: Timelines) -> None:
+        spec = await timelines.spec(name)
+        await timelines.values(spec, spec.plan.result, [(utf8(key, "KEY"), None)])
+        found = [await timelines.timelines(spec, n, [key]) for n in spec.plan.nodes]
+        if json:
+            for planned, timeline in zip(spec.plan.nodes, found, strict=True):
+                held = timeline[key]
+                error = {"error": held.error} if held.error else {}
+                print_json({"node": planned.text, "rows": held.rows, **error})
+            return
+        rows = {n.index: f[key].rows for n, f in zip(spec.plan.nodes, found, strict=True)}
+        whole = found[-1][key]
+        draw(console(), key, plan_lanes(spec.plan, rows), whole.origin, whole.newest, start, end)
+
+    connected(work)
+
+
+def list_timelines(
+    nodes: Annotated[
+        bool, typer.Option("--nodes", help="What each running node costs, and who uses it.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """List the registered timelines, or with --nodes the workflows that compute them."""
+    if nodes:
+        _list_nodes(json)
+    else:
+        _list(json)
+
+
+def _list_nodes(json: bool) -> None:
+    """The nodes of all timelines, those that most use first; of a node's streams the sum."""
+    from timeline.cli.render import console, print_json
+
+    async def work(timelines: Timelines) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        users = await timelines.users()
+        states = await asyncio.gather(*map(timelines.status, users))
+        found: dict[str, dict[str, Any]] = {}
+        for (workflow_id, names), state in zip(users.items(), states, strict=True):
+            node = found.setdefault(
+                workflow_id.rpartition(".")[0],
+                {"node": state["expression"], "source": workflow_id.rsplit(".", 3)[0], "users": names}
+                | dict.fromkeys(_COSTS, 0),
+            )
+            node["streams"] += 1
+            for cost in _COSTS[1:]:
+                node[cost] += state[cost]
+        ordered = sorted(found.values(), key=lambda node: (-len(node["users"]), node["source"], node["node"]))
+        if json:
+            for node in ordered:
+                print_json(node)
+            return
+        table = Table(
+            "node", "source", *(_HEADS.get(c, c) for c in _COSTS), "used by", box=None, pad_edge=False
+        )
+        for node in ordered:
+            costs = [str(node[cost]) for cost in _COSTS]
+            some = ", ".join(node["users"][:MAX_USERS])
+            more = f" and {len(node['users']) - MAX_USERS} more" if len(node["users"]) > MAX_USERS else ""
+            table.add_row(Text(node["node"]), node["source"], *costs, some + more)
+        out = console()
+        out.print(table)
+        apart = sum(len(names) for names in users.values())
+        out.print(f"{len(users)} workflows; {apart} if each timeline had its own")
+
+    connected(work)
+
+
+def _list(json: bool) -> None:
+    from timeline.cli.render import console, print_json
+
+    async def work(timelines: Timelines) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        specs, standings = await timelines.specs(), await timelines.standings()
+        if json:
+            for spec in specs.values():
+                standing = standings[spec.name]
+                about = {"version": standing["version"], "paused": standing["paused"]}
+                print_json(spec.to_wire() | about)
+            return
+        if not specs:
+            typer.echo("no timelines are registered; see `timeline register`")
+            return
+        table = Table("timeline", "version", "source", "streams", "expression", box=None, pad_edge=False)
+        for spec in specs.values():
+            streams = str(len(await timelines.streams(spec)))
+            standing = standings[spec.name]
+            version = f"v{standing['version']}{' paused' if standing['paused'] else ''}"
+            table.add_row(spec.name, version, spec.source_id, streams, Text(spec.plan.result.text))
+        console().print(table)
+
+    connected(work)
+
+
+def describe(
+    name: NameArgument,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="The last versions of its spec instead, and when they came.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Describe a timeline: its spec, and position, counters and sizes of every node."""
+    if versions:
+        _versions(name, json)
+    else:
+        _describe(name, json)
+
+
+def _versions(name: str, json: bool) -> None:
+    from datetime import UTC, datetime
+
+    from timeline.cli.render import print_json, printable, value_text
+    from timeline.spec.changes import changes
+    from timeline.spec.spec import Spec
+
+    async def work(timelines: Timelines) -> None:
+        before: Spec | None = None
+        for version in await timelines.versions(name):
+            if json:
+                print_json(version)
+                continue
+            at = version["at"]
+            when = "" if at is None else f"  {datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            spec = Spec.from_wire(version["spec"])
+            typer.echo(f"v{version['number']}{when}  {printable(spec.definition)}")
+            if before is not None:
+                for place, was, now in changes(before, spec).settings:
+                    typer.echo(printable(f"    {place}: {value_text(was)} -> {value_text(now)}"))
+            before = spec
+
+    connected(work)
+
+
+def _describe(name: str, json: bool) -> None:
+    from timeline.cli.render import console, print_json, printable, short_text
+    from workflows.names import node_id
+
+    async def work(timelines: Timelines) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        spec = await timelines.spec(name)
+        standing = (await timelines.standings())[name]
+        places = [(n, s) for s in await timelines.streams(spec) for n in spec.plan.nodes]
+        ids = [node_id(spec, n, s) for n, s in places]
+        states = await asyncio.gather(*map(timelines.status, ids))
+        if json:
+            nodes = [{"workflow": i, **state} for i, state in zip(ids, states, strict=True)]
+            held = await timelines.quarantined(spec)
+            about = {"version": standing["version"], "paused": standing["paused"]}
+            sinks = {"sinks": await timelines.sinks(spec)} if spec.sink else {}
+            print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held, **sinks})
+            return
+        out = console()
+        paused = " (paused)" if standing["paused"] else ""
+        out.print(f"{spec.name}  v{standing['version']}{paused}  {spec.description}".rstrip())
+        out.print(Text(spec.definition))
+        limits = spec.to_wire()["limits"]
+        out.print(f"source {spec.source_id}  " + "  ".join(f"{k} {v}" for k, v in limits.items()))
+        table = Table(
+            *("node", "workflow", "position", "keys", "rows", "accepted", "refused"),
+            box=None,
+            pad_edge=False,
+        )
+        for (node, _), workflow_id, state in zip(places, ids, states, strict=True):
+            position = ".".join(map(str, state["position"] or ("-",)))
+            counts = [str(state[c]) for c in ("keys", "rows")]
+            taken = [str(state[c]) if node.leaf else "" for c in ("accepted", "refused")]
+            table.add_row(Text(short_text(node, spec.plan)), workflow_id, position, *counts, *taken)
+        out.print(table)
+        for (node, _), state in zip(places, states, strict=True):
+            for count, what in (("exact_later", "exact"), ("counted_later", "counted")):
+                if state.get(count):
+                    shown = short_text(node, spec.plan)
+                    keys = f"{state[count]} key{'' if state[count] == 1 else 's'}"
+                    text = f"{shown}: {keys} {what} from later than their origin (`timeline query` says when)"
+                    out.print(Text(text))
+        for sink in await timelines.sinks(spec):
+            out.print(Text(printable(_sink_line(sink))))
+            if problem := sink["full"] or sink.get("error"):
+                out.print(Text(printable(f"sink cannot write: {problem}"), style="red"))
+        for state in states:
+            if state["full"]:
+                out.print(Text(f"stopped: {state['full']}", style="red"))
+        if any(state["quarantined"] for state in states):
+            held = await timelines.quarantined(spec)
+            for q in held[:MAX_SHOWN]:
+                since = ".".join(map(str, q["position"]))
+                text = f"quarantined: key {q['key']!r} since position {since}, in {q['node']}: {q['error']}"
+                out.print(Text(printable(text), style="red"))
+            if len(held) > MAX_SHOWN:
+                out.print(f"... and {len(held) - MAX_SHOWN} more; --json shows all")
+
+    connected(work)
+
+
+def _sink_line(sink: dict[str, Any]) -> str:
+    position = ".".join(map(str, sink["position"] or ("-",)))
+    kind = "topic" if sink["kind"] == "topic" else f"{sink['kind']} in"
+    once = {True: "exactly once", False: "at least once: its broker does not deduplicate"}
+    said = f", {once[sink['exactly_once']]}" if sink["exactly_once"] is not None else ""
+    return (
+        f"sink of stream {sink['stream']}: {kind} {sink['place']}, {sink['rows']} rows in {sink['batches']} "
+        f"batches up to {position} as {sink['name']}{said}"
+    )
+
+
+def refused(name: NameArgument, json: JsonOption = False) -> None:
+    """List refused events: too late, or of a closed key (the last 5000 of each stream are kept)."""
+    from timeline.cli.render import console, print_json, printable
+
+    async def work(timelines: Timelines) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        spec = await timelines.spec(name)
+        table = Table("stream", "position", "key", "at (ms)", "reason", box=None, pad_edge=False)
+        for stream in await timelines.streams(spec):
+            async for event in timelines.refused(spec, stream):
+                if json:
+                    print_json({"stream": stream, **event})
+                    continue
+                position = ".".join(map(str, event["position"]))
+                key = Text(printable(event["key"]))
+                table.add_row(str(stream), position, key, str(event["at"]), event["reason"])
+        if not json:
+            if table.row_count:
+                console().print(table)
+            else:
+                typer.echo("no events were refused")
+
+    connected(work)
+
+
+def release(name: NameArgument, key: KeyArgument, json: JsonOption = False) -> None:
+    """Rebuild a quarantined key from what its children have, once what made it fail is mended."""
+    from timeline.cli.render import print_json
+
+    async def work(timelines: Timelines) -> list[str]:
+        return await timelines.release(await timelines.spec(name), utf8(key, "KEY"))
+
+    nodes = connected(work)
+    if json:
+        print_json({"timeline": name, "key": key, "released": nodes})
+    else:
+        typer.echo(f"released {key} in {len(nodes)} nodes; `timeline describe {name}` shows if it stays so")
+
+
+def remove(name: NameArgument, json: JsonOption = False) -> None:
+    """Remove a timeline, and stop the nodes that no other timeline uses."""
+    from timeline.cli.render import print_json
+
+    stopped = connected(lambda timelines: timelines.remove(name))
+    if json:
+        print_json({"timeline": name, "stopped": stopped})
+    else:
+        typer.echo(f"removed {name}; {len(stopped)} nodes stopped")

@@ -1,0 +1,228 @@
+"""``timeline demo``: broker, server, worker, feeder and producer on this machine, and sessions that move."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timeline.cli.connecting import run_until_signalled
+from timeline.cli.options import JsonOption, UsageError
+from timeline.errors import ServiceError
+
+if TYPE_CHECKING:
+    import pulsar
+
+    from timeline.spec.spec import Spec
+    from workflows.client.timelines import Timelines
+
+TOPIC = "sessions"
+PARTITIONS = 4
+FAULTS = ("--late", "2%", "--repeated", "2%", "--broken", "0.5%")
+#: How long (s) the feeder may need for what was sent.
+PATIENCE = 600
+CIRR = """
+duration_where(
+  has_existed(playerStateChange == "play")
+  && !has_existed_within(playerStateChange == "seek", 5s)
+  && latest_event_to_state(playerStateChange) == "buffer")
+"""
+
+
+def demo(
+    events: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="In the end compare every key of every node with local evaluation."),
+    ] = False,
+    sessions: Annotated[int, typer.Option(min=1, max=100_000, help="Sessions at the same time.")] = 200,
+    speed: Annotated[str, typer.Option(metavar="FACTOR", help="How much faster than life.")] = "10x",
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep everything there [default: nothing is kept].")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Stream playback sessions through Pulsar and Temporal on this machine, and watch one timeline.
+
+    Starts a broker (needs Java 17; Maven the first time), an embedded Temporal server, a worker, a feeder
+    and a producer with late, repeated and broken messages among the good ones. Ctrl-C stops all of them.
+    With --check it ends with 1 if any key of any node is not what local evaluation says.
+    """
+    if check and events is None:
+        raise UsageError("--check needs --events N: what goes on for ever has no end to compare at")
+    verdict: list[bool] = []
+    run_until_signalled(_demo(events, check, sessions, speed, data, json, verdict))
+    if verdict and not verdict[0]:
+        raise typer.Exit(1)
+
+
+async def _demo(
+    events: int | None,
+    check: bool,
+    sessions: int,
+    speed: str,
+    data: Path | None,
+    json: bool,
+    verdict: list[bool],
+) -> None:
+    from feeder.broker import Broker
+    from producer.pulsar.connection import connect
+    from timeline.cli.watching import watch_timeline
+    from timeline.spec.spec import Spec
+    from workflows.client.timelines import Timelines
+    from workflows.connection import connect_embedded
+    from workflows.server import DevServer
+
+    async with contextlib.AsyncExitStack() as stack:
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        begun = time.monotonic()
+
+        def say(text: str) -> None:
+            typer.echo(f"{time.monotonic() - begun:6.1f} s  {text}", err=True)
+
+        broker = Broker(folder / "pulsar")
+        stack.push_async_callback(broker.stop)
+        await broker.start(say)
+        say(f"Pulsar broker at {broker.service_url}")
+        server = await stack.enter_async_context(DevServer(folder / "temporal" / "dev.db"))
+        say(f"Temporal server at {server.address}")
+        here = {"TEMPORAL_ADDRESS": server.address, "PULSAR_SERVICE_URL": broker.service_url}
+        os.environ |= here
+        with contextlib.suppress(FileExistsError):
+            await _topic(broker)
+        spec = Spec.from_wire(
+            {"name": "cirr", "expression": CIRR, "source": {"topic": TOPIC, "key": "session"}}
+        )
+        await stack.enter_async_context(_process(folder, here, "worker"))
+        timelines = Timelines(await connect_embedded(server.address))
+        await timelines.register(spec)
+        say("timeline cirr is registered")
+        await stack.enter_async_context(_process(folder, here, "feeder"))
+        pace = ["--flat-out"] if check else ["--speed", speed]
+        limit = [] if events is None else ["--events", str(events)]
+        # A feeder that took the topic before it has anything follows from the first message on.
+        wanted = ["produce", "--to", TOPIC, "--json", "--sessions", str(sessions), *pace, *limit, *FAULTS]
+        producer = await stack.enter_async_context(_process(folder, here, *wanted))
+        say("worker, feeder and producer run")
+        client = await asyncio.to_thread(connect)
+        stack.callback(client.close)
+        watching = asyncio.create_task(watch_timeline(timelines, spec, 1.0, 12, False, json))
+        try:
+            if events is None:
+                await watching
+            if await producer.wait():
+                words = (folder / "produce.log").read_text().strip()[-500:]
+                raise ServiceError(f"`timeline produce` ended: {words}")
+            await _arrived(client, timelines, spec, watching)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        if check:
+            verdict.append(await _check(client, timelines, spec, folder, json))
+
+
+async def _topic(broker: Any) -> None:
+    try:
+        await broker.create_topic(TOPIC, PARTITIONS)
+    except ServiceError as error:
+        if "409" not in str(error):  # it is there from an earlier run in the same folder
+            raise
+
+
+@contextlib.asynccontextmanager
+async def _process(
+    folder: Path, environment: dict[str, str], *arguments: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A ``timeline`` command in a process of its own, whose words go to a file in the folder."""
+    log = folder / f"{arguments[0]}.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "timeline.cli.main", *arguments),
+            env=os.environ | environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        # Worker and feeder say that they are ready; the producer begins at once.
+        while arguments[0] != "produce" and not await asyncio.to_thread(log.read_bytes):
+            if process.returncode is not None:
+                break
+            await asyncio.sleep(0.05)
+        if process.returncode:
+            raise ServiceError(f"`timeline {arguments[0]}` ended: {log.read_text().strip()[-500:]}")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+async def _arrived(client: pulsar.Client, timelines: Timelines, spec: Spec, watching: Any) -> None:
+    """Waits until the results stand at the last message of every partition."""
+    from feeder.topics.positions import ends_of
+    from workflows.names import node_id
+
+    ends = await asyncio.to_thread(ends_of, client, spec)
+    deadline = time.monotonic() + PATIENCE
+    for number, end in enumerate(ends):
+        result = node_id(spec, spec.plan.result, number)
+        while end is not None and not watching.done():
+            position = await timelines.position(result)
+            if position is not None and position >= end:
+                break
+            if time.monotonic() > deadline:
+                raise UsageError(f"partition {number} was not fed to its end {end} within {PATIENCE} s")
+            await asyncio.sleep(0.1)
+
+
+async def _check(client: pulsar.Client, timelines: Timelines, spec: Spec, folder: Path, json: bool) -> bool:
+    """Compares, and prints what became of all messages; whether all is as it must be."""
+    import orjson
+
+    from feeder.checks.topic import check_topic
+    from feeder.topics.dead_letters import count_by_kind
+    from timeline.cli.render import print_json
+
+    sent = orjson.loads((folder / "produce.log").read_bytes().splitlines()[-1])["sent"]
+    found = await check_topic(client, timelines, spec)
+    letters = await asyncio.to_thread(count_by_kind, client, spec)
+    for _ in range(50):
+        if letters.total() >= found.refused + found.broken:
+            break
+        await asyncio.sleep(0.1)
+        letters = await asyncio.to_thread(count_by_kind, client, spec)
+    total = sum(sent.values())
+    right = (
+        not found.differences
+        and found.messages == total == found.accepted + found.refused + found.broken
+        and (found.refused, found.broken) == (letters["late"] + letters["closed"], letters["broken"])
+    )
+    counts = {"accepted": found.accepted, "refused": found.refused, "broken": found.broken}
+    if json:
+        print_json(
+            {"sent": sent, **counts, "dead_letters": dict(letters), "keys": found.keys}
+            | {"timelines": found.timelines, "differences": len(found.differences), "right": right}
+        )
+        return right
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sent.items())
+    typer.echo(f"sent          {total}: {kinds}")
+    typer.echo(f"accounted for {sum(counts.values())}: " + ", ".join(f"{n} {k}" for k, n in counts.items()))
+    typer.echo(f"dead letters  {letters.total()}: " + ", ".join(f"{n} {k}" for k, n in letters.items()))
+    for difference in found.differences[:10]:
+        typer.echo(
+            f"{difference.key}, {difference.node.text}:\n  workflows {difference.workflows}\n"
+            f"  local     {difference.local}",
+            err=True,
+        )
+    wrong = f"{len(found.differences)} differ" if found.differences else "all equal to local evaluation"
+    typer.echo(f"{found.timelines} timelines ({found.keys} keys, {len(spec.plan.nodes)} nodes): {wrong}")
+    return right

@@ -1,0 +1,217 @@
+"""Commands that bring timelines and events to Temporal: ``register``, ``feed``, ``dry-run``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timeline.cli.connecting import NameArgument, connected
+from timeline.cli.options import (
+    AtOption,
+    EveryOption,
+    FromOption,
+    JsonOption,
+    ToOption,
+    UsageError,
+    between,
+    step,
+    times,
+)
+
+if TYPE_CHECKING:
+    from feeder.checks.comparison import Comparison
+    from feeder.files.feed import Progress, Report
+    from workflows.client.timelines import Timelines
+
+
+def feed(
+    name: NameArgument,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE...", help="Files of events.")] = None,
+    pulsar: Annotated[
+        bool,
+        typer.Option("--pulsar", help="Feed its topic, until Ctrl-C (`timeline feeder` feeds all)."),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Feed files of events to a timeline, and wait until its result has them.
+
+    What was fed before is not fed again; a feed that was interrupted goes on where it stopped.
+    """
+    if pulsar == bool(files):
+        raise UsageError("give files of events, or --pulsar to feed the topic of the timeline")
+    if pulsar:
+        _feed_topic(name)
+        return
+    _feed_files(name, files or [], json)
+
+
+def _feed_topic(name: str) -> None:
+    from timeline.cli.commands.streaming import run_feeder
+    from timeline.cli.connecting import run_until_signalled
+
+    spec = connected(lambda timelines: timelines.spec(name))
+    if spec.source.topic is None:
+        raise UsageError(f"timeline {name!r} has no source.topic; give files of events")
+    run_until_signalled(run_feeder(name))
+
+
+def _feed_files(name: str, files: list[Path], json: bool) -> None:
+    from feeder.files.feed import feed_files
+    from timeline.cli.render import complain, print_json
+
+    async def work(timelines: Timelines) -> Report:
+        spec = await timelines.spec(name)
+        with _progress_bar(json) as show:
+            return await feed_files(timelines, spec, files, show)
+
+    report = connected(work)
+    complain(report.rejected, len(report.rejected))
+    if json:
+        counts = {"sent": report.events, "accepted": report.accepted, "refused": report.refused}
+        print_json({"timeline": name, **counts, "rejected": len(report.rejected)})
+    else:
+        _print_report(name, report)
+
+
+def _print_report(name: str, report: Report) -> None:
+    if not report.events and not report.rejected:
+        typer.echo(f"{name}: nothing new in these files")
+        return
+    refused = f", {report.refused} refused as too late" if report.refused else ""
+    bad = f", {len(report.rejected)} lines skipped" if report.rejected else ""
+    typer.echo(f"{name}: {report.accepted} events accepted{refused}{bad}")
+
+
+@contextmanager
+def _progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A progress bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    errors = Console(stderr=True)
+    if quiet or not errors.is_terminal:
+        yield lambda _: None
+        return
+    columns = (
+        TextColumn("feeding"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("lines, {task.fields[sent]} events sent"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=errors, transient=True) as bars:
+        task = bars.add_task("feeding", total=None, sent=0)
+
+        def show(progress: Progress) -> None:
+            bars.update(
+                task,
+                total=progress.of_lines,
+                completed=progress.lines,
+                sent=progress.events,
+            )
+
+        yield show
+
+
+def dry_run(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec (.toml).")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help="Files of events [default: the spec's own]."),
+    ] = None,
+    at: AtOption = None,
+    every: EveryOption = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    lanes: Annotated[bool, typer.Option("--lanes", help="Draw every node of a few keys.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Register a timeline, feed files, and compare every node of every key with local evaluation.
+
+    Prints both values of the result for each key. Ends with 1 if anything differs.
+    """
+    from feeder.checks.dry_run import compare
+    from feeder.files.feed import feed_files
+    from timeline.cli.render import complain, print_workers, workers_of
+    from timeline.local.evaluate import Row
+    from timeline.spec.loading import load_spec
+
+    loaded = load_spec(spec)
+    paths = list(files or map(Path, loaded.source.files))
+    if not paths:
+        raise UsageError("give at least one file of events (.jsonl, .csv or .parquet)")
+    ats, interval = times(at), step(every)
+    start, end = between(from_, to, lanes or interval is not None, "--every or --lanes")
+    if json and lanes:
+        raise UsageError("give --json or --lanes, not both")
+
+    async def work(timelines: Timelines) -> bool:
+        nonlocal loaded
+        known = (await timelines.specs()).get(loaded.name)
+        if loaded.sink is not None and (known is None or known.to_wire() != loaded.to_wire()):
+            loaded = loaded.model_copy(update={"sink": None})
+            typer.echo(
+                f"its [sink] is left out; before it is registered with it: timeline remove {loaded.name}",
+                err=True,
+            )
+        await timelines.register(loaded)
+        if not json:
+            print_workers(loaded, workers_of(loaded))
+        with _progress_bar(json) as show_progress:
+            report = await feed_files(timelines, loaded, paths, show_progress)
+        if not json:
+            _print_report(loaded.name, report)
+        comparison = await compare(timelines, loaded)
+        complain(comparison.rejected, len(comparison.rejected))
+        local: list[Row] = list(comparison.evaluation.values(ats, every=interval, start=start, end=end))
+        answers = await timelines.values(loaded, loaded.plan.result, [(row.key, row.at) for row in local])
+        values = [(row, answer.value, answer.error) for row, answer in zip(local, answers, strict=True)]
+        _print_comparison(comparison, values, json)
+        if lanes:
+            from timeline.cli.lanes import print_evaluations
+
+            print_evaluations([comparison.evaluation], None, start, end)
+        return not comparison.differences and all(r.value == v for r, v, e in values if e is None)
+
+    if not connected(work):
+        raise typer.Exit(1)
+
+
+def _print_comparison(comparison: Comparison, values: list[tuple[Any, Any, str | None]], json: bool) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from timeline.cli.render import console, print_json, printable, value_text
+
+    if json:
+        for row, value, error in values:
+            print_json(
+                {"key": row.key, "at": row.at, "workflows": value, "local": row.value}
+                | ({"error": error} if error else {"equal": row.value == value})
+            )
+    else:
+        table = Table("key", "at (ms)", "workflows", "local", "", box=None, pad_edge=False)
+        for row, value, error in values:
+            verdict = "not kept" if error else "equal" if row.value == value else "DIFFERENT"
+            theirs = "" if error else value_text(value)
+            mine = Text(printable(value_text(row.value)))
+            table.add_row(Text(printable(row.key)), str(row.at), Text(printable(theirs)), mine, verdict)
+        console().print(table)
+    for difference in comparison.differences[:10]:
+        typer.echo(
+            f"{difference.key}, {difference.node.text}:\n  workflows {difference.workflows}\n"
+            f"  local     {difference.local}",
+            err=True,
+        )
+    keys = len(comparison.evaluation.codes)
+    nodes = len(comparison.evaluation.plan.nodes)
+    if not json:
+        wrong = len(comparison.differences)
+        verdict = f"{wrong} differ" if wrong else "all equal to local evaluation"
+        of_keys = f"{keys} key{'s' if keys != 1 else ''}"
+        typer.echo(f"{comparison.timelines} timelines ({of_keys}, {nodes} nodes): {verdict}")

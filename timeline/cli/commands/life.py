@@ -1,0 +1,148 @@
+"""``register``, ``pause`` and ``resume``: how timelines come, change and rest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timeline.cli.connecting import NameArgument, connected
+from timeline.cli.options import JsonOption, UsageError
+
+if TYPE_CHECKING:
+    from timeline.spec.changes import Change
+    from workflows.client.timelines import Registered, Timelines
+
+#: More timelines than this are told in a line each.
+MAX_IN_FULL = 5
+
+
+def register(
+    specs: Annotated[
+        list[Path], typer.Argument(metavar="SPEC...", help="Specs (.toml), or folders of specs.")
+    ],
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Change timelines that are registered with another spec.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Register timelines: start the workflows of their nodes. Doing it again changes nothing.
+
+    A spec that differs from the one that is registered under its name is not taken without --yes, but what
+    would stay, be new and go is shown.
+    """
+    from timeline.cli.render import print_json, workers_of
+    from timeline.spec.changes import changes
+    from timeline.spec.loading import load_spec
+
+    loaded = [load_spec(path) for path in _specs(specs)]
+
+    async def work(timelines: Timelines) -> tuple[list[Registered], list[Change]]:
+        known, standings = await timelines.specs(), await timelines.standings()
+        changed = [s for s in loaded if known.get(s.name, s) != s]
+        shown = [changes(known[spec.name], spec) for spec in changed]
+        if shown and not yes:
+            return [], shown
+        replaces = {spec.name: standings[spec.name]["version"] for spec in changed}
+        with _counter(len(loaded)) as show:
+            return await timelines.register_all(loaded, replaces, show), shown
+
+    done, shown = connected(work)
+    if not json:
+        for change in shown:
+            _print_change(change)
+    if shown and not done:
+        names = ", ".join(repr(change.name) for change in shown[:MAX_IN_FULL])
+        more = f" and {len(shown) - MAX_IN_FULL} more" if len(shown) > MAX_IN_FULL else ""
+        raise UsageError(
+            f"{names}{more} is registered with another spec; --yes changes it, `timeline remove "
+            f"{shown[0].name}` makes room for a new one; nothing was done"
+        )
+    for one in done:
+        workers = workers_of(one.spec)
+        if json:
+            about = {"version": one.version, "new": one.new, "stopped": list(one.stopped)}
+            print_json({"timeline": one.spec.name, **about, **workers})
+        elif len(done) > MAX_IN_FULL:
+            typer.echo(f"{_verb(one)} {one.spec.name}: {len(one.spec.plan.nodes)} nodes")
+        else:
+            _print_registered(one, workers)
+    if len(done) > MAX_IN_FULL and not json:
+        typer.echo(f"{len(done)} timelines, {sum(one.new for one in done)} of them new or changed")
+
+
+def pause(name: NameArgument) -> None:
+    """Have a timeline's own nodes get no more events; what they know can still be asked."""
+    _pause(name, True)
+
+
+def resume(name: NameArgument) -> None:
+    """Have a paused timeline go on from where it stands: a feeder brings it what it has missed."""
+    _pause(name, False)
+
+
+def _pause(name: str, paused: bool) -> None:
+    async def work(timelines: Timelines) -> bool:
+        return await (timelines.pause(name) if paused else timelines.resume(name))
+
+    changed = connected(work)
+    state = "paused" if paused else "running"
+    typer.echo(f"{name} is {state}" if changed else f"{name} was {state} already")
+
+
+def _specs(paths: Sequence[Path]) -> list[Path]:
+    """The specs, with those of folders in the order of their names."""
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+        elif inside := sorted(path.glob("*.toml")):
+            found += inside
+        else:
+            raise UsageError(f"no specs (*.toml) in the folder {path}")
+    return found
+
+
+@contextmanager
+def _counter(of: int) -> Iterator[Callable[[int], None]]:
+    """Shows on standard error, where that is a terminal, how many are registered."""
+    if of <= MAX_IN_FULL or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("registering") as status:
+        yield lambda done: status.update(f"{done} of {of} registered")
+
+
+def _verb(one: Registered) -> str:
+    if one.replaced is not None:
+        return f"changed to v{one.version}:"
+    return "registered"
+
+
+def _print_registered(one: Registered, workers: dict[str, Any]) -> None:
+    from timeline.cli.render import print_workers
+
+    print_workers(one.spec, workers, _verb(one))
+    if one.stopped:
+        typer.echo(f"stopped: {len(one.stopped)} workflows that nobody uses any more")
+
+
+def _print_change(change: Change) -> None:
+    """What a changed spec comes to, node by node."""
+    from timeline.cli.render import printable, value_text
+
+    typer.echo(f"{change.name} changes:")
+    for place, before, after in change.settings:
+        was, now = ("-" if v is None else printable(value_text(v)) for v in (before, after))
+        typer.echo(f"  {place}: {was} -> {now}")
+    for title, texts in (("stays", change.stays), ("new", change.new), ("goes", change.goes)):
+        for text in texts:
+            typer.echo(f"  {title:<5}  {printable(text)}")
+    if change.anew:
+        typer.echo("  Source or limits are others, so all nodes begin anew, and read the source again.")

@@ -1,0 +1,200 @@
+"""Commands that need no server: ``eval`` and ``explain``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from timeline.cli.options import (
+    AtOption,
+    EveryOption,
+    ExpressionOption,
+    Format,
+    FromOption,
+    JsonOption,
+    ToOption,
+    UsageError,
+    between,
+    expression_file,
+    step,
+    times,
+    utf8,
+)
+
+if TYPE_CHECKING:
+    from timeline.local.spilling import Spill
+    from timeline.plan import Plan
+    from timeline.reading import Rejected
+    from timeline.spec.spec import Spec
+
+
+def evaluate_files(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SPEC_OR_FILE] FILE...",
+            help="A spec (.toml) or a file with an expression, unless -e gives it; then the "
+            "events: .jsonl, .csv or .parquet. A spec with source.files needs no more.",
+            show_default=False,
+        ),
+    ] = None,
+    expression: ExpressionOption = None,
+    key_column: Annotated[
+        str | None, typer.Option(metavar="C", help="Column of the key [default: key].")
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option(metavar="C", help="Column of the time [default: time].")
+    ] = None,
+    time_unit: Annotated[
+        str | None, typer.Option(metavar="UNIT", help="Unit of numeric times: ms, s, us or ns.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(metavar="K", help="Only this key. May be repeated.")
+    ] = None,
+    at: AtOption = None,
+    every: EveryOption = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
+) -> None:
+    """Evaluate an expression over files of events, here and now.
+
+    Without --at or --every: one row a key, at the key's newest event.
+    """
+    from timeline.local.spilling import Spill
+
+    spec, plan, paths = _what(expression, files or [])
+    source = spec.source if spec else None
+    unit: Literal["ms", "s", "us", "ns"] = source.numeric_unit if source else "ms"
+    if time_unit is not None:
+        if time_unit not in ("ms", "s", "us", "ns"):
+            raise UsageError(f"--time-unit is ms, s, us or ns, got {time_unit!r}")
+        unit = time_unit  # type: ignore[assignment]
+    key_name = key_column or (source.key if source else "key")
+    time_name = time_column or (source.time if source else "time")
+    ats, interval = times(at), step(every)
+    lanes = format is Format.LANES
+    start, end = between(from_, to, lanes or interval is not None, "--every or --format lanes")
+    wanted = list(dict.fromkeys(key)) if key else None
+    with Spill(plan, spec.node_limits if spec else None, only=wanted) as spill:
+        _read(paths, key_name, time_name, unit, plan.columns, spill)
+        if spill.refused:
+            events_were = "event" if spill.refused == 1 else "events"
+            typer.echo(
+                f"{spill.refused} {events_were} refused: later than allowed_lateness permits", err=True
+            )
+        if lanes:
+            from timeline.cli.lanes import print_evaluations
+
+            print_evaluations(spill.evaluations(), wanted, start, end)
+            return
+        from timeline.cli.render import print_rows
+
+        print_rows(spill.values(ats, every=interval, start=start, end=end), list(plan.outputs), format)
+
+
+def explain(
+    spec: Annotated[
+        str | None,
+        typer.Argument(metavar="SPEC", help="A spec (.toml) or a file with an expression."),
+    ] = None,
+    expression: ExpressionOption = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Ask the server which of them run already, and who uses them.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show the plan of a timeline as a tree: its nodes, their kinds and their workflow ids."""
+    from timeline.cli.render import print_plan
+
+    if spec is not None and expression is not None:
+        raise UsageError("give a spec or -e EXPR, not both")
+    if shared and spec is None:
+        raise UsageError("--shared needs a spec: only nodes of one source and limits are shared")
+    loaded, plan, _ = _what(expression, [] if spec is None else [spec])
+    if shared and loaded is None:
+        raise UsageError(f"--shared needs a spec (.toml), got {spec}")
+    print_plan(plan, loaded, as_json=json, users=_users() if shared else None)
+
+
+def _users() -> dict[str, list[str]]:
+    """Who uses which running node."""
+    from timeline.cli.connecting import connected
+
+    return connected(lambda timelines: timelines.users())
+
+
+def _what(expression: str | None, arguments: Sequence[str]) -> tuple[Spec | None, Plan, list[str]]:
+    """The spec if there is one, the plan, and the files of events."""
+    from timeline.plan import make_plan
+
+    rest = list(arguments)
+    if expression is not None:
+        if rest and Path(rest[0]).suffix == ".toml":
+            raise UsageError(f"give a spec or -e EXPR, not both, got -e and {rest[0]}")
+        return None, make_plan(utf8(expression, "EXPR")), rest
+    if not rest:
+        raise UsageError("give a spec (.toml), a file with an expression, or -e EXPR")
+    first = Path(rest.pop(0))
+    if first.suffix == ".toml":
+        # Pydantic, which an expression does not need, takes 0.2 s to import.
+        from timeline.spec.loading import load_spec
+
+        spec = load_spec(first)
+        return spec, spec.plan, rest or list(spec.source.files)
+    if first.suffix in (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".pq", ".gz"):
+        raise UsageError(f"{first} holds events; say what to evaluate with a spec or -e EXPR")
+    return None, make_plan(expression_file(first)), rest
+
+
+def _read(
+    paths: Sequence[str],
+    key: str,
+    time: str,
+    unit: Literal["ms", "s", "us", "ns"],
+    columns: list[str],
+    spill: Spill,
+) -> None:
+    """Adds all events of the files in their order, and says which lines are none."""
+    from timeline.cli.render import MAX_SHOWN, complain
+    from timeline.reading import read_events
+
+    if not paths:
+        raise UsageError("give at least one file of events (.jsonl, .csv or .parquet)")
+    first: list[Rejected] = []
+    rejected = total = 0
+    with _counter() as show:
+        for path in paths:
+            for block in read_events(path, key=key, time=time, columns=columns, unit=unit):
+                first += block.rejected[: MAX_SHOWN - len(first)]
+                rejected += len(block.rejected)
+                total += len(block.events)
+                spill.add(block.events)
+                show(len(block.events))
+    complain(first, rejected)
+    if not total:
+        raise UsageError(f"no events in {', '.join(paths)}")
+
+
+@contextmanager
+def _counter() -> Iterator[Callable[[int], None]]:
+    """Shows on standard error, where that is a terminal, how many events were read."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    total = 0
+    with Console(stderr=True).status("reading") as status:
+
+        def show(more: int) -> None:
+            nonlocal total
+            total += more
+            status.update(f"{total:,} events read")
+
+        yield show

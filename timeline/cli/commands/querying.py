@@ -1,0 +1,187 @@
+"""The command ``query``: one key's value, or a question over all keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timeline.cli.connecting import NameArgument, NodeOption, connected
+from timeline.cli.options import (
+    AtOption,
+    EveryOption,
+    Format,
+    FromOption,
+    JsonOption,
+    ToOption,
+    UsageError,
+    between,
+    step,
+    times,
+    utf8,
+)
+
+if TYPE_CHECKING:
+    from timeline.aggregate import Result
+    from timeline.spec.spec import Spec
+    from workflows.client.timelines import Answer, Timelines
+
+#: Of the times at which keys were left out so many are named.
+MAX_NAMED = 5
+AGGREGATES = "count, sum(X), avg, min, max, p50, p99, histogram of outputs X"
+
+
+def query(
+    name: NameArgument,
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The key.", show_default=False)] = None,
+    at: AtOption = None,
+    node: NodeOption = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Ask over all keys; the options below go with it.")
+    ] = False,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="CONDITION", help="Only keys of which this is true, such as 'x > 5'."),
+    ] = None,
+    group_by: Annotated[
+        list[str] | None, typer.Option(metavar="OUTPUT,...", help="A row for each combination of these.")
+    ] = None,
+    agg: Annotated[str | None, typer.Option(metavar="LIST", help=f"Columns: {AGGREGATES}.")] = None,
+    top: Annotated[int | None, typer.Option(metavar="N", help="The N rows with the largest --by.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="An output, or a column of groups.")
+    ] = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    every: EveryOption = None,
+    format: Annotated[Format | None, typer.Option(help="How to print: table, jsonl or csv.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask the result workflow of a timeline, or any node, for the value of a key; or ask over all keys.
+
+    Without --at: at the key's newest event. "final" says that no acceptable event can change it.
+    With --all every stream's result workflow is asked once, and the answer names their positions.
+    """
+    if not all_:
+        if key is None:
+            raise UsageError("give a KEY, or --all for a question over all keys")
+        asked_of_all = {
+            "--where": where,
+            "--group-by": group_by,
+            "--agg": agg,
+            "--top": top,
+            "--by": by,
+            "--from": from_,
+            "--to": to,
+            "--every": every,
+            "--format": format,
+        }
+        for option, value in asked_of_all.items():
+            if value is not None:
+                raise UsageError(f"{option} needs --all: it asks over all keys, got the key {key!r}")
+        _query_key(name, utf8(key, "KEY"), at, node, json)
+        return
+    if key is not None:
+        raise UsageError(f"give a KEY or --all, not both, got {key!r} and --all")
+    if node is not None:
+        raise UsageError("--node goes with a KEY; over all keys the outputs of the result are asked")
+    if json and format is not None:
+        raise UsageError("give --json or --format, not both")
+    if format is Format.LANES:
+        raise UsageError("--format is table, jsonl or csv over all keys; `timeline show` draws lanes of one")
+    if (top is None) != (by is None):
+        raise UsageError("--top N and --by COLUMN go together: the N rows with the largest COLUMN")
+    if at and (from_ or to or every):
+        raise UsageError("give --at, or a series with --every (and --from, --to), not both")
+    interval = step(every)
+    start, end = between(from_, to, interval is not None, "--every")
+    words: dict[str, Any] = {
+        "agg": None if agg is None else utf8(agg, "--agg"),
+        "group_by": [w.strip() for text in group_by or [] for w in utf8(text, "--group-by").split(",")],
+        "where": None if where is None else utf8(where, "--where"),
+        "top": top,
+        "by": None if by is None else utf8(by, "--by"),
+        "at": times(at),
+        "start": start,
+        "end": end,
+        "every": interval,
+    }
+
+    async def work(timelines: Timelines) -> tuple[Spec, Result]:
+        spec = await timelines.spec(name)
+        return spec, await timelines.aggregate(spec, await timelines.request(spec, **words))
+
+    spec, result = connected(work)
+    if json:
+        from timeline.cli.render import print_json
+
+        print_json({"timeline": spec.name, **result.to_json()})
+    else:
+        _print(result, format or Format.TABLE)
+
+
+def _query_key(name: str, key: str, at: list[str] | None, node: str | None, json: bool) -> None:
+    from timeline.cli.render import print_json, printable, value_text
+    from timeline.errors import TimelineError
+
+    ats: list[int | None] = [None] if at is None else [*(times(at) or [])]
+
+    async def work(timelines: Timelines) -> None:
+        spec = await timelines.spec(name)
+        asked = spec.plan.result if node is None else spec.plan.find(node)
+        for answer in await timelines.values(spec, asked, [(key, tick) for tick in ats]):
+            if answer.error is not None:
+                raise TimelineError(answer.error)
+            if json:
+                print_json(
+                    {
+                        "timeline": name,
+                        "key": key,
+                        "at": answer.at,
+                        "value": answer.value,
+                        "position": answer.position,
+                        "final": answer.final,
+                        **_late(answer),
+                    }
+                )
+            else:
+                state = "final" if answer.final else "not final"
+                place = ".".join(map(str, answer.position or ()))
+                value = printable(value_text(answer.value))
+                typer.echo(f"{value}  ({printable(key)} at {answer.at} ms, position {place}, {state})")
+                if answer.counted_from is not None:
+                    typer.echo(f"counted from {answer.counted_from} ms on, not from where the key begins")
+                elif answer.exact_from is not None:
+                    typer.echo(f"exact from {answer.exact_from} ms on; what was before is not known")
+
+    connected(work)
+
+
+def _late(answer: Answer) -> dict[str, int]:
+    late = {"exact_from": answer.exact_from, "counted_from": answer.counted_from}
+    return {name: tick for name, tick in late.items() if tick is not None}
+
+
+def _print(result: Result, format: Format) -> None:
+    """The rows; and what they stand on: below a table, on standard error beside data for programs."""
+    from timeline.cli.render import print_columns
+
+    print_columns(result.columns, result.rows, format)
+    for line in _about(result):
+        typer.echo(line, err=format is not Format.TABLE)
+
+
+def _about(result: Result) -> list[str]:
+    places = ("-" if p is None else ".".join(map(str, p)) for p in result.positions)
+    keys = f"{result.keys} key{'' if result.keys == 1 else 's'}"
+    lines = [f"{keys}; positions  " + "  ".join(f"{stream}: {place}" for stream, place in enumerate(places))]
+    for left_out in result.excluded[:MAX_NAMED]:
+        when = "" if left_out.at is None else f" at {left_out.at} ms"
+        lines.append(f"left out{when}: {left_out.keys} {left_out.reason}")
+    if len(result.excluded) > MAX_NAMED:
+        lines.append(f"left out at {len(result.excluded) - MAX_NAMED} more times; --json shows all")
+    for label, error in result.errors.items():
+        lines.append(f"{label} is within {error:.1%} of its value")
+    if result.forgotten_before is not None:
+        lines.append(f"keys without an event since {result.forgotten_before} ms may be forgotten")
+    return lines

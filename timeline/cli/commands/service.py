@@ -1,0 +1,213 @@
+"""Commands that run until they are stopped: ``dev``, ``worker``, ``codec``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timeline.cli.connecting import run_until_signalled
+from timeline.cli.options import StoreOption, UsageError
+from timeline.errors import ServiceError
+
+if TYPE_CHECKING:
+    from timeline.sinks.batches import Batch, Written
+
+DEFAULT_PORT = 7233
+DEFAULT_BROKER_PORT = 6650
+
+
+def dev(
+    db: Annotated[Path, typer.Option(metavar="FILE", help="Database file; made if it is not there.")] = Path(
+        ".timeline/dev.db"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the server; 0 takes a free one.")] = (
+        DEFAULT_PORT
+    ),
+    ui_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Port of the UI [default: port + 1000]; 0 takes a free one."),
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Without the UI.")] = False,
+    worker: Annotated[bool, typer.Option(help="Run a worker too.")] = True,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the server's address here when all is ready."),
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Run an embedded Temporal server on a database file, with its UI, and a worker.
+
+    For development and small uses. Stop it with Ctrl-C; what it knows is kept in the file, and large
+    states in a directory beside it [default: the file's name with .store].
+    """
+    store = store or f"file:{db.with_suffix('.store')}"
+    run_until_signalled(_dev(db, port, ui_port, headless, store if worker else None, ready_file))
+
+
+async def _dev(
+    db: Path,
+    port: int,
+    ui_port: int | None,
+    headless: bool,
+    store: str | None,
+    ready_file: Path | None,
+) -> None:
+    from workflows.child import port_is_free
+    from workflows.connection import connect_embedded
+    from workflows.payloads.server import CodecServer
+    from workflows.server import DevServer
+    from workflows.stores.opening import with_store
+    from workflows.worker import attend, make_worker
+
+    if headless:
+        ui_port = None
+    elif ui_port is None:
+        ui_port = port + 1000 if port else 0
+    for option, wanted in (("--port", port), ("--ui-port", ui_port)):
+        if wanted and not port_is_free(wanted):
+            raise UsageError(
+                f"port {wanted} is taken: another server may be running; choose another with "
+                f"{option}, or {option} 0 for any that is free"
+            )
+    async with contextlib.AsyncExitStack() as stack:
+        codec_url = None if headless else stack.enter_context(CodecServer()).url
+        server = DevServer(db, port=port, ui_port=ui_port, codec_url=codec_url)
+        await stack.enter_async_context(server)
+        if store is not None:
+            client = await connect_embedded(server.address)
+            client, opened = await stack.enter_async_context(with_store(client, store))
+            await stack.enter_async_context(make_worker(client, topic_writer=_to_topic))
+        if ready_file is not None:
+            await asyncio.to_thread(ready_file.write_text, server.address + "\n")
+            stack.callback(ready_file.unlink, missing_ok=True)
+        ui = "" if server.ui_port is None else f"  UI         http://127.0.0.1:{server.ui_port}\n"
+        typer.echo(
+            f"Timeline is ready.\n  Temporal   {server.address}\n{ui}  database   {db}\n"
+            f"  worker     {'running here' if store else 'none; start `timeline worker`'}"
+        )
+        if server.port != DEFAULT_PORT:
+            typer.echo(f"For other commands: export TEMPORAL_ADDRESS={server.address}")
+        typer.echo("Stop with Ctrl-C.")
+        if store is not None:
+            await attend(client, opened)
+        await asyncio.Event().wait()
+
+
+def broker(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the broker; 0 takes a free one.")] = (
+        DEFAULT_BROKER_PORT
+    ),
+    web_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port of its admin API; 0 takes a free one.")
+    ] = 8080,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Where it keeps topics.")] = Path(
+        ".timeline/pulsar"
+    ),
+) -> None:
+    """Run a Pulsar broker for development, from its own jars: needs Java 17 and, the first time, Maven.
+
+    Stop it with Ctrl-C; topics are kept in the folder.
+    """
+    run_until_signalled(_broker(port, web_port, data))
+
+
+async def _broker(port: int, web_port: int, data: Path) -> None:
+    from feeder.broker import Broker
+    from workflows.child import port_is_free
+
+    for option, wanted in (("--port", port), ("--web-port", web_port)):
+        if wanted and not port_is_free(wanted):
+            raise UsageError(f"port {wanted} is taken; choose another with {option}, or {option} 0")
+    running = Broker(data, port=port, web_port=web_port)
+    try:
+        await running.start(lambda text: typer.echo(text, err=True))
+        typer.echo(f"Pulsar is ready.\n  broker     {running.service_url}\n  admin API  {running.web_url}")
+        if running.port != DEFAULT_BROKER_PORT:
+            typer.echo(f"For other commands: export PULSAR_SERVICE_URL={running.service_url}")
+        typer.echo("Stop with Ctrl-C.")
+        await asyncio.Event().wait()
+    finally:
+        await running.stop()
+
+
+def worker(
+    store: StoreOption = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=256, metavar="N", help="So many processes; one uses one core.")
+    ] = 1,
+) -> None:
+    """Run a worker: it computes the nodes. Connects as TEMPORAL_ADDRESS and its kin say.
+
+    With a store, nodes may grow larger than a message may be; then all workers need the same one.
+    With several processes one that is killed is started anew.
+    """
+    if processes > 1:
+        from timeline.cli.processes import run_workers
+
+        given = {} if store is None else {"TIMELINE_STORE": store}
+        run_until_signalled(run_workers(processes, {**os.environ, **given}))
+    else:
+        run_until_signalled(_worker(store))
+
+
+async def _worker(store: str | None) -> None:
+    from workflows.connection import connect, task_queue
+    from workflows.stores.opening import with_store
+    from workflows.worker import attend, make_worker
+
+    client = await connect()
+    target = client.service_client.config.target_host
+    opened = None
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            if store is not None:
+                client, opened = await stack.enter_async_context(with_store(client, store))
+            await stack.enter_async_context(make_worker(client, topic_writer=_to_topic))
+            typer.echo(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+            await attend(client, opened)
+            await asyncio.Event().wait()
+    except RuntimeError as error:
+        # The SDK's word for all that keeps a worker from polling: no such namespace, no permission.
+        detail = str(error).split("Status {")[0].strip().rstrip(":")
+        raise ServiceError(f"no worker can run at {target}: {detail}") from None
+
+
+def _to_topic(batch: Batch) -> Written:
+    # Only a worker that has a sink on a topic loads Pulsar's client.
+    from producer.pulsar.sink import write
+
+    return write(batch)
+
+
+def codec(
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")
+    ] = 8234,
+) -> None:
+    """Run the codec endpoint, by which Temporal's UI and CLI read compressed payloads."""
+    run_until_signalled(_codec(port))
+
+
+async def _codec(port: int) -> None:
+    from workflows.child import port_is_free
+    from workflows.payloads.server import CodecServer
+
+    if port and not port_is_free(port):
+        raise UsageError(f"port {port} is taken; choose another with --port, or --port 0")
+    with CodecServer(port) as server:
+        typer.echo(f"Codec endpoint is ready: {server.url}. Stop with Ctrl-C.")
+        await asyncio.Event().wait()
+
+
+def keygen(
+    name: Annotated[str, typer.Argument(metavar="ID", help="The key's name, such as 2026-11.")],
+) -> None:
+    """Make a key for the encryption of payloads: a line for TIMELINE_ENCRYPTION_KEYS_FILE."""
+    from workflows.payloads.encryption import new_key
+
+    typer.echo(new_key(name))

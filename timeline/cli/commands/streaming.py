@@ -1,0 +1,110 @@
+"""Commands for topics: ``feeder``, ``watch``, ``dead-letters``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timeline.cli.connecting import NameArgument, connected, run_until_signalled
+from timeline.cli.options import JsonOption, UsageError
+from timeline.cli.watching import watch_timeline
+
+if TYPE_CHECKING:
+    pass
+
+KINDS = ("broken", "late", "closed")
+#: Of the keys of a timeline so many are shown.
+ROWS = 15
+
+
+def feeder() -> None:
+    """Feed all registered timelines on topics from Pulsar, until it is stopped.
+
+    Timelines that are registered or removed meanwhile are noticed. Several feeders share the
+    partitions, and one takes over when another dies. Connects as PULSAR_SERVICE_URL and TEMPORAL_ADDRESS
+    and their kin say.
+    """
+    run_until_signalled(run_feeder(None))
+
+
+async def run_feeder(only: str | None) -> None:
+    """Runs a feeder, for one timeline's source or for all."""
+    from feeder.topics.service import Feeder
+    from producer.pulsar.connection import connect, service_url
+    from workflows.client.timelines import Timelines
+
+    timelines = await Timelines.connect()
+    client = await asyncio.to_thread(connect)
+    try:
+        typer.echo(f"Feeder is ready: {service_url()}. Stop with Ctrl-C.")
+        await Feeder(client, timelines, only=only, say=typer.echo).run()
+    finally:
+        await asyncio.to_thread(client.close)
+
+
+def watch(
+    name: NameArgument,
+    every: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds between looks.")] = 1.0,
+    rows: Annotated[int, typer.Option(min=1, max=200, help="How many keys to show.")] = ROWS,
+    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Watch a timeline: the keys that changed last, with value, time and position, and how fast it goes."""
+    from workflows.client.timelines import Timelines
+
+    async def work() -> None:
+        timelines = await Timelines.connect()
+        await watch_timeline(timelines, await timelines.spec(name), every, rows, once, json)
+
+    run_until_signalled(work())
+
+
+def dead_letters(
+    name: NameArgument,
+    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Only broken, late or closed.")] = None,
+    send_again: Annotated[
+        bool, typer.Option("--send-again", help="Send those of --kind to the topic again, each but once.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """List the messages that no timeline took: broken ones and refused events, with reason and place."""
+    from timeline.cli.render import print_json, printable
+
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    if send_again and kind is None:
+        raise UsageError("--send-again needs --kind: broken, late or closed")
+    spec = connected(lambda timelines: timelines.spec(name))
+    from feeder.topics.dead_letters import read
+    from feeder.topics.dead_letters import send_again as send
+    from producer.pulsar.connection import connect
+
+    client = connect()
+    try:
+        if send_again and kind is not None:
+            count = send(client, spec, kind)
+            typer.echo(f"sent {count} {kind} messages to {spec.source.topic} again")
+            return
+        count = 0
+        for letter in read(client, spec):
+            if kind is not None and letter.kind != kind:
+                continue
+            count += 1
+            place = ".".join(map(str, letter.position))
+            text = letter.payload.decode("utf-8", "backslashreplace")
+            if json:
+                about = {"kind": letter.kind, "reason": letter.reason, "partition": letter.partition}
+                print_json(
+                    about
+                    | {"position": letter.position, "key": letter.key, "published": letter.published}
+                    | {"message": text}
+                )
+            else:
+                cut = text if len(text) <= 120 else text[:117] + "..."
+                typer.echo(f"{letter.partition}  {place}  {letter.kind}: {letter.reason}  {printable(cut)}")
+        if not count and not json:
+            typer.echo("no dead letters")
+    finally:
+        client.close()

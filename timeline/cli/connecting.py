@@ -1,0 +1,57 @@
+"""What commands that talk to a server share: the connection, common arguments, signals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from workflows.client.timelines import Timelines
+import contextlib
+import signal
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+T = TypeVar("T")
+
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The timeline.")]
+
+
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
+
+
+NodeOption = Annotated[
+    str | None,
+    typer.Option(metavar="NODE", help="A node: its DSL text or its hash, as `explain` shows them."),
+]
+
+
+def connected(work: Callable[[Timelines], Awaitable[T]]) -> T:
+    from workflows.client.timelines import Timelines
+
+    async def main() -> T:
+        return await work(await Timelines.connect())
+
+    return asyncio.run(main())
+
+
+def run_until_signalled(main: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine; SIGINT and SIGTERM cancel it, so that it can clean up, and end with 0."""
+
+    async def supervised() -> None:
+        task = asyncio.ensure_future(main)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(supervised())

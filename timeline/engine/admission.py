@@ -1,0 +1,155 @@
+"""Which events of a batch a leaf takes, which it refuses, and which begin a key anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from timeline.limits import Limits
+from timeline.tables.events import Events, Position, concat
+from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.vocabulary import I64
+
+#: The most refused events that a leaf keeps, but for those that nobody else has yet; all are counted.
+MAX_REFUSED = 5_000
+
+
+class Reason(IntEnum):
+    """Why an event was refused."""
+
+    #: Its time is below its key's watermark.
+    LATE = 0
+    #: Its key was closed by ``key_ttl``, or has never been, at a time that lies so far back.
+    CLOSED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of a batch; rows are indices in stream order.
+
+    ``live`` are the accepted rows that still matter: not those of a key that began anew behind them.
+    ``reborn`` are the key codes that did.
+    """
+
+    accepted: int
+    live: I64
+    reborn: I64
+    refused: I64
+    reasons: I64
+
+
+def admit(key: I64, tick: I64, newest: I64, stream_newest: int, limits: Limits) -> Admission:
+    """Judges each event by its place in the stream, so that it does not matter where batches end.
+
+    ``key``, ``tick`` (n) in stream order; ``newest`` one a key code, -1 where no event was heard of;
+    ``stream_newest`` (ms) is that of all keys, -1 before the first event.
+
+    An event is late if it is older than the newest of its key before it by more than the allowed
+    lateness. With ``key_ttl``: a key is closed once the newest event of the *stream* is that much newer
+    than its own; an event that is not as old as that, or that comes that long after the key's last,
+    begins the key anew, an older one is refused.
+
+    >>> judged = admit(np.array([0, 0, 0]), np.array([9, 3, 4]), np.array([-1]), -1, Limits(5))
+    >>> judged.live.tolist(), judged.refused.tolist()
+    ([0, 2], [1])
+    """
+    count = len(key)
+    every = np.arange(count)
+    nothing = every[:0]
+    if not count or (limits.allowed_lateness is None and limits.key_ttl is None):
+        return Admission(count, every, nothing, nothing, nothing)
+    before = _newest_before(key, tick, newest)
+    refused = np.zeros(count, bool)
+    reborn = np.zeros(count, bool)
+    begins = before < 0
+    closed = refused
+    if limits.key_ttl is not None:
+        stream = np.maximum.accumulate(np.concatenate(([stream_newest], tick[:-1])))
+        over = begins | (stream - before >= limits.key_ttl)
+        closed = over & (tick < stream - limits.key_ttl)
+        reborn = ~begins & ~closed & (over | (tick - before >= limits.key_ttl))
+        begins = over | reborn
+        refused = closed
+    if limits.allowed_lateness is not None:
+        refused = closed | (~begins & (tick < before - limits.allowed_lateness))
+    live = ~refused
+    accepted = int(np.count_nonzero(live))
+    if reborn.any():
+        last = np.full(len(newest), -1, np.int64)
+        last[key[reborn]] = every[reborn]  # of several the last counts
+        live &= every >= last[key]
+    rows = np.flatnonzero(refused)
+    reasons = np.where(closed[rows], Reason.CLOSED, Reason.LATE).astype(np.int64)
+    return Admission(accepted, np.flatnonzero(live), np.unique(key[reborn]), rows, reasons)
+
+
+def _newest_before(key: I64, tick: I64, newest: I64) -> I64:
+    """The newest tick of each event's key among the events before it, -1 if there is none."""
+    order = np.argsort(key.astype(np.uint16) if key.max() < 65536 else key, kind="stable")
+    sorted_key = key[order]
+    # Greater keys pack greater, so one running maximum serves all keys.
+    running = np.maximum.accumulate((sorted_key << TICK_BITS) | tick[order]) & MAX_TICK
+    found = newest[sorted_key]
+    same = sorted_key[1:] == sorted_key[:-1]
+    found[1:][same] = np.maximum(found[1:], running[:-1])[same]
+    before = np.empty(len(key), np.int64)
+    before[order] = found
+    return before
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One refused event: its place in the stream, its key and time (ms), and why."""
+
+    position: Position
+    key: str
+    tick: int
+    reason: Reason
+
+
+@dataclass(slots=True)
+class Refused:
+    """How many events a leaf has refused, and the last of them.
+
+    ``settled`` is up to where a feeder has put them elsewhere; from there on all are kept, and a feeder
+    has few batches under way. Without one the last `MAX_REFUSED` are.
+    """
+
+    count: int = 0
+    events: Events | None = None
+    reasons: I64 | None = None
+    settled: Position | None = None
+
+    def settle(self, position: Position) -> None:
+        """Takes note that the events up to and including that position are kept elsewhere."""
+        self.settled = position if self.settled is None else max(self.settled, position)
+
+    def add(self, events: Events, reasons: I64) -> None:
+        """Takes note of refused events, of which columns are not kept."""
+        self.count += len(events)
+        more = Events(events.keys, events.key, events.tick, {}, events.position).compact()
+        if self.events is not None and self.reasons is not None:
+            more = concat([self.events, more])
+            reasons = np.concatenate((self.reasons, reasons))
+        unsettled = 0 if self.settled is None else len(more.after(self.settled))
+        kept = slice(max(0, len(more) - max(MAX_REFUSED, unsettled)), None)
+        self.events, self.reasons = more.take(kept).compact(), reasons[kept]
+
+    def after(self, position: Position | None, most: int) -> list[Refusal]:
+        """Up to ``most`` of those kept, from behind a position on."""
+        if self.events is None or self.reasons is None:
+            return []
+        events = self.events
+        begin = 0 if position is None else len(events) - len(events.after(position))
+        rows = range(begin, min(len(events), begin + most))
+        return [
+            Refusal(
+                tuple(events.position[row].tolist()),
+                events.keys[int(events.key[row])],
+                int(events.tick[row]),
+                Reason(int(self.reasons[row])),
+            )
+            for row in rows
+        ]

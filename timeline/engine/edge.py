@@ -1,0 +1,41 @@
+"""What a node knows of one of its children."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from timeline.engine.patch import Pending
+from timeline.tables.events import Position
+from timeline.tables.table import Table
+from timeline.values.vocabulary import I64
+
+
+@dataclass(slots=True)
+class Edge:
+    """What a node knows of one of its children: its table at the node's position, and what came early.
+
+    ``codes`` and ``value_codes`` turn the child's codes into the node's; ``quarantined`` (by the
+    node's key codes) are the keys of which the child has no function.
+    """
+
+    table: Table
+    position: Position | None = None
+    codes: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+    value_codes: I64 = field(default_factory=lambda: np.zeros(1, np.int64))
+    pending: list[Pending] = field(default_factory=list)
+    quarantined: dict[int, str] = field(default_factory=dict)
+
+    def complete(self) -> set[Position]:
+        """The positions up to which something is pending in full."""
+        return {patch.position for patch in self.pending if not patch.more}
+
+    def condense(self, until: Position) -> None:
+        """Folds together what is pending before a position that must be reached first.
+
+        A new child that is fed from the beginning beside one whose snapshot is far ahead would
+        otherwise leave its whole history pending.
+        """
+        while len(self.pending) > 1 and self.pending[0].position < until:
+            self.pending[:2] = [self.pending[0].then(self.pending[1])]

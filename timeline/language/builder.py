@@ -1,0 +1,385 @@
+"""Expressions written in Python: the same trees that the parser makes.
+
+>>> str(duration_in_cur_state(latest_event_to_state("lat_long")) < 10)
+'duration_in_cur_state(latest_event_to_state(lat_long)) < 10'
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fractions import Fraction
+from numbers import Integral
+from typing import TypeAlias
+
+from timeline.errors import DurationError, ExpressionError
+from timeline.language.checking import check_node, check_parts, kind_of
+from timeline.language.expression import (
+    Arithmetic,
+    ArithmeticOp,
+    Column,
+    Compare,
+    Constant,
+    Count,
+    CountRises,
+    DurationInCurState,
+    DurationInPriorState,
+    DurationWhere,
+    Expression,
+    HasExisted,
+    HasExistedWithin,
+    If,
+    Lag,
+    LatestEventToState,
+    Not,
+    PriorState,
+    Sum,
+    conjunction,
+    disjunction,
+)
+from timeline.language.kinds import MAX_DEPTH, Kind, too_deep
+from timeline.language.printer import print_expression
+from timeline.language.signatures import SIGNATURE_OF
+from timeline.values.scalars import CompareOp, Scalar
+from timeline.values.ticks import format_seconds, parse_duration
+
+Duration: TypeAlias = int | float | str | timedelta
+Operand: TypeAlias = "Build | Expression | Scalar | timedelta"
+
+
+class BuildError(ExpressionError, TypeError):
+    """Python that cannot be made an expression: ``and`` for ``&``, a list as a constant."""
+
+
+class Build:
+    """An expression, or a part of one, with Python's operators.
+
+    ``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=`` compare; ``+``, ``-``, ``*``, ``/`` calculate; ``&``,
+    ``|``, ``~`` are and, or, not, and need parentheses round comparisons. ``expression`` is the tree,
+    ``str()`` the DSL.
+
+    Raises:
+        KindError: parts that do not fit together, at once when they are put together.
+        BuildError: what Python would take as one truth value: ``and``, ``or``, ``not``, ``if``,
+            ``a < b < c``.
+
+    >>> playing = latest_event_to_state("state") == "play"
+    >>> print(playing & ~has_existed_within(col("state") == "seek", "5s"))
+    latest_event_to_state(state) == "play" && !has_existed_within(state == "seek", 5s)
+    """
+
+    __slots__ = ("_depth", "expression")
+
+    expression: Expression
+
+    def __init__(self, expression: Expression) -> None:
+        check_parts(expression)
+        self.expression = expression
+        self._depth = _depth(expression)
+
+    @property
+    def kind(self) -> Kind:
+        """What this stands for: a timeline's kind, or a predicate, column or constant."""
+        return kind_of(self.expression)
+
+    def __eq__(self, other: Operand) -> Build:  # type: ignore[override]
+        return _compare("==", self, other)
+
+    def __ne__(self, other: Operand) -> Build:  # type: ignore[override]
+        return _compare("!=", self, other)
+
+    def __lt__(self, other: Operand) -> Build:
+        return _compare("<", self, other)
+
+    def __le__(self, other: Operand) -> Build:
+        return _compare("<=", self, other)
+
+    def __gt__(self, other: Operand) -> Build:
+        return _compare(">", self, other)
+
+    def __ge__(self, other: Operand) -> Build:
+        return _compare(">=", self, other)
+
+    def __add__(self, other: Operand) -> Build:
+        return _calculate("+", self, other)
+
+    def __radd__(self, other: Operand) -> Build:
+        return _calculate("+", other, self)
+
+    def __sub__(self, other: Operand) -> Build:
+        return _calculate("-", self, other)
+
+    def __rsub__(self, other: Operand) -> Build:
+        return _calculate("-", other, self)
+
+    def __mul__(self, other: Operand) -> Build:
+        return _calculate("*", self, other)
+
+    def __rmul__(self, other: Operand) -> Build:
+        return _calculate("*", other, self)
+
+    def __truediv__(self, other: Operand) -> Build:
+        return _calculate("/", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Build:
+        return _calculate("/", other, self)
+
+    # `==` makes an expression, so a set or a dict could not tell two of these apart.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __and__(self, other: Build) -> Build:
+        parts = (self, _beside("&", other))
+        return _made(conjunction(tuple(p.expression for p in parts)), *parts)
+
+    def __or__(self, other: Build) -> Build:
+        parts = (self, _beside("|", other))
+        return _made(disjunction(tuple(p.expression for p in parts)), *parts)
+
+    def __rand__(self, other: object) -> Build:
+        return _beside("&", other)
+
+    def __ror__(self, other: object) -> Build:
+        return _beside("|", other)
+
+    def __invert__(self) -> Build:
+        return _made(Not(self.expression), self)
+
+    def __bool__(self) -> bool:
+        raise BuildError(
+            f"{self} has no truth value in Python; write & for and, | for or, ~ for not, "
+            "and a < b < c as (a < b) & (b < c)"
+        )
+
+    def __str__(self) -> str:
+        return print_expression(self.expression)
+
+    def __repr__(self) -> str:
+        return f"<Build {self}>"
+
+
+def col(name: str) -> Build:
+    """A column of an event, for a predicate.
+
+    >>> print(has_existed(col("state") == "play"))
+    has_existed(state == "play")
+    """
+    if not isinstance(name, str):
+        raise BuildError(f"col takes the name of a column, got {name!r}")
+    return _made(Column(name))
+
+
+def latest_event_to_state(column: str | Build) -> Build:
+    """The column's value in the latest event that carries it: a State.
+
+    >>> print(latest_event_to_state("state"))
+    latest_event_to_state(state)
+    """
+    part = col(column) if isinstance(column, str) else column
+    return _call(LatestEventToState, part)
+
+
+def has_existed(p: Build) -> Build:
+    """True from the first event that matches (or the first tick that is true) on: a Bool.
+
+    >>> print(has_existed(col("speed") > 10.5))
+    has_existed(speed > 10.5)
+    """
+    return _call(HasExisted, p)
+
+
+def has_existed_within(p: Build, d: Duration) -> Build:
+    """True while a match (or a true tick) is less than ``d`` ago: a Bool.
+
+    Raises:
+        DurationError: ``d`` is no whole number of ms.
+        ExpressionError: ``d`` is below 1 ms or longer than time itself.
+
+    >>> print(has_existed_within(col("state") == "seek", 0.5))
+    has_existed_within(state == "seek", 500ms)
+    """
+    return _call(HasExistedWithin, p, _milliseconds(d))
+
+
+def duration_where(b: Build) -> Build:
+    """The seconds in which ``b`` was true so far: a Numeric.
+
+    >>> print(duration_where(latest_event_to_state("state") == "play"))
+    duration_where(latest_event_to_state(state) == "play")
+    """
+    return _call(DurationWhere, b)
+
+
+def duration_in_cur_state(s: Build) -> Build:
+    """The seconds since ``s`` last changed its value: a Numeric.
+
+    >>> print(duration_in_cur_state(latest_event_to_state("state")))
+    duration_in_cur_state(latest_event_to_state(state))
+    """
+    return _call(DurationInCurState, s)
+
+
+def duration_in_prior_state(s: Build) -> Build:
+    """How many seconds the state before the current one lasted: a Numeric.
+
+    >>> print(duration_in_prior_state(latest_event_to_state("place")) < 10)
+    duration_in_prior_state(latest_event_to_state(place)) < 10
+    """
+    return _call(DurationInPriorState, s)
+
+
+def prior_state(s: Build) -> Build:
+    """What ``s`` was before its current state: a State.
+
+    >>> print(prior_state(latest_event_to_state("place")))
+    prior_state(latest_event_to_state(place))
+    """
+    return _call(PriorState, s)
+
+
+def count(p: Build) -> Build:
+    """How many events matched so far: a Numeric.
+
+    >>> print(count(col("state") == "seek"))
+    count(state == "seek")
+    """
+    return _call(Count, p)
+
+
+def sum_(column: str | Build) -> Build:
+    """The sum of a column's numbers so far: a Numeric.
+
+    >>> print(sum_("bytes") / 1_000_000)
+    sum(bytes) / 1000000
+    """
+    return _call(Sum, col(column) if isinstance(column, str) else column)
+
+
+def count_rises(b: Build) -> Build:
+    """How many times ``b`` turned true so far: a Numeric.
+
+    >>> print(count_rises(latest_event_to_state("state") == "buffer"))
+    count_rises(latest_event_to_state(state) == "buffer")
+    """
+    return _call(CountRises, b)
+
+
+def if_(b: Build, x: Operand, y: Operand) -> Build:
+    """``x`` where ``b`` is true, else ``y``: of their kind.
+
+    >>> print(if_(has_existed(col("state") == "error"), "broken", "fine"))
+    if(has_existed(state == "error"), "broken", "fine")
+    """
+    return _call(If, b, x, y)
+
+
+def lag(x: Build, d: Duration) -> Build:
+    """What ``x`` was ``d`` ago: of its kind.
+
+    Raises:
+        DurationError: ``d`` is no whole number of ms.
+        ExpressionError: ``d`` is below 1 ms or longer than time itself.
+
+    >>> stalls = count(col("state") == "buffer")
+    >>> print(stalls - lag(stalls, "10m"))
+    count(state == "buffer") - lag(count(state == "buffer"), 10m)
+    """
+    return _call(Lag, x, _milliseconds(d))
+
+
+def _call(node: type[Expression], *arguments: Operand) -> Build:
+    """A call of one operator; a plain int where a duration is wanted is ms."""
+    signature = SIGNATURE_OF[node]
+    parts: list[Build] = []
+    values: list[Expression | int] = []
+    for parameter, argument in zip(signature.parameters, arguments, strict=True):
+        if parameter.is_duration and isinstance(argument, int):
+            values.append(argument)
+        else:
+            parts.append(_build(argument))
+            values.append(parts[-1].expression)
+    return _made(signature.make(tuple(values)), *parts)
+
+
+def _compare(op: CompareOp, left: Build, right: Operand) -> Build:
+    other = _build(right)
+    return _made(Compare(op, left.expression, other.expression), left, other)
+
+
+def _calculate(op: ArithmeticOp, left: Operand, right: Operand) -> Build:
+    parts = (_build(left), _build(right))
+    return _made(Arithmetic(op, *(p.expression for p in parts)), *parts)
+
+
+def _made(node: Expression, *parts: Build) -> Build:
+    """Wrap a node whose parts were checked: only the node itself is looked at."""
+    check_node(node)
+    # Flattening makes the sum too large by one for each `&` of a chain.
+    depth = 1 + max((p._depth for p in parts), default=0)
+    if depth > MAX_DEPTH:
+        depth = _depth(node)
+        if depth > MAX_DEPTH:
+            raise too_deep(node.span)
+    build = object.__new__(Build)
+    build.expression = node
+    build._depth = depth
+    return build
+
+
+def _depth(e: Expression) -> int:
+    depth, level = 0, [e]
+    while level:
+        depth, level = depth + 1, [part for node in level for part in node.parts]
+    return depth
+
+
+def _beside(symbol: str, other: object) -> Build:
+    if isinstance(other, Build):
+        return other
+    raise BuildError(
+        f"{symbol} cannot take {other!r}; it binds tighter than == in Python, "
+        f'so write (a == "x") {symbol} (b == "y")'
+    )
+
+
+def _build(value: object) -> Build:
+    """What stands beside an operator as a `Build`; subclasses become the plain types."""
+    match value:
+        case Build():
+            return value
+        case Expression():
+            return Build(value)
+        case None | bool():
+            return _made(Constant(value))
+        case str():
+            return _made(Constant(str.__str__(value)))
+        case int() | Integral():  # numpy's whole numbers are no ints
+            return _made(Constant(int(value)))
+        case float():
+            return _made(Constant(float(value)))
+        case timedelta():
+            return _made(Constant(format_seconds(_milliseconds(value))))
+    raise BuildError(
+        f"{value!r} cannot be part of an expression",
+        expected=("a string", "a number", "True", "False", "None", "a timedelta"),
+    )
+
+
+def _milliseconds(duration: object) -> int:
+    match duration:
+        case str():
+            return parse_duration(duration)
+        case timedelta():
+            ms = Fraction(duration // timedelta(microseconds=1), 1_000)
+        case int() | float() if not isinstance(duration, bool):
+            try:
+                # By its shortest text, as in the DSL: 0.1 is 100 ms, whatever the binary says.
+                ms = Fraction(str(duration)) * 1_000
+            except ValueError:
+                raise DurationError(f"not a duration: {duration!r}") from None
+        case _:
+            raise BuildError(
+                f"not a duration: {duration!r}",
+                expected=('a text such as "5s"', "a number of seconds", "a timedelta"),
+            )
+    if ms.denominator != 1:
+        raise DurationError(f"a duration is a whole number of milliseconds, got {duration!r}")
+    return int(ms)

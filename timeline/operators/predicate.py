@@ -1,0 +1,64 @@
+"""Predicates over events: which events of a batch match."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from timeline.language.expression import And, Column, Compare, Constant, Expression, Not, Or
+from timeline.tables.events import EventColumn, Events
+from timeline.tables.packing import Bools, all_of, any_of
+from timeline.values.scalars import compare_scalars
+from timeline.values.vocabulary import distinct
+
+
+def columns_of(predicate: Expression) -> frozenset[str]:
+    """The event columns that an expression reads."""
+    if isinstance(predicate, Column):
+        return frozenset((predicate.column,))
+    return frozenset().union(*(columns_of(part) for part in predicate.parts))
+
+
+def matches(predicate: Expression, events: Events) -> Bools:
+    """For each event of the batch (n), whether the predicate holds of it.
+
+    A comparison of a column that the event does not carry is false, ``!=`` too; ``!`` of that is true.
+
+    >>> from timeline.tables.events import from_rows
+    >>> events = from_rows([("a", 1, {"state": "play"}), ("a", 2, {})])
+    >>> matches(Compare("!=", Column("state"), Constant("seek")), events).tolist()
+    [True, False]
+    """
+    if isinstance(predicate, Not):
+        return ~matches(predicate.of, events)
+    if isinstance(predicate, And):
+        return all_of([matches(p, events) for p in predicate.operands])
+    if isinstance(predicate, Or):
+        return any_of([matches(p, events) for p in predicate.operands])
+    assert isinstance(predicate, Compare), predicate
+    left = _operand(predicate.left, events)
+    right = _operand(predicate.right, events)
+    # Once per pair of distinct values, then looked up for every event.
+    pair = left.codes * len(right.values) + right.codes
+    pairs, place = distinct(pair, len(left.values) * len(right.values))
+    answers = np.array(
+        [_compare_carried(predicate, left, right, *divmod(int(code), len(right.values))) for code in pairs],
+        bool,
+    )
+    return answers[place] if len(pairs) else np.zeros(len(events), bool)
+
+
+def _operand(side: Expression, events: Events) -> EventColumn:
+    if isinstance(side, Constant):
+        return EventColumn(np.zeros(len(events), np.int64), [side.value])
+    assert isinstance(side, Column), side
+    return events.column(side.column)
+
+
+def _compare_carried(
+    predicate: Compare, left: EventColumn, right: EventColumn, left_code: int, right_code: int
+) -> bool:
+    missing_left = isinstance(predicate.left, Column) and left_code == 0
+    missing_right = isinstance(predicate.right, Column) and right_code == 0
+    if missing_left or missing_right:
+        return False
+    return compare_scalars(predicate.op, left.values[left_code], right.values[right_code])

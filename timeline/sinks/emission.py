@@ -1,0 +1,344 @@
+"""What a sink says of one stream: rows of final values, each once, in an order that a replay repeats.
+
+Pure, as nodes are: the workflow hands in patches, takes rows out and brings them to where they go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import orjson
+
+from timeline.aggregate import kinds_of, merge, partial
+from timeline.aggregate.request import CLOSED
+from timeline.aggregate.where import holds, parse_where, table_of
+from timeline.engine.node import Node
+from timeline.engine.shrinking import Shrinking
+from timeline.errors import LimitError
+from timeline.language.expression import Expression
+from timeline.language.kinds import Kind
+from timeline.operators.outputs import Outputs
+from timeline.spec.spec import Spec
+from timeline.tables.events import Position
+from timeline.tables.splicing import collapse, rows_in
+from timeline.tables.table import Table, Window, lookup, values_at
+from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.vocabulary import I64
+
+Row: TypeAlias = dict[str, Any]
+#: The most places, or groups at a time, that are looked at in one go.
+MOST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Key codes and ticks, packed, that rows may be made of; and up to where each key is done then."""
+
+    at: I64
+    code: I64
+    until: I64
+
+
+class Emission(Node):
+    """The outputs of a timeline that a sink needs, at one position, and what was said of them.
+
+    ``emitted`` (ms, by key code): all ticks below are done. ``grid`` (ms): the next time at which all
+    keys are looked at, if rows are of groups; ``None`` before the first. ``over``: keys that are about to
+    begin anew, so that what is known of them is final.
+    """
+
+    def __init__(self, spec: Spec, stream: int) -> None:
+        assert spec.sink is not None
+        self.spec, self.sink, self.stream = spec, spec.sink, stream
+        self.emitted = np.empty(0, np.int64)
+        every: dict[str, Kind] = kinds_of(spec.plan)
+        self.kinds = {name: every[name] for name in self.sink.needs(every)}
+        self.shown = [name for name in self.sink.shown(every) if name in self.kinds]
+        self.where: Expression | None = None
+        if self.sink.where is not None:
+            self.where = parse_where(self.sink.where, self.kinds)
+        nodes = [spec.plan.outputs[name] for name in self.kinds]
+        operator = Outputs(tuple(self.kinds), tuple(node.before_origin for node in nodes))
+        super().__init__(operator, [node.operator.shape for node in nodes], spec.node_limits)
+        self.shrinking: _Tidying = _Tidying(self)
+        self.grid: int | None = None
+        self.over: I64 = np.empty(0, np.int64)
+
+    def types(self) -> dict[str, str]:
+        """The columns of rows that are outputs or aggregates, with what they hold in files of columns:
+        ``bool``, ``int``, ``float``, or ``text``, as which a State and a histogram are written."""
+        words = {Kind.BOOL: "bool", Kind.STATE: "text"}
+        if not self.sink.aggregates:
+            return {name: words.get(self.kinds[name], "float") for name in self.shown}
+        request = self.sink.request(self.kinds)
+        types = {name: words.get(self.kinds[name], "float") for name in request.group_by}
+        functions = {"count": "int", "histogram": "text"}
+        return types | {a.label: functions.get(a.function, "float") for a in request.aggregates}
+
+    def inputs(self) -> dict[int, list[int]]:
+        """For each node of the plan that is needed (by its index), which inputs it is."""
+        inputs: dict[int, list[int]] = {}
+        for number, name in enumerate(self.kinds):
+            inputs.setdefault(self.spec.plan.outputs[name].index, []).append(number)
+        return inputs
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    def next_position(self) -> Position | None:
+        """The next position that all inputs have reached; takes note of the keys that begin anew there."""
+        common = set.intersection(*(edge.complete() for edge in self.edges))
+        target = min(common, default=None)
+        nothing = np.empty(0, np.int64)
+        if target is None or self.limits.key_ttl is None:
+            return target
+        starts = [p.window.at for edge in self.edges for p in edge.pending if p.position <= target]
+        at = np.concatenate([nothing, *starts])
+        again = np.unique(at[at & MAX_TICK == 0] >> TICK_BITS)
+        self.over = again[self.origin[again] <= MAX_TICK]
+        return target
+
+    def step(self, target: Position | None) -> None:
+        """Goes to a position; without one, takes what amends the one that was reached."""
+        if target is None:
+            self.advance()
+            return
+        self.emitted[self.over] = 0
+        self.over = np.empty(0, np.int64)
+        later = []
+        for edge in self.edges:
+            count = sum(p.position <= target for p in edge.pending)
+            later.append(edge.pending[count:])
+            edge.pending = edge.pending[:count]
+        self.advance()
+        for edge, rest in zip(self.edges, later, strict=True):
+            edge.pending += rest
+
+    def _grow(self) -> None:
+        super()._grow()
+        missing = len(self.origin) - len(self.emitted)
+        self.emitted = np.concatenate((self.emitted, np.zeros(missing, np.int64)))
+
+    def carried(self) -> dict[str, Any]:
+        """What `timeline.engine.state_wire.to_state` does not know of, as JSON."""
+        return {"emitted": self.emitted.tolist(), "grid": self.grid}
+
+    def restore(self, carried: dict[str, Any]) -> None:
+        """The inverse of `carried`."""
+        self.emitted = np.array(carried["emitted"], np.int64)
+        self.grid = carried["grid"]
+
+    def tidy(self) -> None:
+        """Forgets what no row can need any more. To be called when all rows of a position are done."""
+        self.shrinking.now()
+
+    # --- rows ------------------------------------------------------------------------------------
+
+    def rows(self) -> list[Row] | None:
+        """Some of the rows that are final and were not given yet; ``None`` when there are no more."""
+        if self.sink.aggregates:
+            return None if len(self.over) else self._groups()
+        places = self._places()
+        if places is None:
+            return None
+        self.emitted[places.code] = places.until
+        return self._of_keys(places.at)
+
+    def final(self) -> I64:
+        """By key code: below which tick nothing can change any more.
+
+        A key that is closed is known up to when that was, ``key_ttl`` behind its newest event.
+        """
+        lateness, ttl = self.limits.allowed_lateness or 0, self.limits.key_ttl
+        until = np.maximum(self.newest - lateness, 0)
+        if ttl is not None:
+            closed = self.stream_newest - self.newest >= ttl
+            closed[self.over] = True
+            until = np.where(closed, self.newest + ttl, until)
+            until = np.minimum(until, MAX_TICK)
+        until[self.newest < 0] = 0
+        return until
+
+    def _places(self) -> _Places | None:
+        """Up to `MOST` places whose keys have something final that was not looked at, in order."""
+        begin = np.maximum(self.emitted, self._begin())
+        until = self.final()
+        ready = begin < until
+        if self.sink.when == "close":
+            ready &= until > self.newest
+        if self.quarantined:
+            ready[list(self.quarantined)] = False
+        codes = np.flatnonzero(ready)
+        if len(self.over):
+            codes = np.intersect1d(codes, self.over)
+        codes = codes[:MOST]
+        if not len(codes):
+            return None
+        begin, until = begin[codes], until[codes]
+        if self.sink.when == "close":
+            return _Places((codes << TICK_BITS) | self.newest[codes], codes, until)
+        at = self._grid(codes, begin, until) if self.sink.every else self._changes(codes, begin, until)
+        if len(at) > MOST:
+            at = at[:MOST]
+            last = int(at[-1])
+            done = codes <= last >> TICK_BITS
+            codes, until = codes[done], until[done]
+            # The key that the last of them is of may have more.
+            until[-1] = (last & MAX_TICK) + 1
+        return _Places(at, codes, until)
+
+    def _begin(self) -> I64:
+        """By key code, from which tick on all outputs are known."""
+        begin = np.zeros(len(self.keys), np.int64)
+        known = np.ones(len(self.keys), bool)
+        for edge in self.edges:
+            first = edge.table.at[edge.table.first_rows()]
+            there = np.zeros(len(self.keys), bool)
+            there[first >> TICK_BITS] = True
+            known &= there
+            begin[first >> TICK_BITS] = np.maximum(begin[first >> TICK_BITS], first & MAX_TICK)
+        begin[~known] = MAX_TICK + 1
+        return begin
+
+    def _grid(self, codes: I64, begin: I64, until: I64) -> I64:
+        assert self.sink.every is not None
+        every = self.sink.every
+        first = -(-begin // every)
+        count = np.maximum(-(-until // every) - first, 0)
+        # One more than are wanted tells that there are more.
+        count = np.minimum(count, MOST + 1)
+        enough = int(np.searchsorted(np.cumsum(count), MOST + 1)) + 1
+        codes, first, count = codes[:enough], first[:enough], count[:enough]
+        offset = np.cumsum(count) - count
+        number = np.arange(int(count.sum())) - np.repeat(offset, count)
+        places: I64 = (np.repeat(codes, count) << TICK_BITS) | ((np.repeat(first, count) + number) * every)
+        return places
+
+    def _changes(self, codes: I64, begin: I64, until: I64) -> I64:
+        """Where an output has another row, or the condition begins to hold."""
+        tables = self._tables()
+        window = Window((codes << TICK_BITS) | begin)
+        found = [tables[name].at[rows_in(tables[name], window)] for name in self.shown]
+        if self.where is not None:
+            # From one tick earlier on: a row at the start is there only if something changes.
+            before = np.maximum(begin - 1, self._begin()[codes])
+            timeline = table_of(self.where, Window((codes << TICK_BITS) | before), tables)
+            found.append(timeline.at[timeline.value & (timeline.at >= _spread(timeline.at, codes, begin))])
+        at = np.unique(np.concatenate(found))
+        return at[(at & MAX_TICK) < until[np.searchsorted(codes, at >> TICK_BITS)]]
+
+    def _tables(self) -> dict[str, Table]:
+        return dict(zip(self.kinds, (edge.table for edge in self.edges), strict=True))
+
+    def _of_keys(self, at: I64) -> list[Row]:
+        tables = self._tables()
+        if self.where is not None and len(at):
+            made_up = np.arange(len(at)) << TICK_BITS
+            instants = {name: _instant(tables[name], at, made_up) for name in self.kinds}
+            at = at[holds(self.where, made_up, instants)]
+        columns = []
+        for name in self.shown:
+            row, _ = lookup(tables[name], at)
+            columns.append(tables[name].python_values(row, at) if len(at) else [])
+        codes, ticks = (at >> TICK_BITS).tolist(), (at & MAX_TICK).tolist()
+        rows = []
+        for code, tick, *values in zip(codes, ticks, *columns, strict=True):
+            key = self.keys.names[code]
+            # A key that may begin anew has another origin then.
+            life = "" if self.limits.key_ttl is None else f"{int(self.origin[code])}/"
+            place = {"timeline": self.spec.name, "stream": self.stream, "key": key, "at": tick}
+            values_by_name = dict(zip(self.shown, values, strict=True))
+            rows.append(
+                {"id": f"{self.spec.name}/{self.stream}/{key}/{life}{tick}", **place, **values_by_name}
+            )
+        return rows
+
+    def _groups(self) -> list[Row] | None:
+        """Rows of groups at the next times that are final for all keys, also those that may still come."""
+        assert self.sink.every is not None
+        assert self.limits.key_ttl is not None
+        every = self.sink.every
+        final = self.stream_newest - self.limits.key_ttl - (self.limits.allowed_lateness or 0)
+        if self.grid is None:
+            known = self.origin[self.origin <= MAX_TICK]
+            if not len(known) or int(known.min()) > final:
+                return None
+            self.grid = -(-int(known.min()) // every) * every
+        last = (final - 1) // every * every
+        if self.grid > last:
+            return None
+        times = min(MOST, (last - self.grid) // every + 1, max(1, 1_000_000 // max(1, len(self.keys))))
+        request = self.sink.request(self.kinds)
+        where = f"!{CLOSED}" if request.where is None else f"!{CLOSED} && ({request.where})"
+        found = None
+        while found is None:
+            last = self.grid + (times - 1) * every
+            asked = replace(request, where=where, grid=(self.grid, last, every))
+            try:
+                found = merge(asked, [partial(self, asked)])
+            except LimitError:
+                if times == 1:
+                    raise
+                times //= 2
+        self.grid = last + every
+        rows = []
+        for row in found.rows:
+            at = row.pop("at")
+            # Text in quotes, so that no two values look alike.
+            group = "".join(f"{orjson.dumps(row[name]).decode()}/" for name in request.group_by)
+            place = {"timeline": self.spec.name, "stream": self.stream, "at": at}
+            rows.append({"id": f"{self.spec.name}/{self.stream}/{group}{at}", **place, **row})
+        return rows
+
+    def _known(self) -> I64:
+        return np.flatnonzero(self.newest >= 0)
+
+
+def _spread(at: I64, codes: I64, tick: I64) -> I64:
+    """For each packed place the packed ``tick`` of its key, of those of ``codes`` (sorted)."""
+    spread: I64 = ((codes << TICK_BITS) | tick)[np.searchsorted(codes, at >> TICK_BITS)]
+    return spread
+
+
+def _instant(table: Table, at: I64, made_up: I64) -> Table:
+    row, _ = lookup(table, at)
+    value = values_at(table, row, at)
+    slope = None if table.slope is None else np.zeros(value.shape, value.dtype)
+    return Table(table.shape, made_up, value, slope, table.vocabulary, table.unit)
+
+
+class _Tidying(Shrinking):
+    """Keeps what was not emitted, whatever retention says; works only when it is told to."""
+
+    node: Emission
+
+    def after_step(self) -> None:
+        """Rows are made of the tables first."""
+
+    def now(self) -> None:
+        super().after_step()
+
+    def _collapse(self, lateness: int, retention: int) -> None:
+        node = self.node
+        codes = np.arange(len(node.keys)) << TICK_BITS
+        if node.sink.aggregates:
+            done = np.full(len(node.keys), 0 if node.grid is None else node.grid)
+        elif node.sink.when == "close":
+            done = np.maximum(node.newest - lateness, 0)
+        else:
+            done = node.emitted
+        # A tick more: whether something changes at the first that is not done.
+        horizon = codes | np.maximum(done - 1, 0)
+        for edge in node.edges:
+            edge.table = collapse(edge.table, horizon)
+
+    def _forget(self, after: int) -> None:
+        node = self.node
+        assert node.limits.key_ttl is not None
+        longest = 2 * node.limits.key_ttl + (node.limits.allowed_lateness or 0) + (node.sink.every or 0)
+        super()._forget(max(after, longest))
+
+    def _renumber(self, kept: I64) -> None:
+        self.node.emitted = self.node.emitted[kept]
+        super()._renumber(kept)

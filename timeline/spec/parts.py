@@ -1,0 +1,34 @@
+"""What the parts of a spec are made of: strict tables, and durations as the DSL writes them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from timeline.errors import TimelineError
+from timeline.values.ticks import format_duration, parse_duration
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    try:
+        return parse_duration(str(value))
+    except TimelineError as error:
+        raise ValueError(str(error)) from None
+
+
+#: Milliseconds, written as the DSL writes durations ("5s", "10m"; a bare number is seconds).
+Duration = Annotated[
+    int,
+    Field(strict=True),
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+]
+
+
+class Part(BaseModel):
+    """A table of a spec: nothing that is not known, and never changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,127 @@
+"""``[sink]`` of a spec: where final rows of a timeline go on to, when, and which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from timeline.aggregate import Request
+from timeline.aggregate.where import names_in, parse_where
+from timeline.errors import TimelineError
+from timeline.language.kinds import Kind
+from timeline.language.output_names import unknown_output
+from timeline.spec.parts import Duration, Part
+
+
+class Sink(Part):
+    """A ``topic``, or a ``folder`` of files; rows at every change, when a key closes, or at the multiples
+    of ``every`` (ms) of event time. ``outputs`` are all where none are named.
+
+    With ``agg`` a row is one group of all keys of a stream at a time, else one key at a time.
+
+    >>> sink = Sink(topic="alerts", outputs=("late",), where="late")
+    >>> sink.when, sink.needs({"late": Kind.BOOL, "cdn": Kind.STATE})
+    ('change', ['late'])
+    """
+
+    topic: str | None = Field(default=None, min_length=1)
+    folder: str | None = Field(default=None, min_length=1)
+    format: Literal["jsonl", "parquet"] | None = None
+    on: Literal["change", "close"] | None = None
+    every: Duration | None = None
+    outputs: tuple[str, ...] = ()
+    where: str | None = None
+    group_by: tuple[str, ...] = ()
+    agg: str | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Sink:
+        if (self.topic is None) == (self.folder is None):
+            raise ValueError("give topic or folder, one of them: that is where rows go")
+        if self.format is not None and self.folder is None:
+            raise ValueError("format is for files: give folder, not topic")
+        if self.on is not None and self.every is not None:
+            raise ValueError('give on ("change" or "close") or every, not both')
+        if self.every is not None and self.every < 1:
+            raise ValueError("every must be at least 1ms")
+        if self.aggregates and self.every is None:
+            raise ValueError("agg and group_by need every: the times at which all keys are looked at")
+        if self.aggregates and self.outputs:
+            raise ValueError("give outputs (a row a key) or agg and group_by (a row a group), not both")
+        return self
+
+    @property
+    def aggregates(self) -> bool:
+        """Whether rows are of groups of keys."""
+        return self.agg is not None or bool(self.group_by)
+
+    @property
+    def kind(self) -> Literal["topic", "jsonl", "parquet"]:
+        """What is written."""
+        return "topic" if self.topic is not None else self.format or "jsonl"
+
+    @property
+    def place(self) -> str:
+        """The topic or the folder."""
+        return self.topic or self.folder or ""
+
+    @property
+    def when(self) -> Literal["change", "close", "every"]:
+        """What makes a row."""
+        return "every" if self.every is not None else self.on or "change"
+
+    def shown(self, kinds: Mapping[str, Kind]) -> list[str]:
+        """The outputs that rows of keys have, in order."""
+        return list(self.outputs or kinds)
+
+    def request(self, kinds: Mapping[str, Kind]) -> Request:
+        """The question that is asked of all keys at one time, if rows are of groups.
+
+        Raises:
+            RequestError: it does not fit the outputs.
+            ExpressionError: a condition that cannot be understood.
+        """
+        return Request.parse(kinds, agg=self.agg, group_by=self.group_by, where=self.where)
+
+    def needs(self, kinds: Mapping[str, Kind]) -> list[str]:
+        """The outputs that rows are made of, in the order of the timeline's.
+
+        Raises:
+            RequestError, ExpressionError: what does not fit the outputs.
+        """
+        wanted = set(self.shown(kinds))
+        if self.aggregates:
+            request = self.request(kinds)
+            wanted = {*request.group_by, *(a.output for a in request.aggregates if a.output)}
+        else:
+            for name in self.outputs:
+                if name not in kinds:
+                    raise unknown_output(name, kinds)
+        if self.where is not None:
+            wanted |= names_in(parse_where(self.where, kinds))
+        # To count keys, one output is enough to know when each begins.
+        return [name for name in kinds if name in wanted] or list(kinds)[:1]
+
+    def problem(self, kinds: Mapping[str, Kind], key_ttl: int | None) -> tuple[str, str] | None:
+        """The field that does not fit the timeline, and why; ``None`` when all do."""
+        if key_ttl is None and self.when == "close":
+            return "on", "needs limits.key_ttl: without it no key is ever closed"
+        if key_ttl is None and self.aggregates:
+            return "agg", (
+                "needs limits.key_ttl: without it an event of another key may always come, however old, "
+                "so that no aggregate is ever final"
+            )
+        if len(set(self.outputs)) < len(self.outputs):
+            return "outputs", "names an output twice"
+        try:
+            if self.where is not None:
+                parse_where(self.where, kinds)
+        except TimelineError as error:
+            return "where", str(error)
+        try:
+            self.needs(kinds)
+        except TimelineError as error:
+            return ("agg" if self.agg else "group_by") if self.aggregates else "outputs", str(error)
+        return None

@@ -1,0 +1,234 @@
+"""The spec of a timeline: a TOML file, checked in whole before anything is done with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from timeline.aggregate import kinds_of
+from timeline.errors import ExpressionError, TimelineError
+from timeline.language.expression import Outputs
+from timeline.language.parser import parse
+from timeline.language.references import read_outputs
+from timeline.limits import Limits
+from timeline.plan import Plan, make_plan
+from timeline.spec.parts import Duration, Part
+from timeline.spec.sink import Sink
+from timeline.values.ticks import parse_time
+
+
+def _start(value: Any) -> Any:
+    if not isinstance(value, str) or value in ("earliest", "latest"):
+        return value
+    try:
+        parse_time(value)
+    except TimelineError as error:
+        raise ValueError(f'give "earliest", "latest" or a time: {error}') from None
+    return value
+
+
+class Source(Part):
+    """Where the events are and how they are read: a ``topic``, or ``files`` beside the spec.
+
+    Timelines that name the same ``topic``, or for files the same ``name``, are of one source: what is fed
+    to one of them is fed to all, and what their expressions have in common is computed once.
+    ``start`` is where a topic is read from: ``earliest``, ``latest`` (from when a feeder first takes it),
+    or a time (RFC 3339, or ms since the epoch) at or after which messages were published.
+    """
+
+    topic: str | None = Field(default=None, min_length=1)
+    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    files: tuple[str, ...] = ()
+    key: str = Field(default="key", min_length=1)
+    time: str = Field(default="time", min_length=1)
+    unit: Literal["ms", "s", "us", "ns", "rfc3339"] = "ms"
+    start: Annotated[str, BeforeValidator(_start)] = "earliest"
+
+    @property
+    def numeric_unit(self) -> Literal["ms", "s", "us", "ns"]:
+        """The unit of times that are numbers; RFC 3339 text is understood with any."""
+        return "ms" if self.unit == "rfc3339" else self.unit
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Source:
+        if self.topic is not None and self.files:
+            raise ValueError("give topic or files, not both")
+        if self.topic is not None and self.name is not None:
+            raise ValueError("give topic or name, not both")
+        return self
+
+
+class SpecLimits(Part):
+    """How long events may be late, how far back nodes can be asked, after how long without events a
+    key is closed (never where ``key_ttl`` is not given), how many streams share the work."""
+
+    allowed_lateness: Duration = 60_000
+    retention: Duration = 3_600_000
+    key_ttl: Duration | None = None
+    shards: int = Field(default=1, ge=1, le=256, strict=True)
+
+
+class Spec(Part):
+    """A named expression, or several ``outputs``, over a source.
+
+    >>> spec = Spec(name="plays", expression='has_existed(state == "play")')
+    >>> spec.limits.allowed_lateness, spec.plan.result.text
+    (60000, 'has_existed(state == "play")')
+    >>> both = {"n": "count(state == 'play')", "often": "@n > 2"}
+    >>> Spec(name="plays", outputs=both).plan.result.text
+    '{n: count(state == "play"), often: count(state == "play") > 2}'
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    description: str = ""
+    outputs: dict[str, str] = Field(default={})
+    expression: str | None = Field(default=None, validate_default=True)
+    source: Source = Source()
+    limits: SpecLimits = SpecLimits()
+    sink: Sink | None = None
+
+    @field_validator("limits")
+    @classmethod
+    def _positive_ttl(cls, limits: SpecLimits) -> SpecLimits:
+        if limits.key_ttl is not None and limits.key_ttl < 1:
+            raise ValueError("key_ttl must be at least 1ms; leave it out to keep keys for ever")
+        return limits
+
+    @field_validator("outputs")
+    @classmethod
+    def _outputs_understood(cls, texts: dict[str, str]) -> dict[str, str]:
+        _, problems = read_outputs(texts)
+        if problems:
+            _refuse({name: (_with_caret(error), texts[name]) for name, error in problems.items()})
+        return texts
+
+    @field_validator("expression")
+    @classmethod
+    def _understood(cls, text: str | None, info: ValidationInfo) -> str | None:
+        # Outputs that were refused are not in the data, and then nothing else is missing.
+        outputs = info.data.get("outputs", {"refused": ""})
+        if text is None:
+            if not outputs:
+                raise PydanticCustomError("value_error", "is missing; or give [outputs], several by name")
+            return None
+        if outputs:
+            raise ValueError("give expression or outputs, not both")
+        try:
+            tree = parse(text)
+        except ExpressionError as error:
+            raise ValueError(_with_caret(error)) from None
+        if isinstance(tree, Outputs):
+            raise ValueError("is a set of outputs; give each a line of its own under [outputs]")
+        return text
+
+    @field_validator("sink")
+    @classmethod
+    def _sink_fits(cls, sink: Sink | None, info: ValidationInfo) -> Sink | None:
+        # Beside an expression or limits that were refused, nothing is known to fit or not.
+        if sink is None or not {"expression", "outputs", "limits"} <= info.data.keys():
+            return sink
+        plan = _plan(info.data["expression"], info.data["outputs"])
+        found = sink.problem(kinds_of(plan), info.data["limits"].key_ttl)
+        if found is not None:
+            place, why = found
+            _refuse({place: (why, str(getattr(sink, place)))})
+        return sink
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The nodes of the expression, or of the outputs, which share what they have in common."""
+        return _plan(self.expression, self.outputs)
+
+    @property
+    def definition(self) -> str:
+        """The expression, or the outputs with a line for each, as they were written."""
+        if self.expression is not None:
+            return self.expression.strip()
+        return "\n".join(f"{name} = {text.strip()}" for name, text in self.outputs.items())
+
+    @property
+    def node_limits(self) -> Limits:
+        """What every node keeps to."""
+        return Limits(self.limits.allowed_lateness, self.limits.retention, self.limits.key_ttl)
+
+    @property
+    def source_label(self) -> str:
+        """The source as a person calls it: its topic or name, or the timeline that the files are for."""
+        topic = self.source.topic
+        return topic.rsplit("/", 1)[-1] if topic else self.source.name or self.name
+
+    @cached_property
+    def source_id(self) -> str:
+        """Stands for everything that makes two timelines' events, and so their nodes, the same."""
+        excluded = {"files", "name"} if self.source.start != "earliest" else {"files", "name", "start"}
+        source = self.source.model_dump(exclude=excluded)
+        named = f"name {self.source.name}" if self.source.name else f"files of {self.name}"
+        identity = [
+            self.source.topic or named,
+            source,
+            self.limits.model_dump(exclude_none=True),
+        ]
+        text = json.dumps(identity, sort_keys=True)
+        return f"{self.source_label}.{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    def to_wire(self) -> dict[str, Any]:
+        """The spec as JSON, from which `from_wire` makes it again."""
+        wire = self.model_dump(mode="json")
+        # What older versions could not say is written as they wrote it, so that registered specs are equal.
+        del wire["expression" if self.outputs else "outputs"]
+        if self.limits.key_ttl is None:
+            del wire["limits"]["key_ttl"]
+        if self.source.start == "earliest":
+            del wire["source"]["start"]
+        del wire["sink"]
+        if self.sink is not None:
+            wire["sink"] = self.sink.model_dump(mode="json", exclude_defaults=True)
+        return wire
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Spec:
+        """The inverse of `to_wire`. What was read before is not read again: a registry has many."""
+        return _from_wire(json.dumps(wire))
+
+
+@lru_cache(maxsize=2_000)
+def _from_wire(text: str) -> Spec:
+    return Spec.model_validate(json.loads(text))
+
+
+def _plan(expression: str | None, outputs: Mapping[str, str]) -> Plan:
+    if expression is not None:
+        return make_plan(expression)
+    trees, _ = read_outputs(outputs)
+    return make_plan(Outputs(tuple(trees), tuple(trees.values())))
+
+
+def _with_caret(error: ExpressionError) -> str:
+    caret = "".join(f"\n      {line}" for line in error.caret().splitlines())
+    return f"{error}{caret}"
+
+
+def _refuse(problems: Mapping[str, tuple[str, str]]) -> NoReturn:
+    """Raises what pydantic reports with the name of each as its place."""
+    raise ValidationError.from_exception_data(
+        "outputs",
+        [
+            InitErrorDetails(
+                type=PydanticCustomError("value_error", "{why}", {"why": why}), loc=(name,), input=text
+            )
+            for name, (why, text) in problems.items()
+        ],
+    )

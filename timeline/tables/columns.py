@@ -1,0 +1,27 @@
+"""All keys of some functions at once: what a question over all keys is answered from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from timeline.limits import Limits
+from timeline.tables.events import Position
+from timeline.tables.table import Table
+from timeline.values.vocabulary import I64
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """All keys of a node at once: ``codes`` are those that can be asked for, ``origin`` and ``newest``
+    (ms) are by code, as are ``names``; ``tables`` are the outputs by name."""
+
+    position: Position | None
+    names: Sequence[str]
+    codes: I64
+    origin: I64
+    newest: I64
+    stream_newest: int
+    limits: Limits
+    quarantined: Collection[int]
+    tables: dict[str, Table]

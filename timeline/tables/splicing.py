@@ -1,0 +1,183 @@
+"""How functions of time are cut, aligned, spliced and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timeline.tables.packing import first_of_runs
+from timeline.tables.table import Table, Window, in_one_unit, lookup, same_rows, values_at
+from timeline.values.ticks import TICK_BITS
+from timeline.values.vocabulary import I64
+
+
+def cut(table: Table, window: Window) -> Table:
+    """The table on the window: for each of its keys a row at the start (if one holds) and all after."""
+    if not len(table) or not len(window):
+        return table.take(slice(0, 0))
+    if len(table) == len(window) and np.array_equal(table.at, window.at):
+        return table  # one row a key, which is there already
+    low = np.searchsorted(table.at, window.at, side="right")
+    high = np.searchsorted(table.at, window.end, side="left")
+    # The row before is that which holds at the start, if it is one of the key.
+    base = np.maximum(low - 1, 0)
+    held = (low > 0) & (table.at[base] >> TICK_BITS == window.key)
+    count = high - low
+    total = count + held
+    if int(total.sum()) == len(table) and np.array_equal(table.at[base[held]], window.at[held]):
+        return table  # all of it, as it is
+    offset = np.cumsum(total) - total
+    # One flat index: the base row of each key where there is one, then its rows behind the start.
+    index = np.repeat(low - offset - held, total) + np.arange(int(total.sum()))
+    heads = offset[held]
+    index[heads] = base[held]
+    at = table.at[index]
+    at[heads] = window.at[held]
+    value = table.value[index]
+    value[heads] = values_at(table, base[held], window.at[held])
+    slope = None if table.slope is None else table.slope[index]
+    return Table(table.shape, at, value, slope, table.vocabulary, table.unit)
+
+
+def rows_in(table: Table, window: Window) -> I64:
+    """Indices of the rows that begin in the window."""
+    low = np.searchsorted(table.at, window.at, side="left")
+    count = np.searchsorted(table.at, window.end, side="left") - low
+    rows: I64 = np.repeat(low - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+    return rows
+
+
+def align(tables: Sequence[Table]) -> tuple[I64, list[I64]]:
+    """The places at which any of the tables has a row, and for each table the row that holds there.
+
+    The tables must begin at the same tick for every key, as tables cut to one window do.
+    """
+    if len(tables) == 1:
+        return tables[0].at, [np.arange(len(tables[0]))]
+    at = np.concatenate([t.at for t in tables])
+    at.sort(kind="stable")
+    at = at[first_of_runs(at)]
+    rows = []
+    for table in tables:
+        begins = np.zeros(len(at), bool)
+        begins[np.searchsorted(at, table.at)] = True
+        rows.append(np.cumsum(begins) - 1)
+    return at, rows
+
+
+def known_to_all(tables: Sequence[Table], window: Window) -> Window:
+    """The window from where all the tables have rows: snapshots of nodes that have forgotten different
+    pasts begin at different ticks, and before the last of them there is no common answer."""
+    at = window.at
+    for table in tables:
+        _, held = lookup(table, at)
+        if not held.all():
+            following = np.append(table.at, np.int64(-1))[np.searchsorted(table.at, at, side="right")]
+            at = np.where(held, at, following)[held | (following >> TICK_BITS == at >> TICK_BITS)]
+    return window if at is window.at else Window(at)
+
+
+def coalesce(table: Table) -> Table:
+    """The same function without rows that change nothing."""
+    if len(table) < 2:
+        return table
+    same = (table.at[1:] >> TICK_BITS) == (table.at[:-1] >> TICK_BITS)
+    before = np.arange(len(table) - 1)
+    same &= same_rows(values_at(table, before, table.at[1:]), table.value[1:])
+    if table.slope is not None:
+        same &= same_rows(table.slope[1:], table.slope[:-1])
+    if not same.any():
+        return table
+    return table.take(np.concatenate(([True], ~same)))
+
+
+def merge(old: Table, new: Table) -> Table:
+    """One sorted table of two that have no place in common."""
+    if not len(old):
+        return new
+    if not len(new):
+        return old
+    old, new = in_one_unit((old, new))
+    where = np.searchsorted(old.at, new.at) + np.arange(len(new))
+    from_new = np.zeros(len(old) + len(new), bool)
+    from_new[where] = True
+
+    def put(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        out = np.empty((len(from_new), *a.shape[1:]), np.result_type(a, b))
+        out[from_new] = b
+        out[~from_new] = a
+        return out
+
+    slope = None
+    if old.slope is not None and new.slope is not None:
+        slope = put(old.slope, new.slope)
+    value = put(old.value, new.value)
+    return Table(old.shape, put(old.at, new.at), value, slope, old.vocabulary, old.unit)
+
+
+def without(table: Table, window: Window) -> Table:
+    """The table without the rows that lie in the window."""
+    low = np.searchsorted(table.at, window.at, side="left")
+    high = np.searchsorted(table.at, window.end, side="left")
+    if not np.any(high > low):
+        return table
+    # +1 where a gap opens, -1 where it closes; the running sum is positive inside gaps.
+    steps = np.zeros(len(table) + 1, np.int64)
+    np.add.at(steps, low, 1)
+    np.add.at(steps, high, -1)
+    return table.take(np.cumsum(steps[:-1]) == 0)
+
+
+def splice(table: Table, window: Window, new: Table) -> Table:
+    """The table with everything in the window replaced by ``new`` (coalesced, and on that window)."""
+    table, new = in_one_unit((table, new))
+    kept = without(table, window)
+    heads = np.flatnonzero(np.isin(new.at, window.at, assume_unique=True))
+    row, held = lookup(kept, new.at[heads])
+    heads, row = heads[held], row[held]
+    if len(heads):
+        # A first row that goes on as the kept one before it would is no change.
+        same = same_rows(values_at(kept, row, new.at[heads]), new.value[heads])
+        if kept.slope is not None and new.slope is not None:
+            same &= same_rows(kept.slope[row], new.slope[heads])
+        if same.any():
+            keep = np.ones(len(new), bool)
+            keep[heads[same]] = False
+            new = new.take(keep)
+    return merge(kept, new)
+
+
+def difference(old: Table, new: Table, window: Window) -> Window:
+    """Where ``new`` (on the window) first differs from ``old`` (the whole table), for keys where it does.
+
+    A key whose rows begin earlier than they did differs from its new origin on.
+    """
+    old, new = in_one_unit((cut(old, window), new))
+    at = np.concatenate((old.at, new.at))
+    at.sort(kind="stable")
+    at = at[first_of_runs(at)]
+    row_old, in_old = lookup(old, at)
+    row_new, in_new = lookup(new, at)
+    differs = in_old != in_new
+    both = np.flatnonzero(in_old & in_new)
+    equal = same_rows(values_at(old, row_old[both], at[both]), values_at(new, row_new[both], at[both]))
+    if old.slope is not None and new.slope is not None:
+        equal &= same_rows(old.slope[row_old[both]], new.slope[row_new[both]])
+    differs[both] = ~equal
+    at = at[differs]
+    return Window(at[first_of_runs(at >> TICK_BITS)])
+
+
+def collapse(table: Table, horizon: I64) -> Table:
+    """The table without rows that end at or before their key's horizon (packed, one a key code).
+
+    What holds at the horizon stays, as the one base row of its key.
+    """
+    if len(table) < 2:
+        return table
+    same_key = (table.at[1:] >> TICK_BITS) == (table.at[:-1] >> TICK_BITS)
+    ended = same_key & (table.at[1:] <= horizon[table.at[1:] >> TICK_BITS])
+    return table.take(np.concatenate((~ended, [True]))) if ended.any() else table

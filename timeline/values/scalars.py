@@ -1,0 +1,66 @@
+"""Values as users write and see them: JSON scalars, and how they compare."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+Scalar: TypeAlias = str | int | float | bool | None
+#: What a user sees of a node at a tick: of a set of outputs, each by its name.
+Value: TypeAlias = Scalar | dict[str, Scalar]
+CompareOp = Literal["==", "!=", "<", "<=", ">", ">="]
+
+_EXACT = 1 << 63
+
+
+def canonical(value: Scalar) -> Scalar:
+    """One spelling for equal values: a float that is whole becomes the int (1 equals 1.0).
+
+    What 64 bits cannot hold is the nearest float, as it is when read from JSON, which has to carry it.
+
+    >>> canonical(1.0), canonical(1.5), canonical(True), canonical(1e300), canonical(10**30)
+    (1, 1.5, True, 1e+300, 1e+30)
+    """
+    if isinstance(value, float) and value.is_integer() and -_EXACT <= value < 2 * _EXACT:
+        return int(value)
+    if isinstance(value, int) and not -_EXACT <= value < 2 * _EXACT:
+        return float(value)
+    return value
+
+
+def identity(value: Scalar) -> Scalar | tuple[bool, Scalar]:
+    """A dict key under which ``true`` and ``1`` differ, as they do in JSON."""
+    return (True, value) if isinstance(value, bool) else value
+
+
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _type(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return "string" if isinstance(value, str) else "number"
+
+
+def compare_scalars(op: CompareOp, left: Scalar, right: Scalar) -> bool:
+    """``left op right`` as timelines compare: different types are unequal and unordered, null is equal
+    to null only and never ordered.
+
+    >>> compare_scalars("==", 1, 1.0), compare_scalars("==", 1, True), compare_scalars("!=", None, 1)
+    (True, False, True)
+    >>> compare_scalars("<", "a", "b"), compare_scalars("<", "1", 2), compare_scalars("<=", None, None)
+    (True, False, False)
+    """
+    if op == "==":
+        return identity(left) == identity(right)
+    if op == "!=":
+        return identity(left) != identity(right)
+    if left is None or right is None or _type(left) != _type(right):
+        return False
+    return _ORDER[op](left, right)

@@ -1,0 +1,104 @@
+"""Dictionaries that turn names into small integers, so that tables hold nothing but integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timeline.values.scalars import Scalar, canonical, identity
+
+I64: TypeAlias = NDArray[np.int64]
+#: The code of ``null`` in every vocabulary.
+NULL_CODE = 0
+
+
+def distinct(codes: I64, count: int) -> tuple[I64, I64]:
+    """Which of ``count`` codes occur, in order, and of each of ``codes`` the place among those.
+
+    >>> used, place = distinct(np.array([7, 2, 7]), 9)
+    >>> used.tolist(), place.tolist()
+    ([2, 7], [1, 0, 1])
+    """
+    if count > 4 * len(codes) + (1 << 16):
+        used, place = np.unique(codes, return_inverse=True)
+        return used, place
+    occurs = np.zeros(count, bool)
+    occurs[codes] = True
+    used = np.flatnonzero(occurs)
+    rank = np.empty(count, np.int64)
+    rank[used] = np.arange(len(used))
+    return used, rank[codes]
+
+
+class Vocabulary:
+    """The distinct values of a State, in order of first appearance; code 0 is always ``null``.
+
+    Grows only, so a table made earlier stays valid. ``values[code]`` is the value of a code.
+
+    >>> v = Vocabulary()
+    >>> v.encode(["play", None, "buffer", "play"]).tolist(), v.values
+    ([1, 0, 2, 1], [None, 'play', 'buffer'])
+    """
+
+    __slots__ = ("_codes", "values")
+
+    def __init__(self, values: Iterable[Scalar] = ()) -> None:
+        self.values: list[Scalar] = [None]
+        self._codes: dict[Scalar | tuple[bool, Scalar], int] = {identity(None): NULL_CODE}
+        self.encode(list(values))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def encode(self, values: Sequence[Scalar]) -> I64:
+        """Codes of ``values``, with new ones added."""
+        known, kept = self._codes, self.values
+        codes = []
+        for value in values:
+            # Strings are by far the most, and are what they are.
+            place: Scalar | tuple[bool, Scalar] = value
+            if type(value) is not str:
+                value = canonical(value)
+                place = identity(value)
+            code = known.setdefault(place, len(kept))
+            if code == len(kept):
+                kept.append(value)
+            codes.append(code)
+        return np.array(codes, np.int64)
+
+
+class Keys:
+    """The names of keys, in order of first appearance; ``names[code]`` is the name of a code.
+
+    >>> k = Keys()
+    >>> k.encode(["a", "b", "a"]).tolist(), k.find("b"), k.find("z")
+    ([0, 1, 0], 1, None)
+    """
+
+    __slots__ = ("_codes", "names")
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.names: list[str] = list(names)
+        self._codes: dict[str, int] = {name: code for code, name in enumerate(self.names)}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def find(self, name: str) -> int | None:
+        """The code of a name; ``None`` if it was never seen."""
+        return self._codes.get(name)
+
+    def encode(self, names: Sequence[str]) -> I64:
+        """Codes of ``names``, with new ones added."""
+        known = self._codes
+        codes = list(map(known.get, names))  # mostly all are known
+        if None in codes:
+            for i, name in enumerate(names):
+                if codes[i] is None:
+                    codes[i] = code = known.setdefault(name, len(known))
+                    if code == len(self.names):
+                        self.names.append(name)
+        return np.array(codes, np.int64)

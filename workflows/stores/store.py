@@ -1,0 +1,47 @@
+"""What a store of carried states is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import ExternalStorage, StorageDriver, StorageDriverSelectContext
+
+from workflows.payloads.codec import is_state
+
+#: Bytes from which on a state goes out: a quarter of what a node may carry inline, so that the store
+#: is in use, and known to work, long before a node depends on it.
+THRESHOLD = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One state in a store: where, whose, by which run it was put there, and when (s since the epoch)."""
+
+    place: str
+    workflow_id: str
+    run_id: str
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A driver, and what the sweep needs: which field of a claim is the place, how to list and delete."""
+
+    url: str
+    driver: StorageDriver
+    place: str
+    stored: Callable[[], AsyncIterator[Stored]]
+    delete: Callable[[str], Awaitable[None]]
+
+    def external_storage(self) -> ExternalStorage:
+        """What the SDK's data converter wants to have."""
+        return ExternalStorage(
+            drivers=[self.driver], driver_selector=self._select, payload_size_threshold=THRESHOLD
+        )
+
+    def _select(self, context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
+        # Bytes are carried states and nothing else is (`is_state`). A signal or an answer that
+        # went out could not be read by a client, and the sweep would have to read whole histories.
+        return self.driver if is_state(payload) else None
