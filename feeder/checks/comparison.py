@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from timeline.local.evaluate import Evaluation
 from timeline.plan import PlanNode
 from timeline.reading import Rejected
 from timeline.tables.splicing import cut
 from timeline.tables.table import Window
-from timeline.values.ticks import TICK_BITS
 from workflows.client.timelines import KeyTimeline
 
 #: Keys compared at a time.
@@ -62,7 +59,7 @@ def compare_keys(
             comparison.counted += 1
             continue
         begin = theirs.rows[0][0] if theirs.rows else origin
-        window = Window(np.array([(codes[name] << TICK_BITS) | begin]))
+        window = Window.of_key(codes[name], begin)
         local = cut(table, window).json_rows()
         same_span = (theirs.origin, theirs.newest) == (origin, newest)
         if local != theirs.rows or not same_span:

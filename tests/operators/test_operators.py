@@ -20,7 +20,6 @@ from timeline.tables.events import from_rows
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window
 from timeline.tables.wire import from_events, to_events
-from timeline.values.ticks import TICK_BITS
 
 
 def check(table: Table, names: list[str], plan: Plan, events: Any, what: str) -> None:
@@ -31,7 +30,7 @@ def check(table: Table, names: list[str], plan: Plan, events: Any, what: str) ->
         if not mine:
             continue
         oracle = Oracle(mine)
-        rows_of_key = cut(table, Window(np.array([code << TICK_BITS])))
+        rows_of_key = cut(table, Window.of_key(code))
         assert rows_of_key.tick[0] == oracle.origin, f"{what}: origin of {name}"
         for tick in range(oracle.origin, END):
             row = int(np.searchsorted(rows_of_key.tick, tick, side="right")) - 1

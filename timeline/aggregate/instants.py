@@ -11,9 +11,9 @@ import numpy as np
 from timeline.aggregate.request import CLOSED
 from timeline.errors import LimitError
 from timeline.tables.columns import Columns
-from timeline.tables.packing import Bools, pack
+from timeline.tables.packing import Bools, pack, start_of
 from timeline.tables.table import Shape, Table, lookup, values_at
-from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
 #: About how many values are looked up at a time, and how many a request may ask a stream for: about a
@@ -105,7 +105,7 @@ def _values(
         _count(excluded, asked.index[~kept], TOO_OLD)
         asked, places = asked.take(kept), places[kept]
         rows = {name: row[kept] for name, row in rows.items()}
-    at = np.arange(len(asked)) << TICK_BITS
+    at = start_of(np.arange(len(asked)))
     tables = {name: _instant(columns.tables[name], row, places, at) for name, row in rows.items()}
     return replace(asked, tables=tables)
 
@@ -121,7 +121,7 @@ def _closed(columns: Columns, values: Instants, by: I64 | int) -> Table:
     ttl = columns.limits.key_ttl
     idle = by - columns.newest[values.code]
     closed = np.zeros(len(values), bool) if ttl is None else idle >= ttl
-    return Table(Shape.BOOL, np.arange(len(values)) << TICK_BITS, closed)
+    return Table(Shape.BOOL, start_of(np.arange(len(values))), closed)
 
 
 def _count(excluded: Counter[tuple[int, str]], index: I64, reason: str) -> None:

@@ -18,10 +18,9 @@ from timeline.aggregate.where import holds, names_in, parse_where
 from timeline.errors import BusyError
 from timeline.language.kinds import Kind
 from timeline.tables.columns import Columns
-from timeline.tables.packing import first_of_runs
+from timeline.tables.packing import first_of_runs, start_of
 from timeline.tables.table import Shape, Table
 from timeline.values.scalars import Scalar
-from timeline.values.ticks import TICK_BITS
 from timeline.values.vocabulary import I64
 
 _KINDS = {
@@ -84,7 +83,7 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
                 "over more limits.shards"
             )
         if condition is not None and len(values):
-            at = np.arange(len(values)) << TICK_BITS
+            at = start_of(np.arange(len(values)))
             values = values.take(holds(condition, at, values.tables))
         if not len(values):
             continue

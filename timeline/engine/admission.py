@@ -9,7 +9,7 @@ import numpy as np
 
 from timeline.limits import Limits
 from timeline.tables.events import Events, Position, concat
-from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.tables.packing import packed, tick_of
 from timeline.values.vocabulary import I64
 
 #: The most refused events that a leaf keeps, but for those that nobody else has yet; all are counted.
@@ -90,7 +90,7 @@ def _newest_before(key: I64, tick: I64, newest: I64) -> I64:
     order = np.argsort(key.astype(np.uint16) if key.max() < 65536 else key, kind="stable")
     sorted_key = key[order]
     # Greater keys pack greater, so one running maximum serves all keys.
-    running = np.maximum.accumulate((sorted_key << TICK_BITS) | tick[order]) & MAX_TICK
+    running = tick_of(np.maximum.accumulate(packed(sorted_key, tick[order])))
     found = newest[sorted_key]
     same = sorted_key[1:] == sorted_key[:-1]
     found[1:][same] = np.maximum(found[1:], running[:-1])[same]

@@ -18,7 +18,7 @@ from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import user_value
 from timeline.values.scalars import Scalar, Value
-from timeline.values.ticks import TICK_BITS, format_duration
+from timeline.values.ticks import format_duration
 from timeline.values.vocabulary import I64, Keys
 
 
@@ -130,7 +130,7 @@ class Answers:
         if held[0]:
             return table.python_value(int(row[0]), tick)
         if tick >= self.origin[code]:
-            rows = cut(table, Window(np.array([code << TICK_BITS])))
+            rows = cut(table, Window.of_key(code))
             begin = int(rows.tick[0]) if len(rows) else int(self.known_from[code])
             if self.known_from[code] >= begin:
                 raise RetentionError(
@@ -174,7 +174,7 @@ class Answers:
         """
         code = self.find(key)
         self._check(code)
-        rows = cut(self.own, Window(np.array([code << TICK_BITS])))
+        rows = cut(self.own, Window.of_key(code))
         return rows, int(self.origin[code]), int(self.newest[code])
 
     def _check(self, code: int) -> None:

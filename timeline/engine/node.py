@@ -21,11 +21,24 @@ from timeline.limits import Limits
 from timeline.operators.base import Leaf, Operator, own_table
 from timeline.operators.outputs import Outputs
 from timeline.tables.events import Events, Position
-from timeline.tables.packing import earliest, first_of_runs, last_of_runs, latest, pack
+from timeline.tables.packing import (
+    begin_of,
+    earliest,
+    first_of_keys,
+    first_of_runs,
+    key_of,
+    last_of_keys,
+    latest,
+    pack,
+    packed,
+    recode,
+    start_of,
+    tick_of,
+)
 from timeline.tables.splicing import cut, difference, known_to_all, merge, splice, without
 from timeline.tables.table import Shape, Table, Window, empty
 from timeline.values.scalars import Scalar
-from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64, Keys, Vocabulary, distinct
 
 _NONE = np.empty(0, np.int64)
@@ -92,7 +105,7 @@ class Node(Answers):
             events, key = events.take(judged.live), key[judged.live]
         released = self._bear(judged.reborn)
         edge = self.edges[0]
-        edge.table = without(edge.table, Window(judged.reborn << TICK_BITS))
+        edge.table = without(edge.table, Window(start_of(judged.reborn)))
         at = pack(key, events.tick)
         anew, _ = distinct(key[self.origin[key] > MAX_TICK], len(self.keys))
         heard, origin = self._hear(at)
@@ -125,7 +138,7 @@ class Node(Answers):
             )
         edge.codes = np.concatenate((edge.codes, self.keys.encode(patch.names)))
         self._grow()
-        at = _recode(patch.rows.at, edge.codes)
+        at = recode(patch.rows.at, edge.codes)
         order = np.argsort(at, kind="stable")
         rows = replace(patch.rows.take(order), at=at[order], vocabulary=edge.table.vocabulary)
         if edge.table.vocabulary is not None:
@@ -134,12 +147,12 @@ class Node(Answers):
             values = edge.table.vocabulary.encode(patch.values)
             edge.value_codes = np.concatenate((edge.value_codes, values))
             rows = replace(rows, value=edge.value_codes[rows.value])
-        window = Window(np.sort(_recode(patch.window.at, edge.codes)))
-        heard = _recode(patch.heard, edge.codes)
+        window = Window(np.sort(recode(patch.window.at, edge.codes)))
+        heard = recode(patch.heard, edge.codes)
         names = self.keys.encode(list(patch.quarantined)).tolist()
         self._grow()
         apart = dict(zip(names, patch.quarantined.values(), strict=True))
-        origins, counted = _recode(patch.origins, edge.codes), _recode(patch.counted, edge.codes)
+        origins, counted = recode(patch.origins, edge.codes), recode(patch.counted, edge.codes)
         edge.pending.append(Pending(patch.position, patch.more, heard, window, rows, apart, origins, counted))
         return True
 
@@ -176,7 +189,7 @@ class Node(Answers):
         newest = latest(heard)
         self._note_newest(newest)
         every = earliest(starts)
-        anew = every[every & MAX_TICK == 0] >> TICK_BITS
+        anew = key_of(every[tick_of(every) == 0])
         released = self._bear(anew) | self._pass_on(changes, starts)
         self._begin_late(*map(np.concatenate, zip(*late, strict=True)))
         patch = self._compute(newest, starts, anew, released)
@@ -200,7 +213,7 @@ class Node(Answers):
             )
         assert self.position is not None
         del self.quarantined[code]
-        starts = [np.array([code << TICK_BITS | held.since])] if held.since <= MAX_TICK else [_NONE]
+        starts = [np.array([packed(code, held.since)])] if held.since <= MAX_TICK else [_NONE]
         if self.leaf is not None and held.events is not None:
             edge = self.edges[0]
             new = self._read(held.events, pack(np.full(len(held.events), code), held.events.tick))
@@ -225,7 +238,7 @@ class Node(Answers):
             self.counted_from = np.concatenate((self.counted_from, np.zeros(missing, np.int64)))
 
     def _note_newest(self, heard: I64) -> None:
-        key, tick = heard >> TICK_BITS, heard & MAX_TICK
+        key, tick = key_of(heard), tick_of(heard)
         self.newest[key] = np.maximum(self.newest[key], tick)
         if len(tick):
             self.stream_newest = max(self.stream_newest, int(tick.max()))
@@ -233,17 +246,17 @@ class Node(Answers):
     def _hear(self, at: I64) -> tuple[I64, Window]:
         """Takes note of the keys of a leaf's batch: the newest tick of each, and moved origins."""
         ordered = np.sort(at)
-        heard = ordered[last_of_runs(ordered >> TICK_BITS)]
+        heard = ordered[last_of_keys(ordered)]
         self._note_newest(heard)
-        earliest_at = ordered[first_of_runs(ordered >> TICK_BITS)]
-        moved = (earliest_at & MAX_TICK) < self.origin[earliest_at >> TICK_BITS]
+        earliest_at = ordered[first_of_keys(ordered)]
+        moved = tick_of(earliest_at) < self.origin[key_of(earliest_at)]
         return heard, Window(earliest_at[moved])
 
     def _bear(self, codes: I64) -> dict[int, str | None]:
         """Forgets the function of keys that begin anew; returns those that are no longer set apart."""
         if not len(codes):
             return {}
-        self.own = without(self.own, Window(codes << TICK_BITS))
+        self.own = without(self.own, Window(start_of(codes)))
         self.origin[codes] = MAX_TICK + 1
         self.known_from[codes] = self.counted_from[codes] = 0
         released: dict[int, str | None] = {}
@@ -261,21 +274,21 @@ class Node(Answers):
         beginnings on; an operator that reaches back is exact from that much later on, one that remembers
         begins there.
         """
-        new = origins[self.origin[origins >> TICK_BITS] > MAX_TICK]
+        new = origins[self.origin[key_of(origins)] > MAX_TICK]
         if not len(new):
             return
         new = earliest([new])
-        codes = new >> TICK_BITS
+        codes = key_of(new)
         begin = np.zeros(len(codes), np.int64)
         for edge in self.edges:
             heads = edge.table.at[edge.table.first_rows()]
-            heads = heads[np.isin(heads >> TICK_BITS, codes)]
-            np.maximum.at(begin, np.searchsorted(codes, heads >> TICK_BITS), heads & MAX_TICK)
+            heads = heads[np.isin(key_of(heads), codes)]
+            np.maximum.at(begin, np.searchsorted(codes, key_of(heads)), tick_of(heads))
         remembers = self.operator.remembers
         self.known_from[codes] = np.minimum(begin + (0 if remembers else self.operator.reach), MAX_TICK)
-        self.origin[codes] = new & MAX_TICK
-        counted = counted[np.isin(counted >> TICK_BITS, codes)]
-        np.maximum.at(self.counted_from, counted >> TICK_BITS, counted & MAX_TICK)
+        self.origin[codes] = tick_of(new)
+        counted = counted[np.isin(key_of(counted), codes)]
+        np.maximum.at(self.counted_from, key_of(counted), tick_of(counted))
         if remembers:
             self.counted_from[codes] = np.maximum(self.counted_from[codes], self.known_from[codes])
 
@@ -285,7 +298,7 @@ class Node(Answers):
         """The raw rows of a leaf's events; those of quarantined keys are kept for later."""
         assert self.leaf is not None
         leaf, raw = self.leaf, self.edges[0].table
-        key = at >> TICK_BITS
+        key = key_of(at)
         if self.quarantined:
             apart = np.isin(key, list(self.quarantined))
             for code in np.unique(key[apart]).tolist():
@@ -332,7 +345,7 @@ class Node(Answers):
                 del self.quarantined[code]
                 said[code] = None
                 if held.since is not None and held.since <= MAX_TICK:
-                    starts.append(np.array([code << TICK_BITS | held.since]))
+                    starts.append(np.array([packed(code, held.since)]))
         return said
 
     # --- what goes out ---------------------------------------------------------------------------
@@ -351,8 +364,8 @@ class Node(Answers):
         if self.quarantined:
             apart = np.isin(begin.key, list(self.quarantined))
             for at in begin.at[apart].tolist():
-                code = at >> TICK_BITS
-                self.quarantined[code].missed(at & MAX_TICK, bool(np.isin(code, anew)))
+                code = key_of(at)
+                self.quarantined[code].missed(tick_of(at), bool(np.isin(code, anew)))
             begin = Window(begin.at[~apart])
             window = Window(window.at[~np.isin(window.key, list(self.quarantined))])
 
@@ -361,9 +374,9 @@ class Node(Answers):
 
         def set_apart(places: I64, error: Exception) -> None:
             for at in places.tolist():
-                code = at >> TICK_BITS
+                code = key_of(at)
                 self._set_apart(code, error)
-                self.quarantined[code].missed(at & MAX_TICK, bool(np.isin(code, anew)))
+                self.quarantined[code].missed(tick_of(at), bool(np.isin(code, anew)))
                 said[code] = f"{self.quarantined[code].error} (in {self.operator.name})"
 
         made = isolate(compute, begin.at, set_apart)
@@ -381,7 +394,7 @@ class Node(Answers):
         if len(anew):
             # Whoever still knows an earlier life of the key must not keep any of it.
             whole = np.isin(changed.key, anew)
-            changed = Window(np.where(whole, changed.at & ~MAX_TICK, changed.at))
+            changed = Window(np.where(whole, begin_of(changed.at), changed.at))
         for code, held in self.quarantined.items():
             if held.own and held.position == self.position and said.get(code) is None:
                 said[code] = f"{held.error} (in {self.operator.name})"
@@ -442,8 +455,3 @@ class Node(Answers):
             origins=origins,
             counted=counted,
         )
-
-
-def _recode(at: I64, codes: I64) -> I64:
-    recoded: I64 = (codes[at >> TICK_BITS] << TICK_BITS) | (at & MAX_TICK)
-    return recoded

@@ -9,11 +9,10 @@ import numpy as np
 
 from timeline.tables.events import Position
 from timeline.tables.packing import earliest as earliest_of
-from timeline.tables.packing import latest
+from timeline.tables.packing import key_of, latest
 from timeline.tables.splicing import cut, splice
 from timeline.tables.table import Table, Window
 from timeline.values.scalars import Scalar
-from timeline.values.ticks import TICK_BITS
 from timeline.values.vocabulary import I64
 
 #: About how many rows one message holds, and how many bytes of names and values.
@@ -81,7 +80,7 @@ class Pending:
     def late_too(self, origins: I64, counted: I64) -> tuple[I64, I64]:
         """``origins`` and ``counted`` of this patch and what came before it: a key may begin anew here."""
         anew = self.window.key[self.window.tick == 0]
-        origins, counted = (a[~np.isin(a >> TICK_BITS, anew)] for a in (origins, counted))
+        origins, counted = (a[~np.isin(key_of(a), anew)] for a in (origins, counted))
         return np.concatenate((origins, self.origins)), np.concatenate((counted, self.counted))
 
 
@@ -108,7 +107,7 @@ def parts(patch: Patch, rows: int = PART_ROWS, size: int = PART_BYTES) -> list[P
         window = Window(patch.window.at[piece == number])
         heard = patch.heard[heard_piece == number]
         part = replace(rest, heard=heard, window=window, rows=cut(patch.rows, window), more=True)
-        late = [a[np.isin(a >> TICK_BITS, window.key)] for a in (patch.origins, patch.counted)]
+        late = [a[np.isin(key_of(a), window.key)] for a in (patch.origins, patch.counted)]
         pieces.append(replace(part, origins=late[0], counted=late[1]))
         rest = replace(_without_texts(rest), quarantined={})
     pieces[-1] = replace(pieces[-1], more=patch.more)

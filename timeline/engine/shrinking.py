@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timeline.engine.patch import Pending
+from timeline.tables.packing import key_of, recode, start_of
 from timeline.tables.splicing import collapse
 from timeline.tables.table import Shape, Table, Window
-from timeline.values.ticks import MAX_TICK, TICK_BITS
 from timeline.values.vocabulary import I64, NULL_CODE, Keys, Vocabulary
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Shrinking:
 
     def _collapse(self, lateness: int, retention: int) -> None:
         node = self.node
-        codes = np.arange(len(node.keys)) << TICK_BITS
+        codes = start_of(np.arange(len(node.keys)))
         watermark = np.maximum(node.newest - lateness, 0)
         # One tick more than is promised: a late event at the watermark looks at what held before it.
         kept = np.maximum(watermark - retention - 1, 0)
@@ -80,7 +80,7 @@ class Shrinking:
         dead &= node.newest >= 0
         if not dead.any():
             return
-        gone = Window(np.flatnonzero(dead) << TICK_BITS)
+        gone = Window(start_of(np.flatnonzero(dead)))
         node.own = node.own.take(~dead[node.own.key])
         for edge in node.edges:
             edge.table = edge.table.take(~dead[edge.table.key])
@@ -94,7 +94,7 @@ class Shrinking:
             droppable[edge.codes] = False
             for pending in edge.pending:
                 for at in (pending.heard, pending.window.at, pending.rows.at):
-                    droppable[at >> TICK_BITS] = False
+                    droppable[key_of(at)] = False
                 droppable[list(pending.quarantined)] = False
         if 2 * int(np.count_nonzero(droppable)) > len(droppable):
             self._renumber(np.flatnonzero(~droppable))
@@ -116,12 +116,12 @@ class Shrinking:
                 Pending(
                     p.position,
                     p.more,
-                    _places(p.heard, new),
-                    Window(_places(p.window.at, new)),
+                    recode(p.heard, new),
+                    Window(recode(p.window.at, new)),
                     _renamed(p.rows, new),
                     {int(new[code]): text for code, text in p.quarantined.items()},
-                    _places(p.origins, new),
-                    _places(p.counted, new),
+                    recode(p.origins, new),
+                    recode(p.counted, new),
                 )
                 for p in edge.pending
             ]
@@ -171,10 +171,5 @@ def _vocabularies(node: Node) -> Sequence[Vocabulary]:
     return [v for v in found.values() if v is not None]
 
 
-def _places(at: I64, new: I64) -> I64:
-    places: I64 = (new[at >> TICK_BITS] << TICK_BITS) | (at & MAX_TICK)
-    return places
-
-
 def _renamed(table: Table, new: I64) -> Table:
-    return replace(table, at=_places(table.at, new))
+    return replace(table, at=recode(table.at, new))

@@ -17,12 +17,19 @@ from timeline.operators.outputs import Outputs
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.tables.columns import Columns
 from timeline.tables.events import Events
-from timeline.tables.packing import first_of_runs, last_of_runs, pack, stable_order
+from timeline.tables.packing import (
+    first_of_runs,
+    key_of,
+    last_of_keys,
+    pack,
+    stable_order,
+    tick_of,
+)
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import user_value
 from timeline.values.scalars import Scalar, Value
-from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64, Keys
 
 #: About how many rows are made at a time.
@@ -153,7 +160,7 @@ class Evaluation:
             NotFoundError: a key without events.
         """
         code = int(self.codes[self._index(key)])
-        return cut(self.tables[node.index], Window(np.array([code << TICK_BITS])))
+        return cut(self.tables[node.index], Window.of_key(code))
 
     def span(self, key: str) -> tuple[int, int]:
         """The origin and the newest tick of a key.
@@ -216,9 +223,9 @@ def compute(
     if not bool(np.all(at[1:] >= at[:-1])):
         order = stable_order(at)
         at, events = at[order], replace(events, position=events.position[:, :0]).take(order)
-    key = at >> TICK_BITS
+    key = key_of(at)
     window = Window(at[first_of_runs(key)])
-    newest = at[last_of_runs(key)] & MAX_TICK
+    newest = tick_of(at[last_of_keys(at)])
     tables: list[Table] = []
     for node in plan.nodes:
         inputs = [tables[i] for i in node.inputs]

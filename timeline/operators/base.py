@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from timeline.tables.events import Events
-from timeline.tables.packing import Bools, first_of_runs, stable_order
+from timeline.tables.packing import Bools, first_of_runs, same_key, stable_order
 from timeline.tables.splicing import collapse, cut, merge
 from timeline.tables.table import Shape, Table, Window, empty, lookup
 from timeline.values.scalars import Scalar
-from timeline.values.ticks import TICK_BITS
 from timeline.values.vocabulary import I64, Vocabulary
 
 
@@ -145,7 +144,7 @@ def just_before(table: Table, at: I64) -> tuple[I64, Bools]:
     """The row that holds one tick before each packed place, and whether there is one of its key."""
     row, held = lookup(table, at - 1)
     if len(table):
-        held &= (table.at[row] >> TICK_BITS) == (at >> TICK_BITS)
+        held &= same_key(table.at[row], at)
     return row, held
 
 

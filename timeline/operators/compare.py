@@ -22,12 +22,12 @@ from timeline.operators.compare_ratio import (
     quotient_of,
     quotient_of_scalars,
 )
-from timeline.tables.packing import Bools
+from timeline.tables.packing import Bools, end_of, follows_in_key
 from timeline.tables.splicing import align, coalesce, cut
 from timeline.tables.table import Shape, Table, Window, in_one_unit, values_at
 from timeline.values.exact import NULL, ROOM, exact_scalar
 from timeline.values.scalars import CompareOp, Scalar, compare_scalars
-from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64, distinct
 
 NAMES: dict[CompareOp, str] = {
@@ -211,8 +211,8 @@ def _cross(
     phase = (value >= low).astype(np.int64) + (value >= high)
     answers = np.array([op in _HOLDS[p] for p in ("less", "equal", "greater")])
     end = np.append(at[1:], 0)
-    last = np.append((at[1:] >> TICK_BITS) != (at[:-1] >> TICK_BITS), True)[: len(at)]
-    end = np.where(last, (at | MAX_TICK) + 1, end)
+    last = np.append(~follows_in_key(at), True)[: len(at)]
+    end = np.where(last, end_of(at), end)
     room = end - at
     first_value = np.where(flat, np.where(valid, answers[phase], otherwise), answers[np.where(rising, 0, 2)])
     middle = ~flat & (second < third) & (second < room)

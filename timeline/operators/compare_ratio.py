@@ -9,12 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.tables.packing import Bools, first_of_runs
+from timeline.tables.packing import Bools, end_of, first_of_runs, follows_in_key
 from timeline.tables.splicing import coalesce
 from timeline.tables.table import Shape, Table, values_at
 from timeline.values.exact import NULL, exact_scalar
 from timeline.values.scalars import CompareOp, Scalar, compare_scalars
-from timeline.values.ticks import MAX_TICK, TICK_BITS
 from timeline.values.vocabulary import I64
 
 #: Python's whole numbers: products of two exact numbers need not fit in 64 bits.
@@ -79,8 +78,8 @@ def compare_quotients(op: CompareOp, at: I64, left: Quotient, right: Quotient) -
     divided by 0, and round the roots of their difference, which is a quotient of quadratics.
     """
     end = np.append(at[1:], 0)
-    last = np.append((at[1:] >> TICK_BITS) != (at[:-1] >> TICK_BITS), True)[: len(at)]
-    room = np.where(last, (at | MAX_TICK) + 1, end) - at
+    last = np.append(~follows_in_key(at), True)[: len(at)]
+    room = np.where(last, end_of(at), end) - at
     pieces, places = [np.arange(len(at))], [np.zeros(len(at), np.int64)]
     moving = np.flatnonzero(
         (left.above_slope != 0)

@@ -9,9 +9,10 @@ import numpy as np
 
 from timeline.operators.base import Operator
 from timeline.operators.matching import Matching
+from timeline.tables.packing import end_of, key_of, same_key, tick_of
 from timeline.tables.splicing import coalesce, cut, merge, rows_in
 from timeline.tables.table import Shape, Table, Window, lookup
-from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
 
@@ -21,14 +22,14 @@ def held_for(starts: I64, ends: I64, duration: int, window: Window) -> Table:
     ``starts`` and ``ends`` are packed, sorted, of one length; ``ends`` exclusive.
     """
     # A hold that would outlast time itself stops behind the last tick, where the next key begins.
-    key = starts >> TICK_BITS
-    ends = ends + np.minimum(duration, MAX_TICK + 1 - (ends & MAX_TICK))
+    key = key_of(starts)
+    ends = ends + np.minimum(duration, MAX_TICK + 1 - tick_of(ends))
     opens = np.ones(len(starts), bool)
     opens[1:] = (starts[1:] > ends[:-1]) | (key[1:] != key[:-1])
     first = np.flatnonzero(opens)
     last = np.append(first, len(starts))[1:] - 1
     starts, ends = starts[first], ends[last]
-    for_ever = (ends >> TICK_BITS) != key[first]
+    for_ever = key_of(ends) != key[first]
     at = np.concatenate((starts, ends[~for_ever]))
     value = np.concatenate((np.ones(len(starts), bool), np.zeros(len(at) - len(starts), bool)))
     order = np.argsort(at, kind="stable")
@@ -68,10 +69,9 @@ class HasExistedWithin(Operator):
         true_rows = np.flatnonzero(table.value)
         # A true row that is the last of its key is true for ever.
         following = np.append(table.at[1:], -1)[true_rows]
-        last_tick = table.at[true_rows] | MAX_TICK
-        same_key = (following >> TICK_BITS) == (table.at[true_rows] >> TICK_BITS)
-        ends = np.where(same_key, following, last_tick)
-        return held_for(table.at[true_rows], ends, self.duration, window)
+        starts = table.at[true_rows]
+        ends = np.where(same_key(following, starts), following, end_of(starts) - 1)
+        return held_for(starts, ends, self.duration, window)
 
 
 @dataclass(frozen=True)

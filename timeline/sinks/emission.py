@@ -22,9 +22,10 @@ from timeline.language.kinds import Kind
 from timeline.operators.outputs import Outputs
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
+from timeline.tables.packing import key_of, packed, start_of, tick_of
 from timeline.tables.splicing import collapse, rows_in
 from timeline.tables.table import Table, Window, lookup, values_at
-from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
 Row: TypeAlias = dict[str, Any]
@@ -95,7 +96,7 @@ class Emission(Node):
             return target
         starts = [p.window.at for edge in self.edges for p in edge.pending if p.position <= target]
         at = np.concatenate([nothing, *starts])
-        again = np.unique(at[at & MAX_TICK == 0] >> TICK_BITS)
+        again = np.unique(key_of(at[tick_of(at) == 0]))
         self.over = again[self.origin[again] <= MAX_TICK]
         return target
 
@@ -177,15 +178,15 @@ class Emission(Node):
             return None
         begin, until = begin[codes], until[codes]
         if self.sink.when == "close":
-            return _Places((codes << TICK_BITS) | self.newest[codes], codes, until)
+            return _Places(packed(codes, self.newest[codes]), codes, until)
         at = self._grid(codes, begin, until) if self.sink.every else self._changes(codes, begin, until)
         if len(at) > MOST:
             at = at[:MOST]
             last = int(at[-1])
-            done = codes <= last >> TICK_BITS
+            done = codes <= key_of(last)
             codes, until = codes[done], until[done]
             # The key that the last of them is of may have more.
-            until[-1] = (last & MAX_TICK) + 1
+            until[-1] = tick_of(last) + 1
         return _Places(at, codes, until)
 
     def _begin(self) -> I64:
@@ -195,9 +196,9 @@ class Emission(Node):
         for edge in self.edges:
             first = edge.table.at[edge.table.first_rows()]
             there = np.zeros(len(self.keys), bool)
-            there[first >> TICK_BITS] = True
+            there[key_of(first)] = True
             known &= there
-            begin[first >> TICK_BITS] = np.maximum(begin[first >> TICK_BITS], first & MAX_TICK)
+            begin[key_of(first)] = np.maximum(begin[key_of(first)], tick_of(first))
         begin[~known] = MAX_TICK + 1
         return begin
 
@@ -212,21 +213,21 @@ class Emission(Node):
         codes, first, count = codes[:enough], first[:enough], count[:enough]
         offset = np.cumsum(count) - count
         number = np.arange(int(count.sum())) - np.repeat(offset, count)
-        places: I64 = (np.repeat(codes, count) << TICK_BITS) | ((np.repeat(first, count) + number) * every)
+        places: I64 = packed(np.repeat(codes, count), (np.repeat(first, count) + number) * every)
         return places
 
     def _changes(self, codes: I64, begin: I64, until: I64) -> I64:
         """Where an output has another row, or the condition begins to hold."""
         tables = self._tables()
-        window = Window((codes << TICK_BITS) | begin)
+        window = Window(packed(codes, begin))
         found = [tables[name].at[rows_in(tables[name], window)] for name in self.shown]
         if self.where is not None:
             # From one tick earlier on: a row at the start is there only if something changes.
             before = np.maximum(begin - 1, self._begin()[codes])
-            timeline = table_of(self.where, Window((codes << TICK_BITS) | before), tables)
+            timeline = table_of(self.where, Window(packed(codes, before)), tables)
             found.append(timeline.at[timeline.value & (timeline.at >= _spread(timeline.at, codes, begin))])
         at = np.unique(np.concatenate(found))
-        return at[(at & MAX_TICK) < until[np.searchsorted(codes, at >> TICK_BITS)]]
+        return at[tick_of(at) < until[np.searchsorted(codes, key_of(at))]]
 
     def _tables(self) -> dict[str, Table]:
         return dict(zip(self.kinds, (edge.table for edge in self.edges), strict=True))
@@ -234,14 +235,14 @@ class Emission(Node):
     def _of_keys(self, at: I64) -> list[Row]:
         tables = self._tables()
         if self.where is not None and len(at):
-            made_up = np.arange(len(at)) << TICK_BITS
+            made_up = start_of(np.arange(len(at)))
             instants = {name: _instant(tables[name], at, made_up) for name in self.kinds}
             at = at[holds(self.where, made_up, instants)]
         columns = []
         for name in self.shown:
             row, _ = lookup(tables[name], at)
             columns.append(tables[name].python_values(row, at) if len(at) else [])
-        codes, ticks = (at >> TICK_BITS).tolist(), (at & MAX_TICK).tolist()
+        codes, ticks = key_of(at).tolist(), tick_of(at).tolist()
         rows = []
         for code, tick, *values in zip(codes, ticks, *columns, strict=True):
             key = self.keys.names[code]
@@ -297,7 +298,7 @@ class Emission(Node):
 
 def _spread(at: I64, codes: I64, tick: I64) -> I64:
     """For each packed place the packed ``tick`` of its key, of those of ``codes`` (sorted)."""
-    spread: I64 = ((codes << TICK_BITS) | tick)[np.searchsorted(codes, at >> TICK_BITS)]
+    spread: I64 = packed(codes, tick)[np.searchsorted(codes, key_of(at))]
     return spread
 
 
@@ -321,7 +322,7 @@ class _Tidying(Shrinking):
 
     def _collapse(self, lateness: int, retention: int) -> None:
         node = self.node
-        codes = np.arange(len(node.keys)) << TICK_BITS
+        codes = start_of(np.arange(len(node.keys)))
         if node.sink.aggregates:
             done = np.full(len(node.keys), 0 if node.grid is None else node.grid)
         elif node.sink.when == "close":

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.tables.packing import first_of_runs
+from timeline.tables.packing import first_of_keys, first_of_runs, follows_in_key, key_of, same_key
 from timeline.tables.table import Table, Window, in_one_unit, lookup, same_rows, values_at
-from timeline.values.ticks import TICK_BITS
 from timeline.values.vocabulary import I64
 
 
@@ -24,7 +23,7 @@ def cut(table: Table, window: Window) -> Table:
     high = np.searchsorted(table.at, window.end, side="left")
     # The row before is that which holds at the start, if it is one of the key.
     base = np.maximum(low - 1, 0)
-    held = (low > 0) & (table.at[base] >> TICK_BITS == window.key)
+    held = (low > 0) & (key_of(table.at[base]) == window.key)
     count = high - low
     total = count + held
     if int(total.sum()) == len(table) and np.array_equal(table.at[base[held]], window.at[held]):
@@ -76,7 +75,7 @@ def known_to_all(tables: Sequence[Table], window: Window) -> Window:
         _, held = lookup(table, at)
         if not held.all():
             following = np.append(table.at, np.int64(-1))[np.searchsorted(table.at, at, side="right")]
-            at = np.where(held, at, following)[held | (following >> TICK_BITS == at >> TICK_BITS)]
+            at = np.where(held, at, following)[held | same_key(following, at)]
     return window if at is window.at else Window(at)
 
 
@@ -84,7 +83,7 @@ def coalesce(table: Table) -> Table:
     """The same function without rows that change nothing."""
     if len(table) < 2:
         return table
-    same = (table.at[1:] >> TICK_BITS) == (table.at[:-1] >> TICK_BITS)
+    same = follows_in_key(table.at)
     before = np.arange(len(table) - 1)
     same &= same_rows(values_at(table, before, table.at[1:]), table.value[1:])
     if table.slope is not None:
@@ -168,7 +167,7 @@ def difference(old: Table, new: Table, window: Window) -> Window:
         equal &= same_rows(old.slope[row_old[both]], new.slope[row_new[both]])
     differs[both] = ~equal
     at = at[differs]
-    return Window(at[first_of_runs(at >> TICK_BITS)])
+    return Window(at[first_of_keys(at)])
 
 
 def collapse(table: Table, horizon: I64) -> Table:
@@ -178,6 +177,5 @@ def collapse(table: Table, horizon: I64) -> Table:
     """
     if len(table) < 2:
         return table
-    same_key = (table.at[1:] >> TICK_BITS) == (table.at[:-1] >> TICK_BITS)
-    ended = same_key & (table.at[1:] <= horizon[table.at[1:] >> TICK_BITS])
+    ended = follows_in_key(table.at) & (table.at[1:] <= horizon[key_of(table.at[1:])])
     return table.take(np.concatenate((~ended, [True]))) if ended.any() else table

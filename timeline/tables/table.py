@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.tables.packing import Bools, first_of_runs
+from timeline.tables.packing import Bools, end_of, first_of_runs, key_of, packed, same_key, tick_of
 from timeline.values.exact import (
     NULL,
     ROOM,
@@ -29,7 +29,6 @@ from timeline.values.exact import (
     user_number,
 )
 from timeline.values.scalars import Scalar
-from timeline.values.ticks import MAX_TICK, TICK_BITS
 from timeline.values.vocabulary import I64, Vocabulary
 
 
@@ -64,12 +63,12 @@ class Table:
     @property
     def key(self) -> I64:
         """The key code of every row."""
-        return self.at >> TICK_BITS
+        return key_of(self.at)
 
     @property
     def tick(self) -> I64:
         """The start of every row, in ms."""
-        return self.at & MAX_TICK
+        return tick_of(self.at)
 
     def take(self, rows: I64 | Bools | slice) -> Table:
         """A table of the given rows, which must be in order."""
@@ -88,7 +87,7 @@ class Table:
 
     def python_value(self, row: int, tick: int) -> Scalar:
         """What a user sees at ``tick``, in seconds where Numeric, given the row that holds there."""
-        at = np.array([(int(self.at[row]) >> TICK_BITS << TICK_BITS) | tick])
+        at = np.array([packed(key_of(int(self.at[row])), tick)])
         return self.python_values(np.array([row]), at)[0]
 
     def python_values(self, rows: I64, at: I64) -> list[Scalar]:
@@ -140,16 +139,21 @@ class Window:
 
     @property
     def key(self) -> I64:
-        return self.at >> TICK_BITS
+        return key_of(self.at)
 
     @property
     def tick(self) -> I64:
-        return self.at & MAX_TICK
+        return tick_of(self.at)
 
     @property
     def end(self) -> I64:
         """Packed place behind the last tick of every key."""
-        return ((self.at >> TICK_BITS) + 1) << TICK_BITS
+        return end_of(self.at)
+
+    @classmethod
+    def of_key(cls, code: int, tick: int = 0) -> Window:
+        """The window of one key."""
+        return cls(np.array([packed(code, tick)]))
 
     def back(self, reach: int) -> Window:
         """The window moved ``reach`` ms into the past (not before tick 0)."""
@@ -177,7 +181,7 @@ def lookup(table: Table, at: I64) -> tuple[I64, Bools]:
     inside = row >= 0
     row = np.where(inside, row, 0)
     if len(table):
-        inside &= (table.at[row] >> TICK_BITS) == (at >> TICK_BITS)
+        inside &= same_key(table.at[row], at)
     return row, inside
 
 
@@ -186,7 +190,7 @@ def values_at(table: Table, row: I64, at: I64) -> NDArray[Any]:
     value = table.value[row]
     if table.slope is None:
         return value
-    passed = (at & MAX_TICK) - (table.at[row] & MAX_TICK)
+    passed = tick_of(at) - tick_of(table.at[row])
     if value.ndim == 2:
         passed = passed[:, np.newaxis]
     return np.where(value == NULL, NULL, value + table.slope[row] * passed)

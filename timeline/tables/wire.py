@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeline.tables.events import EventColumn, Events, Position
+from timeline.tables.packing import key_of, packed, tick_of
 from timeline.tables.table import Shape, Table
 from timeline.values.exact import NULL, THOUSANDTH
-from timeline.values.ticks import MAX_TICK, TICK_BITS
 from timeline.values.vocabulary import I64, Vocabulary
 
 Wire: TypeAlias = dict[str, Any]
@@ -27,11 +27,11 @@ def sums(differences: list[int]) -> I64:
 
 def to_places(at: I64) -> Wire:
     """Packed places; keys and ticks apart, because each alone has small differences."""
-    return {"key": differences(at >> TICK_BITS), "tick": differences(at & MAX_TICK)}
+    return {"key": differences(key_of(at)), "tick": differences(tick_of(at))}
 
 
 def from_places(wire: Wire) -> I64:
-    return (sums(wire["key"]) << TICK_BITS) | sums(wire["tick"])
+    return packed(sums(wire["key"]), sums(wire["tick"]))
 
 
 def to_position(position: Position | None) -> list[int] | None:

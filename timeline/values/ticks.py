@@ -10,7 +10,7 @@ from timeline.errors import DurationError
 
 TICK_BITS = 42
 #: The last tick there is (the year 2109, when counted from the epoch).
-MAX_TICK = (1 << TICK_BITS) - 1
+MAX_TICK: int = 2**TICK_BITS - 1
 
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ms|s|m|h|d)?")
