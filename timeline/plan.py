@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from timeline.errors import NotFoundError, TimelineError
 from timeline.language import expression as ex
 from timeline.language.builder import Build
 from timeline.language.checking import kind_of
-from timeline.language.kinds import Kind
 from timeline.language.output_names import VALUE
 from timeline.language.parser import parse
 from timeline.language.printer import print_expression
 from timeline.operators.base import Leaf, Operator
-from timeline.operators.lag import Lag
 from timeline.operators.lowering import operator_of
 from timeline.operators.outputs import Outputs
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 
 
@@ -127,10 +126,7 @@ def make_plan(expression: ex.Expression | Build | str) -> Plan:
         operator, inputs = operator_of(part)
         indices = tuple(add(child) for child in inputs)
         before = [nodes[i].before_origin for i in indices]
-        if isinstance(operator, Lag):
-            operator = replace(operator, initial=before[0])
-        if isinstance(operator, Outputs):
-            operator = replace(operator, initials=tuple(before))
+        operator = operator.over(before)
         initial = operator.before_origin(before)
         node = PlanNode(len(nodes), part, operator, indices, print_expression(part), initial)
         nodes.append(node)

@@ -62,7 +62,7 @@ class NodeWorkflow:
         self.text = planned.text
         self.node = Node(
             planned.operator,
-            [plan.nodes[i].operator.shape for i in planned.inputs],
+            [plan.nodes[i].operator.kind for i in planned.inputs],
             Limits(self.spec["allowed_lateness"], self.spec["retention"], self.spec.get("key_ttl")),
             planned.before_origin,
         )

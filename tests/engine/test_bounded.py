@@ -126,7 +126,7 @@ def test_a_vocabulary_of_ever_new_values_shrinks() -> None:
     assert leaf.value("k", None)[0] == "value 39999"
     assert prior.value("k", None)[0] == "value 39998"
     # Someone who comes now understands the codes of now, also right after shrinking.
-    latecomer = Node(prior.operator, [leaf.own.shape], limits)
+    latecomer = Node(prior.operator, [leaf.own.kind], limits)
     snapshot = leaf.snapshot()
     assert snapshot is not None
     latecomer.receive(0, from_patch(json(to_patch(snapshot))))

@@ -29,7 +29,7 @@ cuts = st.lists(st.integers(0, 14), max_size=5)
 
 
 def fresh(plan: Plan, planned: PlanNode, limits: Limits | None = None) -> Node:
-    shapes = [plan.nodes[i].operator.shape for i in planned.inputs]
+    shapes = [plan.nodes[i].operator.kind for i in planned.inputs]
     return Node(planned.operator, shapes, limits or Limits(), planned.before_origin)
 
 

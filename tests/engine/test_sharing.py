@@ -11,7 +11,8 @@ import pytest
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
-from tests.support.oracle import Oracle, exact, same
+from tests.support import trees
+from tests.support.oracle import Oracle, exact, number, same
 from tests.support.streams import END, bools, durations, exact_value, json, through_wire
 from tests.system import sharing
 from timeline.engine import shrinking
@@ -41,7 +42,7 @@ class Shared:
     def add(self, plan: Plan, recut: int) -> None:
         new = [n for n in plan.nodes if n.text not in self.nodes]
         for n in new:
-            shapes = [plan.nodes[i].operator.shape for i in n.inputs]
+            shapes = [plan.nodes[i].operator.kind for i in n.inputs]
             self.nodes[n.text] = Node(n.operator, shapes, self.limits, n.before_origin)
             self.planned[n.text] = plan, n
             self.parents[n.text] = []
@@ -103,28 +104,32 @@ class Begun(Oracle):
         if not begin:
             return super()._at(part, tick)
         ticks = range(begin, tick + 1)
-        match part:
-            case ex.HasExisted(of=of):
+        of: ex.Expression = part.parts[0]
+        match part.name:
+            case "has_existed":
                 return any(self.at(of, t) for t in ticks)
-            case ex.DurationWhere(of=of):
+            case "duration_where":
                 return Fraction(sum(bool(self.at(of, t)) for t in ticks if t < tick), 1000)
-            case ex.DurationInCurState(of=of):
+            case "duration_in_cur_state":
                 since = self.since(of, tick, begin)
                 return None if self.at(of, tick) is None else Fraction(tick - since, 1000)
-            case ex.PriorState(of=of):
+            case "prior_state":
                 since = self.since(of, tick, begin)
                 return None if since == begin else self.at(of, since - 1)
-            case ex.DurationInPriorState(of=of):
+            case "duration_in_prior_state":
                 since = self.since(of, tick, begin)
-                lasted = None if since == begin else self.at(ex.DurationInCurState(of), since - 1)
+                lasted = None if since == begin else self.at(trees.DurationInCurState(of), since - 1)
                 return None if lasted is None else lasted + Fraction(1, 1000)
-            case ex.CountRises(of=of):
+            case "count_rises":
                 return Fraction(
                     sum(
                         self.at(of, t) is True and (t == begin or self.at(of, t - 1) is not True)
                         for t in ticks
                     )
                 )
+            case "min_so_far" | "max_so_far" as name:
+                numbers = [n for n in (number(self.at(of, t)) for t in ticks) if n is not None]
+                return {"min_so_far": min, "max_so_far": max}[name](numbers, default=None)
         return super()._at(part, tick)
 
     def since(self, part: ex.Expression, tick: int, begin: int) -> int:
@@ -147,9 +152,9 @@ steps = st.lists(
     max_size=12,
 )
 # What changes often has more to forget than most of `truths`.
-is_x = st.sampled_from([ex.Compare("==", ex.LatestEventToState(ex.Column("a")), ex.Constant("x"))])
+is_x = st.sampled_from([ex.Compare("==", trees.LatestEventToState(ex.Column("a")), ex.Constant("x"))])
 within = st.builds(
-    ex.HasExistedWithin, st.just(ex.Compare("==", ex.Column("a"), ex.Constant("x"))), st.just(1)
+    trees.HasExistedWithin, st.just(ex.Compare("==", ex.Column("a"), ex.Constant("x"))), st.just(1)
 )
 changing = is_x | within
 
@@ -161,16 +166,16 @@ def on_top(of: ex.Expression, data: Any) -> ex.Expression:
     choices: list[ex.Expression] = [
         ex.Not(of),
         conjunction((of, other)),
-        ex.HasExisted(of),
-        ex.HasExistedWithin(of, number),
-        ex.Lag(of, number),
-        ex.If(of, other, of),
-        ex.Compare(">", ex.DurationWhere(of), ex.Constant(0.003)),
-        ex.Compare(">", ex.DurationInCurState(of), ex.Constant(0.002)),
-        ex.Compare(">", ex.DurationInPriorState(of), ex.Constant(0.002)),
-        ex.Compare("==", ex.PriorState(of), other),
-        ex.Compare(">=", ex.CountRises(of), ex.Constant(2)),
-        ex.Compare("<", ex.DurationWhere(of), ex.DurationWhere(other)),
+        trees.HasExisted(of),
+        trees.HasExistedWithin(of, number),
+        trees.Lag(of, number),
+        trees.If(of, other, of),
+        ex.Compare(">", trees.DurationWhere(of), ex.Constant(0.003)),
+        ex.Compare(">", trees.DurationInCurState(of), ex.Constant(0.002)),
+        ex.Compare(">", trees.DurationInPriorState(of), ex.Constant(0.002)),
+        ex.Compare("==", trees.PriorState(of), other),
+        ex.Compare(">=", trees.CountRises(of), ex.Constant(2)),
+        ex.Compare("<", trees.DurationWhere(of), trees.DurationWhere(other)),
     ]
     drawn: ex.Expression = data.draw(st.sampled_from(choices))
     return drawn

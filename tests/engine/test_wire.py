@@ -17,8 +17,9 @@ from timeline.errors import TimelineError
 from timeline.local.graph import Graph
 from timeline.plan import make_plan
 from timeline.tables.events import EventColumn, Events, concat, from_rows
-from timeline.tables.table import Shape, empty
+from timeline.tables.table import empty
 from timeline.tables.wire import from_events, from_table, to_events, to_table
+from timeline.values.kinds import TIMELINES, Kind
 from timeline.values.scalars import canonical
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import Vocabulary
@@ -66,21 +67,21 @@ def test_empty_batch_with_columns_moves_the_position() -> None:
     assert len(from_patch(json(to_patch(patch))).rows) == 0
 
 
-@pytest.mark.parametrize("shape", Shape)
-def test_empty_table(shape: Shape) -> None:
-    vocabulary = Vocabulary() if shape is Shape.STATE else None
-    table = from_table(json(to_table(empty(shape, vocabulary))), vocabulary)
-    assert (table.shape, len(table)) == (shape, 0)
-    assert table.value.dtype == empty(shape).value.dtype
-    assert table.value.shape == empty(shape).value.shape
-    assert (table.slope is None) == (shape not in (Shape.NUMERIC, Shape.RATIO))
+@pytest.mark.parametrize("kind", TIMELINES)
+def test_empty_table(kind: Kind) -> None:
+    vocabulary = Vocabulary() if kind is Kind.STATE else None
+    table = from_table(json(to_table(empty(kind, vocabulary))), vocabulary)
+    assert (table.kind, len(table)) == (kind, 0)
+    assert table.value.dtype == empty(kind).value.dtype
+    assert table.value.shape == empty(kind).value.shape
+    assert (table.slope is None) == (kind not in (Kind.NUMERIC, Kind.RATIO))
 
 
 def test_any_scalar_is_a_state() -> None:
     """Each differs from the one before, or JSON and 64 bits would have made one of two."""
     plan = make_plan(f"duration_in_cur_state({STATE})")
     leaf, parent = (
-        Node(n.operator, [Shape.STATE] * len(n.inputs), Graph(plan).result.limits) for n in plan.nodes
+        Node(n.operator, [Kind.STATE] * len(n.inputs), Graph(plan).result.limits) for n in plan.nodes
     )
     events = from_rows([("k", 10 * i, {"a": value}) for i, value in enumerate(ODD)])
     patch = leaf.accept(*from_events(json(to_events(events, (99,)))))

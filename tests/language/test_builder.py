@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 
 from tests.support.strategies import expressions
+from tests.support.trees import (
+    HasExistedWithin,
+)
 from timeline.errors import DurationError, ExpressionError, KindError
-from timeline.language.builder import (
-    Build,
-    BuildError,
-    Duration,
-    col,
+from timeline.language import calls
+from timeline.language.builder import Build, BuildError, Duration, col
+from timeline.language.calls import (
     duration_in_cur_state,
     duration_where,
     has_existed,
@@ -25,21 +26,19 @@ from timeline.language.builder import (
     latest_event_to_state,
 )
 from timeline.language.expression import (
+    MAX_DEPTH,
     And,
+    Call,
     Column,
     Compare,
     Constant,
-    DurationInCurState,
-    DurationWhere,
     Expression,
-    HasExisted,
-    HasExistedWithin,
-    LatestEventToState,
     Not,
     Or,
 )
-from timeline.language.kinds import MAX_DEPTH, Kind
 from timeline.language.parser import parse
+from timeline.language.signatures import signature_of
+from timeline.values.kinds import Kind
 
 PLAYER = col("playerStateChange")
 EXISTED = has_existed(PLAYER == "play")
@@ -79,16 +78,12 @@ def rebuild(e: Expression) -> Build:
             return functools.reduce(operator.or_, map(rebuild, e.operands))
         case Not():
             return ~rebuild(e.of)
-        case LatestEventToState():
-            return latest_event_to_state(e.column.column)
-        case HasExisted():
-            return has_existed(rebuild(e.of))
-        case HasExistedWithin():
-            return has_existed_within(rebuild(e.of), timedelta(milliseconds=e.duration))
-        case DurationWhere():
-            return duration_where(rebuild(e.of))
-        case DurationInCurState():
-            return duration_in_cur_state(rebuild(e.of))
+        case Call():
+            function = getattr(calls, signature_of(e.operator).python_name)
+            built: Build = function(
+                *(timedelta(milliseconds=a) if isinstance(a, int) else rebuild(a) for a in e.arguments)
+            )
+            return built
     return Build(e)
 
 

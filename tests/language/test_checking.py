@@ -6,22 +6,20 @@ import pytest
 from hypothesis import given
 
 from tests.support.strategies import bools, expressions, numerics, predicates, states
+from tests.support.trees import DurationInCurState, HasExisted, HasExistedWithin, LatestEventToState
 from timeline.errors import ExpressionError, KindError, Span
 from timeline.language.checking import check, check_parts, kind_of
 from timeline.language.expression import (
+    MAX_DEPTH,
     Column,
     Compare,
     Constant,
-    DurationInCurState,
     Expression,
-    HasExisted,
-    HasExistedWithin,
-    LatestEventToState,
     Not,
 )
-from timeline.language.kinds import MAX_DEPTH, TIMELINES, Kind
 from timeline.language.parser import parse
-from timeline.language.signatures import CALLS, SIGNATURES
+from timeline.language.signatures import calls, signatures
+from timeline.values.kinds import TIMELINES, Kind
 from timeline.values.ticks import MAX_TICK
 
 B = "has_existed(a == 1)"
@@ -314,7 +312,7 @@ def test_kinds_of_timelines(state: Expression, boolean: Expression, numeric: Exp
 
 
 def test_every_operator_has_both_its_names() -> None:
-    assert set(CALLS) == {
+    assert set(calls()) == {
         *("latest_event_to_state", "has_existed", "has_existed_within"),
         *("duration_where", "duration_in_cur_state"),
         *("TL_LatestEventToState", "TL_HasExisted", "TL_HasExistedWithin"),
@@ -322,5 +320,6 @@ def test_every_operator_has_both_its_names() -> None:
         *("duration_in_prior_state", "prior_state", "count", "sum", "count_rises", "if", "lag"),
         *("TL_DurationInPriorState", "TL_PriorState", "TL_Count", "TL_Sum", "TL_CountRises"),
         *("TL_If", "TL_Lag"),
+        *("min_so_far", "max_so_far", "TL_MinSoFar", "TL_MaxSoFar"),
     }
-    assert [s.usage for s in SIGNATURES][:2] == ["latest_event_to_state(col)", "has_existed(p)"]
+    assert [s.usage for s in signatures()][:2] == ["latest_event_to_state(col)", "has_existed(p)"]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from timeline.errors import ExpressionError, KindError
-from timeline.language.builder import Build, col, count, has_existed, if_, lag, latest_event_to_state, sum_
+from timeline.language.builder import Build, col
+from timeline.language.calls import count, has_existed, if_, lag, latest_event_to_state, sum_
 from timeline.language.parser import parse
 from timeline.language.printer import print_expression
 from timeline.local.evaluate import evaluate

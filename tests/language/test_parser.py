@@ -9,19 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.trees import DurationWhere, HasExisted, HasExistedWithin, LatestEventToState
 from timeline.errors import ExpressionError, KindError, Span
 from timeline.language.expression import (
+    MAX_DEPTH,
     And,
     Column,
     Compare,
     Constant,
-    DurationWhere,
-    HasExisted,
-    HasExistedWithin,
-    LatestEventToState,
     Not,
 )
-from timeline.language.kinds import MAX_DEPTH
 from timeline.language.parser import parse
 from timeline.values.ticks import MAX_TICK
 
@@ -35,7 +32,7 @@ VALUE = ("a column or a call", "a constant", "!", "(")
 NAMES = (
     *("col", "latest_event_to_state", "has_existed", "has_existed_within"),
     *("duration_where", "duration_in_cur_state", "duration_in_prior_state", "prior_state"),
-    *("count", "sum", "count_rises", "if", "lag"),
+    *("count", "sum", "count_rises", "if", "lag", "max_so_far", "min_so_far"),
 )
 
 

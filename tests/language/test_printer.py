@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 
 from tests.support.strategies import expressions, predicates
-from timeline.language.expression import Column, Constant, Expression, HasExisted
-from timeline.language.kinds import MAX_DEPTH
+from tests.support.trees import HasExisted
+from timeline.language.expression import MAX_DEPTH, Column, Constant, Expression
 from timeline.language.parser import parse
 from timeline.language.printer import WIDTH, print_expression, print_pretty
 from timeline.values.scalars import Scalar

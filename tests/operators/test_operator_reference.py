@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.operator_reference import PAGE, operator_classes, page
+from tests.support.operator_reference import PAGE, STUB, operator_classes, page, stub
+from tests.support.oracle import DEFINITIONS
 from tests.support.places import ROOT
+from timeline.language.signatures import signatures
 from timeline.local.evaluate import evaluate
 from timeline.plan import make_plan
 from timeline.reading import read_events
@@ -25,12 +27,20 @@ def test_the_page_is_current() -> None:
     assert PAGE.read_text("utf-8") == page(), "run: python -m tests.support.operator_reference"
 
 
+def test_the_types_of_the_builder_are_current() -> None:
+    assert STUB.read_text("utf-8") == stub(), "run: python -m tests.support.operator_reference"
+
+
+def test_every_operator_has_a_definition() -> None:
+    assert set(DEFINITIONS) == {s.name for s in signatures() if not s.symbol}
+
+
 def test_every_operator_of_the_language_is_on_it() -> None:
     every = """{out: count(a == 1) - sum(a) * 2 > lag(count_rises(!has_existed(a == 1)
         && has_existed_within(a == 1, 1s) || has_existed(prior_state(latest_event_to_state(a)) == 1)), 1s)
         + if(has_existed_within(has_existed(a == 1), 1s), duration_where(has_existed(a == 1)),
         duration_in_prior_state(latest_event_to_state(a))
-        + duration_in_cur_state(latest_event_to_state(a)))}"""
+        + min_so_far(max_so_far(duration_in_cur_state(latest_event_to_state(a)))))}"""
     used = {type(node.operator) for node in make_plan(every).nodes}
     assert used == set(operator_classes())
 

@@ -1,4 +1,4 @@
-"""Writes docs/operators.md from the operators' docstrings: ``python -m tests.support.operator_reference``.
+"""Writes docs/operators.md and the types of the builder from the operators: `python -m` this.
 
 Definition and worked example stand in one place, the docstring; `test_operator_reference` checks that
 the page is current and that no operator is missing.
@@ -19,14 +19,16 @@ from rich.console import Console
 from tests.support.places import ROOT
 from timeline import operators
 from timeline.cli.lanes import draw, plan_lanes
-from timeline.language.signatures import SIGNATURES
+from timeline.language.signatures import Parameter, signatures
 from timeline.local.graph import Graph
 from timeline.operators.base import Operator
 from timeline.plan import make_plan
 from timeline.tables.events import from_rows
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 
 PAGE = ROOT / "docs" / "operators.md"
+STUB = ROOT / "timeline" / "language" / "calls.pyi"
 HEAD = """# Operators
 
 Written by `python -m tests.support.operator_reference` from the operators' docstrings; do not edit it here.
@@ -48,6 +50,29 @@ def operator_classes() -> list[type[Operator]]:
             if issubclass(of_class, Operator):
                 found.append(of_class)
     return found
+
+
+def stub() -> str:
+    """The types of `timeline.language.calls`."""
+    lines = [
+        "# Written by `python -m tests.support.operator_reference`; do not edit it here.",
+        "from timeline.language.builder import Build, Duration, Operand",
+        "",
+    ]
+    for signature in sorted(signatures(), key=lambda s: s.python_name):
+        if signature.symbol:
+            continue
+        parameters = ", ".join(f"{p.python_name}: {_type(p)}" for p in signature.parameters)
+        lines.append(f"def {signature.python_name}({parameters}) -> Build: ...")
+    return "\n".join(lines) + "\n"
+
+
+def _type(parameter: Parameter) -> str:
+    if parameter.is_duration:
+        return "Duration"
+    if parameter.kinds == (Kind.COLUMN,):
+        return "str | Build"
+    return "Operand" if Kind.CONSTANT in parameter.kinds else "Build"
 
 
 def example(source: str) -> str:
@@ -83,7 +108,10 @@ def example(source: str) -> str:
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
-    usages = {s.name: f"{s.usage}: {s.result.value if s.result else 'of its operands'}" for s in SIGNATURES}
+    usages = {
+        s.name: f"{s.usage}: {s.result.value if isinstance(s.result, Kind) else 'of its operands'}"
+        for s in signatures()
+    }
     for of_class in operator_classes():
         module = inspect.getmodule(of_class)
         assert module is not None
@@ -102,5 +130,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")
-    print(f"wrote {PAGE.name}")
+    for path, text in ((STUB, stub()), (PAGE, page())):
+        path.write_text(text, "utf-8")
+        print(f"wrote {path.name}")

@@ -6,13 +6,13 @@ are ``(tick, {column: value})`` in stream order; values are exact (`Fraction` se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from timeline.language import expression as ex
 from timeline.language.checking import kind_of
-from timeline.language.kinds import Kind
+from timeline.values.kinds import Kind
 
 Event = tuple[int, Mapping[str, Any]]
 
@@ -104,28 +104,9 @@ class Oracle:
         return self.known[place]
 
     def _at(self, part: ex.Expression, tick: int) -> Any:
-        ticks = range(self.origin, tick + 1)
         match part:
             case ex.Constant(value=value):
                 return value
-            case ex.LatestEventToState(column=column):
-                latest = None
-                carried = [
-                    (t, i, e[column.column])
-                    for i, (t, e) in enumerate(self.events)
-                    if t <= tick and e.get(column.column) is not None
-                ]
-                if carried:
-                    latest = max(carried, key=lambda c: (c[0], c[1]))[2]
-                return latest
-            case ex.HasExisted(of=of) if is_predicate(of):
-                return any(t <= tick and matches(of, e) for t, e in self.events)
-            case ex.HasExisted(of=of):
-                return any(self.at(of, t) for t in ticks)
-            case ex.HasExistedWithin(of=of, duration=d) if is_predicate(of):
-                return any(t <= tick < t + d and matches(of, e) for t, e in self.events)
-            case ex.HasExistedWithin(of=of, duration=d):
-                return any(self.at(of, t) for t in ticks if t > tick - d - 1)
             case ex.Not(of=of):
                 return not self.at(of, tick)
             case ex.And(operands=operands):
@@ -134,40 +115,20 @@ class Oracle:
                 return any(self.at(o, tick) for o in operands)
             case ex.Compare(op=op, left=left, right=right):
                 return compared(op, self.at(left, tick), self.at(right, tick))
-            case ex.DurationWhere(of=of):
-                return Fraction(sum(bool(self.at(of, t)) for t in ticks if t < tick), 1000)
-            case ex.DurationInCurState(of=of):
-                now = self.at(of, tick)
-                if now is None:
-                    return None
-                return Fraction(tick - self.start(of, tick), 1000)
-            case ex.PriorState(of=of):
-                start = self.start(of, tick)
-                return None if start == self.origin else self.at(of, start - 1)
-            case ex.DurationInPriorState(of=of):
-                start = self.start(of, tick)
-                if start == self.origin or self.at(of, start - 1) is None:
-                    return None
-                return Fraction(start - self.start(of, start - 1), 1000)
-            case ex.Count(of=of):
-                return Fraction(sum(t <= tick and matches(of, e) for t, e in self.events))
-            case ex.Sum(column=column):
-                numbers = [number(e.get(column.column)) for t, e in self.events if t <= tick]
-                return sum((n for n in numbers if n is not None), Fraction(0))
-            case ex.CountRises(of=of):
-                return Fraction(
-                    sum(
-                        self.at(of, t) is True and (t == self.origin or self.at(of, t - 1) is not True)
-                        for t in ticks
-                    )
-                )
             case ex.Arithmetic(op=op, left=left, right=right):
                 return calculated(op, self.at(left, tick), self.at(right, tick))
-            case ex.If(condition=condition, then=then, otherwise=otherwise):
-                return self.at(then if self.at(condition, tick) else otherwise, tick)
-            case ex.Lag(of=of, duration=d):
-                return self.at(of, tick - d) if tick - d >= self.origin else self.before(of)
+            case ex.Call(operator=name, arguments=arguments):
+                return DEFINITIONS[name](self, tick, *arguments)
         raise AssertionError(part)
+
+    def ticks(self, tick: int) -> range:
+        """All up to a tick."""
+        return range(self.origin, tick + 1)
+
+    def numbers(self, part: ex.Expression, tick: int) -> list[Fraction]:
+        """The numbers that a timeline was up to a tick."""
+        found = [number(self.at(part, t)) for t in self.ticks(tick)]
+        return [n for n in found if n is not None]
 
     def start(self, part: ex.Expression, tick: int) -> int:
         """When the value that holds at a tick began."""
@@ -181,19 +142,115 @@ class Oracle:
         match part:
             case ex.Constant(value=value):
                 return value
-            case ex.DurationWhere() | ex.Count() | ex.Sum() | ex.CountRises():
-                return Fraction(0)
-            case ex.DurationInCurState() | ex.DurationInPriorState():
-                return None
-            case ex.LatestEventToState() | ex.PriorState():
-                return None
             case ex.Arithmetic(op=op, left=left, right=right):
                 return calculated(op, self.before(left), self.before(right))
-            case ex.Lag(of=of):
+            case ex.Call(operator="lag", arguments=(ex.Expression() as of, _)):
                 return self.before(of)
-            case ex.If(otherwise=otherwise):
+            case ex.Call(operator="if", arguments=(_, _, ex.Expression() as otherwise)):
                 kind = kind_of(part)
                 if kind is Kind.NUMERIC:
                     return self.before(otherwise)
                 return False if kind is Kind.BOOL else None
+            case ex.Call(operator=name):
+                return Fraction(0) if name in FROM_ZERO else None if kind_of(part) is not Kind.BOOL else False
         return False
+
+
+#: Of the operators that make numbers those that are 0 before the origin; the others are null.
+FROM_ZERO = ("duration_where", "count", "sum", "count_rises")
+Definition = Callable[..., Any]
+#: What an operator says at a tick, by its name: of the oracle, the tick, and the arguments of the call.
+DEFINITIONS: dict[str, Definition] = {}
+
+
+def defines(name: str) -> Callable[[Definition], Definition]:
+    def note(definition: Definition) -> Definition:
+        DEFINITIONS[name] = definition
+        return definition
+
+    return note
+
+
+@defines("latest_event_to_state")
+def _latest_event_to_state(o: Oracle, tick: int, column: ex.Column) -> Any:
+    carried = [
+        (t, i, e[column.column])
+        for i, (t, e) in enumerate(o.events)
+        if t <= tick and e.get(column.column) is not None
+    ]
+    return max(carried, key=lambda c: (c[0], c[1]))[2] if carried else None
+
+
+@defines("has_existed")
+def _has_existed(o: Oracle, tick: int, of: ex.Expression) -> bool:
+    if is_predicate(of):
+        return any(t <= tick and matches(of, e) for t, e in o.events)
+    return any(o.at(of, t) for t in o.ticks(tick))
+
+
+@defines("has_existed_within")
+def _has_existed_within(o: Oracle, tick: int, of: ex.Expression, d: int) -> bool:
+    if is_predicate(of):
+        return any(t <= tick < t + d and matches(of, e) for t, e in o.events)
+    return any(o.at(of, t) for t in o.ticks(tick) if t > tick - d - 1)
+
+
+@defines("duration_where")
+def _duration_where(o: Oracle, tick: int, of: ex.Expression) -> Fraction:
+    return Fraction(sum(bool(o.at(of, t)) for t in o.ticks(tick) if t < tick), 1000)
+
+
+@defines("duration_in_cur_state")
+def _duration_in_cur_state(o: Oracle, tick: int, of: ex.Expression) -> Fraction | None:
+    return None if o.at(of, tick) is None else Fraction(tick - o.start(of, tick), 1000)
+
+
+@defines("prior_state")
+def _prior_state(o: Oracle, tick: int, of: ex.Expression) -> Any:
+    start = o.start(of, tick)
+    return None if start == o.origin else o.at(of, start - 1)
+
+
+@defines("duration_in_prior_state")
+def _duration_in_prior_state(o: Oracle, tick: int, of: ex.Expression) -> Fraction | None:
+    start = o.start(of, tick)
+    if start == o.origin or o.at(of, start - 1) is None:
+        return None
+    return Fraction(start - o.start(of, start - 1), 1000)
+
+
+@defines("count")
+def _count(o: Oracle, tick: int, of: ex.Expression) -> Fraction:
+    return Fraction(sum(t <= tick and matches(of, e) for t, e in o.events))
+
+
+@defines("sum")
+def _sum(o: Oracle, tick: int, column: ex.Column) -> Fraction:
+    numbers = [number(e.get(column.column)) for t, e in o.events if t <= tick]
+    return sum((n for n in numbers if n is not None), Fraction(0))
+
+
+@defines("count_rises")
+def _count_rises(o: Oracle, tick: int, of: ex.Expression) -> Fraction:
+    rises = (o.at(of, t) is True and (t == o.origin or o.at(of, t - 1) is not True) for t in o.ticks(tick))
+    return Fraction(sum(rises))
+
+
+@defines("min_so_far")
+def _min_so_far(o: Oracle, tick: int, of: ex.Expression) -> Fraction | None:
+    return min(o.numbers(of, tick), default=None)
+
+
+@defines("max_so_far")
+def _max_so_far(o: Oracle, tick: int, of: ex.Expression) -> Fraction | None:
+    return max(o.numbers(of, tick), default=None)
+
+
+@defines("if")
+def _if(o: Oracle, tick: int, condition: ex.Expression, x: ex.Expression, y: ex.Expression) -> Any:
+    return o.at(x if o.at(condition, tick) else y, tick)
+
+
+@defines("lag")
+def _lag(o: Oracle, tick: int, of: ex.Expression, d: int) -> Any:
+    return o.at(of, tick - d) if tick - d >= o.origin else o.before(of)

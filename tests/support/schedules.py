@@ -29,7 +29,8 @@ from timeline.cli.lanes import Lane, draw, plan_lanes
 from timeline.limits import Limits
 from timeline.plan import Plan, make_plan
 from timeline.tables.events import from_rows
-from timeline.tables.table import Shape, Table
+from timeline.tables.table import Table
+from timeline.values.kinds import Kind
 
 VALUES: tuple[Any, ...] = ("x", "y", 1, 2.5, 0.0001, -3, True, None)
 #: Events are drawn in order of time, and then moved about.
@@ -112,9 +113,9 @@ def _draw(plan: Plan, tables: Sequence[Table], key: str, oracle: Oracle) -> None
         lanes.append(lane)
         planned = next(n for n in plan.nodes if rows[n.index] is lane.rows)
         wanted = [[tick, oracle.at(planned.expression, tick)] for tick in range(oracle.origin, END)]
-        if planned.operator.shape in (Shape.NUMERIC, Shape.RATIO):
+        if planned.operator.kind in (Kind.NUMERIC, Kind.RATIO):
             wanted = [[t, None if v is None else str(v * 1000), 0] for t, v in wanted]
-        lanes.append(Lane("  (definition)", planned.operator.shape, wanted))
+        lanes.append(Lane("  (definition)", planned.operator.kind, wanted))
     out.print("\n".join(f"{tick} ms {values}" for tick, values in oracle.events))
     draw(out, key, lanes, oracle.origin, max(tick for tick, _ in oracle.events), oracle.origin, END)
     assert isinstance(out.file, io.StringIO)

@@ -6,28 +6,18 @@ import functools
 
 from hypothesis import strategies as st
 
+from tests.support.trees import If, Lag, calls_of
 from timeline.language.expression import (
     Arithmetic,
     Column,
     Compare,
     Constant,
-    Count,
-    CountRises,
-    DurationInCurState,
-    DurationInPriorState,
-    DurationWhere,
     Expression,
-    HasExisted,
-    HasExistedWithin,
-    If,
-    Lag,
-    LatestEventToState,
     Not,
-    PriorState,
-    Sum,
     conjunction,
     disjunction,
 )
+from timeline.values.kinds import Kind
 from timeline.values.scalars import CompareOp
 from timeline.values.ticks import MAX_TICK
 
@@ -80,24 +70,19 @@ def predicates(depth: int = 2) -> st.SearchStrategy[Expression]:
 
 
 def states() -> st.SearchStrategy[Expression]:
-    return st.builds(LatestEventToState, columns)
+    return calls_of(Kind.STATE, {Kind.COLUMN: columns}, durations)
 
 
 @functools.cache
 def bools(depth: int) -> st.SearchStrategy[Expression]:
-    leaves = (
-        st.builds(HasExisted, predicates())
-        | st.builds(HasExistedWithin, predicates(), durations)
-        | _compare(states(), states() | constants)
-    )
+    compared = _compare(states(), states() | constants)
     if depth == 0:
-        return leaves
+        return calls_of(Kind.BOOL, {Kind.PREDICATE: predicates()}, durations) | compared
     inner = bools(depth - 1)
     return (
-        leaves
+        calls_of(Kind.BOOL, {Kind.PREDICATE: predicates(), Kind.BOOL: inner}, durations)
+        | compared
         | _combined(inner)
-        | st.builds(HasExisted, inner)
-        | st.builds(HasExistedWithin, inner, durations)
         | _compare(inner, inner | constants | states(), _EQUAL_OPS)
         | _compare(numerics(depth - 1), numerics(depth - 1) | numbers | nothing | states())
     )
@@ -105,14 +90,15 @@ def bools(depth: int) -> st.SearchStrategy[Expression]:
 
 @functools.cache
 def numerics(depth: int) -> st.SearchStrategy[Expression]:
-    stateful = states() | bools(depth)
-    leaves = (
-        st.builds(DurationWhere, bools(depth))
-        | st.builds(DurationInCurState, stateful)
-        | st.builds(DurationInPriorState, stateful)
-        | st.builds(Count, predicates())
-        | st.builds(Sum, columns)
-        | st.builds(CountRises, bools(depth))
+    leaves = calls_of(
+        Kind.NUMERIC,
+        {
+            Kind.COLUMN: columns,
+            Kind.PREDICATE: predicates(),
+            Kind.STATE: states(),
+            Kind.BOOL: bools(depth),
+        },
+        durations,
     )
     if depth == 0:
         return leaves
@@ -120,6 +106,7 @@ def numerics(depth: int) -> st.SearchStrategy[Expression]:
     signs = st.sampled_from(["+", "-"])
     return (
         leaves
+        | calls_of(Kind.NUMERIC, {Kind.NUMERIC: inner}, durations)
         | st.builds(Arithmetic, signs, inner, inner | numbers)
         | st.builds(Arithmetic, signs, numbers, inner)
         | st.builds(Arithmetic, st.just("*"), inner, numbers)
@@ -137,6 +124,6 @@ def ratios(depth: int) -> st.SearchStrategy[Expression]:
 
 def expressions(depth: int = 2) -> st.SearchStrategy[Expression]:
     """Whole expressions: timelines of every kind, about ``3 * depth`` levels at most."""
-    prior = st.builds(PriorState, states() | bools(1))
+    prior = calls_of(Kind.STATE, {Kind.STATE: states(), Kind.BOOL: bools(1)}, durations)
     chosen = st.builds(If, bools(1), states(), states() | constants) | st.builds(Lag, states(), durations)
     return states() | prior | chosen | bools(depth) | numerics(depth) | ratios(1)

@@ -11,6 +11,8 @@ import numpy as np
 import orjson
 from hypothesis import strategies as st
 
+from tests.support import trees
+from tests.support.trees import Trees, calls_of
 from timeline.engine.node import Node
 from timeline.engine.state_wire import from_state, to_state
 from timeline.language import expression as ex
@@ -18,8 +20,9 @@ from timeline.language.expression import conjunction, disjunction
 from timeline.limits import Limits
 from timeline.plan import Plan
 from timeline.tables.events import Events
-from timeline.tables.table import Shape, Table
+from timeline.tables.table import Table
 from timeline.values.exact import NULL
+from timeline.values.kinds import Kind
 
 END = 26
 
@@ -57,7 +60,7 @@ comparison_ops = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 equality_ops = st.sampled_from(["==", "!="])
 
 
-def combined(parts: st.SearchStrategy[ex.Expression]) -> st.SearchStrategy[ex.Expression]:
+def combined(parts: Trees) -> Trees:
     several = st.lists(parts, min_size=2, max_size=3).map(tuple)
     return st.builds(ex.Not, parts) | several.map(conjunction) | several.map(disjunction)
 
@@ -70,39 +73,35 @@ comparisons = st.builds(ex.Compare, comparison_ops, columns, columns | constants
 predicates = comparisons | combined(comparisons)
 
 
-latest = st.builds(ex.LatestEventToState, columns)
+latest = calls_of(Kind.STATE, {Kind.COLUMN: columns}, durations)
 
 
 @functools.cache
-def states(depth: int) -> st.SearchStrategy[ex.Expression]:
+def states(depth: int) -> Trees:
     if depth == 0:
         return latest
     inner = states(depth - 1)
     choices = st.tuples(inner, inner | constants) | st.tuples(inner | constants, inner)
     chosen = st.tuples(constants, constants).filter(lambda c: not all(type(x.value) is bool for x in c))
     return (
-        latest
-        | st.builds(ex.PriorState, inner | bools(depth - 1))
-        | st.builds(ex.Lag, inner, durations)
-        | st.builds(lambda b, c: ex.If(b, *c), bools(depth - 1), choices | chosen)
+        calls_of(
+            Kind.STATE, {Kind.COLUMN: columns, Kind.STATE: inner, Kind.BOOL: bools(depth - 1)}, durations
+        )
+        | st.builds(trees.Lag, inner, durations)
+        | st.builds(lambda b, c: trees.If(b, *c), bools(depth - 1), choices | chosen)
     )
 
 
 @functools.cache
-def bools(depth: int) -> st.SearchStrategy[ex.Expression]:
-    leaves = (
-        st.builds(ex.HasExisted, predicates)
-        | st.builds(ex.HasExistedWithin, predicates, durations)
-        | st.builds(ex.Compare, comparison_ops, latest, latest | constants)
-    )
+def bools(depth: int) -> Trees:
+    compared = st.builds(ex.Compare, comparison_ops, latest, latest | constants)
     if depth == 0:
-        return leaves
+        return calls_of(Kind.BOOL, {Kind.PREDICATE: predicates}, durations) | compared
     inner = bools(depth - 1)
     return (
-        leaves
+        calls_of(Kind.BOOL, {Kind.PREDICATE: predicates, Kind.BOOL: inner}, durations)
+        | compared
         | combined(inner)
-        | st.builds(ex.HasExisted, inner)
-        | st.builds(ex.HasExistedWithin, inner, durations)
         | st.builds(ex.Compare, equality_ops, inner, inner | constants | latest)
         | st.builds(ex.Compare, comparison_ops, states(depth - 1), states(depth - 1) | constants)
         | st.builds(
@@ -112,31 +111,29 @@ def bools(depth: int) -> st.SearchStrategy[ex.Expression]:
             numerics(depth - 1) | ratios(depth - 1) | numbers | latest | nothing,
         )
         | st.builds(ex.Compare, comparison_ops, numbers | latest, numerics(depth - 1) | ratios(depth - 1))
-        | st.builds(ex.Lag, inner, durations)
-        | st.builds(ex.If, inner, inner, inner | booleans)
-        | st.builds(ex.If, inner, booleans, inner | booleans)
+        | st.builds(trees.Lag, inner, durations)
+        | st.builds(trees.If, inner, inner, inner | booleans)
+        | st.builds(trees.If, inner, booleans, inner | booleans)
     )
 
 
 @functools.cache
-def numerics(depth: int) -> st.SearchStrategy[ex.Expression]:
-    plain = (
-        st.builds(ex.DurationWhere, bools(depth))
-        | st.builds(ex.DurationInCurState, states(depth) | bools(depth))
-        | st.builds(ex.DurationInPriorState, states(depth) | bools(depth))
-        | st.builds(ex.Count, predicates)
-        | st.builds(ex.Sum, columns)
-        | st.builds(ex.CountRises, bools(depth))
-    )
+def numerics(depth: int) -> Trees:
+    of = {
+        Kind.COLUMN: columns,
+        Kind.PREDICATE: predicates,
+        Kind.STATE: states(depth),
+        Kind.BOOL: bools(depth),
+    }
     if depth == 0:
-        return plain
+        return calls_of(Kind.NUMERIC, of, durations)
     inner = numerics(depth - 1)
     signs = st.sampled_from(["+", "-"])
     return (
-        plain
-        | st.builds(ex.Lag, inner, durations)
-        | st.builds(ex.If, bools(depth - 1), inner, inner | numbers | nothing)
-        | st.builds(ex.If, bools(depth - 1), numbers | nothing, inner)
+        calls_of(Kind.NUMERIC, {**of, Kind.NUMERIC: inner}, durations)
+        | st.builds(trees.Lag, inner, durations)
+        | st.builds(trees.If, bools(depth - 1), inner, inner | numbers | nothing)
+        | st.builds(trees.If, bools(depth - 1), numbers | nothing, inner)
         | st.builds(ex.Arithmetic, signs, inner | latest, inner | latest | numbers)
         | st.builds(ex.Arithmetic, signs, numbers, inner | latest)
         | st.builds(ex.Arithmetic, st.just("*"), inner | latest, factors)
@@ -146,7 +143,7 @@ def numerics(depth: int) -> st.SearchStrategy[ex.Expression]:
 
 
 @functools.cache
-def ratios(depth: int) -> st.SearchStrategy[ex.Expression]:
+def ratios(depth: int) -> Trees:
     numeric = numerics(depth)
     return st.builds(ex.Arithmetic, st.just("/"), numeric | latest | factors, numeric | latest)
 
@@ -175,7 +172,7 @@ def batches(events: Events, at: list[int]) -> list[Events]:
 
 def through_wire(node: Node, planned: Any, plan: Plan, limits: Limits) -> Node:
     """The node as it is after continuing as new."""
-    shapes = [plan.nodes[i].operator.shape for i in planned.inputs]
+    shapes = [plan.nodes[i].operator.kind for i in planned.inputs]
     fresh = Node(planned.operator, shapes, limits, planned.before_origin)
     from_state(to_state(node), fresh)
     return fresh
@@ -191,6 +188,6 @@ def exact_value(table: Table, row: int, tick: int) -> Any:
     if np.any(table.value[row] == NULL):
         return None
     moved = table.value[row] + table.slope[row] * (tick - int(table.tick[row]))
-    if table.shape is Shape.NUMERIC:
+    if table.kind is Kind.NUMERIC:
         return int(moved) * table.unit
     return None if moved[1] == 0 else Fraction(int(moved[0]), int(moved[1]))

@@ -1,7 +1,8 @@
-"""Records the histories that `test_replay` replays: ``python -m tests.record_histories``.
+"""Records the histories that `test_replay` replays: ``python -m tests.system.record_histories [NAME ...]``.
 
 To be run when workflow code has changed in a way that is meant to; what was recorded before a
-release stays, because nodes of that release go on running.
+release stays, because nodes of that release go on running. A name is that of an operator, or one of the
+expressions below; without one all are recorded.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import platform
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from feeder.files.feed import feed_files
 from tests.support.timelines import many, write
+from tests.support.trees import plain_text
+from timeline.language.signatures import signatures
 from timeline.spec.spec import Spec
 from workflows.client.timelines import Timelines
 from workflows.connection import connect_embedded
@@ -22,7 +26,7 @@ from workflows.names import REGISTRY_ID, node_id, sink_id
 from workflows.server import DevServer
 from workflows.worker import make_worker
 
-VERSION = "0.2"
+VERSION = "0.3"
 FOLDER = Path(__file__).parents[1] / "histories"
 STATE = "latest_event_to_state(playerStateChange)"
 #: Between them, every operator over events and over timelines.
@@ -37,11 +41,14 @@ EXPRESSIONS = {
 #: Several at once, whose result node holds all.
 OUTPUTS = {"state": STATE, "buffering": '@state == "buffer"', "rebuffering": "duration_where(@buffering)"}
 
+#: Operators that are recorded by a call of their own.
+CALLED = tuple(s.name for s in signatures() if not s.symbol)
+
 #: It is in the history, so it is the same wherever that is recorded.
 SINK = {"sink": {"folder": "/tmp/timeline-recorded-sink"}, "limits": {"allowed_lateness": "1s"}}
 
 
-async def record() -> None:
+async def record(names: list[str]) -> None:
     """Runs the expressions on a server that suggests continuing as new often; saves the last runs."""
     often = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40")
     with tempfile.TemporaryDirectory() as folder:
@@ -53,8 +60,14 @@ async def record() -> None:
                 ids = {REGISTRY_ID: REGISTRY_ID}
                 meant: dict[str, dict[str, Any]] = {n: {"expression": e} for n, e in EXPRESSIONS.items()}
                 meant |= {"several": {"outputs": OUTPUTS}, "sink": {"expression": STATE, **SINK}}
+                meant |= {s.name: {"expression": plain_text(s)} for s in signatures() if s.name in CALLED}
+                if names:
+                    meant = {name: meant[name] for name in names}
+                    del ids[REGISTRY_ID]
                 for name, what in meant.items():
-                    spec = Spec.from_wire({"name": name, **what, "source": {"key": "session"}})
+                    spec = Spec.from_wire(
+                        {"name": name.replace("_", "-"), **what, "source": {"key": "session"}}
+                    )
                     await timelines.register(spec)
                     for end in range(5, 26, 4):
                         write(file, many(3, 10)[:end])
@@ -62,7 +75,9 @@ async def record() -> None:
                     if spec.sink is not None:
                         ids[f"{name}-timeline_sink"] = sink_id(spec, 0)
                         continue
-                    for node in spec.plan.nodes:
+                    # Of one operator's own call the other nodes are recorded with the expressions above.
+                    nodes = [spec.plan.result] if name in CALLED else spec.plan.nodes
+                    for node in nodes:
                         ids[f"{name}-{node.operator.name}"] = node_id(spec, node, 0)
                 for name, workflow_id in ids.items():
                     history = await client.get_workflow_handle(workflow_id).fetch_history()
@@ -73,4 +88,4 @@ async def record() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(record())
+    asyncio.run(record(sys.argv[1:]))

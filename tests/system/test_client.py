@@ -21,8 +21,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from feeder.files.feed import feed_files
 from tests.support.places import ROOT, needs_traces
 from timeline.errors import DurationError, NotFoundError, RequestError, SpecError
-from timeline.language.kinds import Kind
 from timeline.spec.loading import load_spec
+from timeline.values.kinds import Kind
 from workflows import Client
 from workflows.client.timelines import Timelines, _until_answered
 from workflows.connection import connect_embedded

@@ -22,8 +22,9 @@ from timeline.tables.splicing import (
     splice,
     without,
 )
-from timeline.tables.table import Shape, Table, Window, lookup
+from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import NULL
+from timeline.values.kinds import TIMELINES, Kind
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import Vocabulary
 
@@ -34,7 +35,7 @@ VOCABULARY = Vocabulary(["x", "y"])
 Rows: TypeAlias = dict[tuple[int, int], tuple[int | None, int]]
 Model: TypeAlias = dict[tuple[int, int], Any]
 
-shapes = st.sampled_from(Shape)
+shapes = st.sampled_from(TIMELINES)
 
 
 def places(ticks: st.SearchStrategy[int] | None = None) -> st.SearchStrategy[tuple[int, int]]:
@@ -47,17 +48,17 @@ rows = st.dictionaries(
 windows = st.dictionaries(st.sampled_from(KEYS), st.integers(0, END - 1), max_size=4)
 
 
-def table_of(shape: Shape, given: Rows) -> Table:
+def table_of(kind: Kind, given: Rows) -> Table:
     order = sorted(given)
     at = pack(np.array([k for k, _ in order], np.int64), np.array([t for _, t in order], np.int64))
     values = [given[place][0] for place in order]
-    if shape is Shape.BOOL:
-        return Table(shape, at, np.array([bool(v) for v in values], bool))
-    if shape is Shape.STATE:
-        return Table(shape, at, np.array([v or 0 for v in values], np.int64), None, VOCABULARY)
+    if kind is Kind.BOOL:
+        return Table(kind, at, np.array([bool(v) for v in values], bool))
+    if kind is Kind.STATE:
+        return Table(kind, at, np.array([v or 0 for v in values], np.int64), None, VOCABULARY)
     slope = [0 if value is None else given[p][1] for p, value in zip(order, values, strict=True)]
     numbers = [NULL if v is None else v for v in values]
-    return Table(shape, at, np.array(numbers, np.int64), np.array(slope, np.int64))
+    return Table(kind, at, np.array(numbers, np.int64), np.array(slope, np.int64))
 
 
 def window_of(starts: dict[int, int]) -> Window:
@@ -73,7 +74,7 @@ def model(table: Table, end: int = END) -> Model:
     for row, (key, tick) in enumerate(zip(table.key.tolist(), table.tick.tolist(), strict=True)):
         for t in range(tick, end):
             slope = 0 if slopes is None else slopes[row]
-            null = table.shape is Shape.NUMERIC and values[row] == NULL
+            null = table.kind is Kind.NUMERIC and values[row] == NULL
             told[key, t] = (None, 0) if null else (values[row] + slope * (t - tick), slope)
     return told
 
@@ -83,8 +84,8 @@ def inside(place: tuple[int, int], starts: dict[int, int]) -> bool:
 
 
 @given(shapes, rows, st.lists(places(), max_size=20))
-def test_lookup(shape: Shape, given: Rows, asked: list[tuple[int, int]]) -> None:
-    table = table_of(shape, given)
+def test_lookup(kind: Kind, given: Rows, asked: list[tuple[int, int]]) -> None:
+    table = table_of(kind, given)
     at = np.array([packed(k, t) for k, t in asked], np.int64)
     row, held = lookup(table, at)
     for place, r, known in zip(asked, row.tolist(), held.tolist(), strict=True):
@@ -94,22 +95,22 @@ def test_lookup(shape: Shape, given: Rows, asked: list[tuple[int, int]]) -> None
 
 
 @given(shapes, rows, windows)
-def test_cut(shape: Shape, given: Rows, starts: dict[int, int]) -> None:
-    table = table_of(shape, given)
+def test_cut(kind: Kind, given: Rows, starts: dict[int, int]) -> None:
+    table = table_of(kind, given)
     result = cut(table, window_of(starts))
     assert model(result) == {p: v for p, v in model(table).items() if inside(p, starts)}
 
 
 @given(shapes, rows, windows)
-def test_without(shape: Shape, given: Rows, starts: dict[int, int]) -> None:
-    table = table_of(shape, given)
+def test_without(kind: Kind, given: Rows, starts: dict[int, int]) -> None:
+    table = table_of(kind, given)
     left = {p: row for p, row in given.items() if not inside(p, starts)}
-    assert without(table, window_of(starts)).at.tolist() == table_of(shape, left).at.tolist()
+    assert without(table, window_of(starts)).at.tolist() == table_of(kind, left).at.tolist()
 
 
 @given(shapes, rows)
-def test_coalesce(shape: Shape, given: Rows) -> None:
-    table = table_of(shape, given)
+def test_coalesce(kind: Kind, given: Rows) -> None:
+    table = table_of(kind, given)
     result = coalesce(table)
     truth = model(table)
     assert model(result) == truth
@@ -123,10 +124,10 @@ def changes(truth: Model, place: tuple[int, int]) -> bool:
 
 
 @given(shapes, rows, rows)
-def test_merge(shape: Shape, one: Rows, other: Rows) -> None:
+def test_merge(kind: Kind, one: Rows, other: Rows) -> None:
     other = {p: row for p, row in other.items() if p not in one}
-    result = merge(table_of(shape, one), table_of(shape, other))
-    wanted = table_of(shape, one | other)
+    result = merge(table_of(kind, one), table_of(kind, other))
+    wanted = table_of(kind, one | other)
     assert result.at.tolist() == wanted.at.tolist()
     assert result.value.tolist() == wanted.value.tolist()
     assert (result.slope is None) == (wanted.slope is None)
@@ -134,10 +135,10 @@ def test_merge(shape: Shape, one: Rows, other: Rows) -> None:
 
 
 @given(shapes, rows, rows, windows)
-def test_splice_and_difference(shape: Shape, old: Rows, new: Rows, starts: dict[int, int]) -> None:
-    table = coalesce(table_of(shape, old))
+def test_splice_and_difference(kind: Kind, old: Rows, new: Rows, starts: dict[int, int]) -> None:
+    table = coalesce(table_of(kind, old))
     window = window_of(starts)
-    patch = coalesce(cut(table_of(shape, new), window))
+    patch = coalesce(cut(table_of(kind, new), window))
     before, after = model(table), {p: v for p, v in model(table).items() if not inside(p, starts)}
     # A key that the patch has no row for at its start goes on with what it was before it.
     patch = patch.take(np.isin(patch.key, patch.key[np.isin(patch.at, window.at)]))
@@ -156,8 +157,8 @@ def test_splice_and_difference(shape: Shape, old: Rows, new: Rows, starts: dict[
 
 
 @given(shapes, rows, st.lists(st.integers(0, END), min_size=3, max_size=3))
-def test_collapse(shape: Shape, given: Rows, ticks: list[int]) -> None:
-    table = table_of(shape, {p: row for p, row in given.items() if p[0] < 3})
+def test_collapse(kind: Kind, given: Rows, ticks: list[int]) -> None:
+    table = table_of(kind, {p: row for p, row in given.items() if p[0] < 3})
     result = collapse(table, pack(np.arange(3), np.array(ticks)))
     for (key, tick), value in model(table).items():
         if tick >= ticks[key]:
@@ -167,8 +168,8 @@ def test_collapse(shape: Shape, given: Rows, ticks: list[int]) -> None:
 
 
 @given(st.lists(st.tuples(shapes, rows), min_size=2, max_size=3), windows)
-def test_align_where_all_are_known(given: list[tuple[Shape, Rows]], starts: dict[int, int]) -> None:
-    tables = [table_of(shape, r) for shape, r in given]
+def test_align_where_all_are_known(given: list[tuple[Kind, Rows]], starts: dict[int, int]) -> None:
+    tables = [table_of(kind, r) for kind, r in given]
     models = [model(t) for t in tables]
     window = known_to_all(tables, window_of(starts))
     for key, start in starts.items():

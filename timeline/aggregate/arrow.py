@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from timeline.aggregate.request import CLOSED
 from timeline.aggregate.result import Result
-from timeline.language.kinds import Kind
+from timeline.values.kinds import Kind
 
 _BIN = pa.struct([("from", pa.float64()), ("to", pa.float64()), ("count", pa.int64())])
 

@@ -12,7 +12,8 @@ from timeline.aggregate.request import CLOSED
 from timeline.errors import LimitError
 from timeline.tables.columns import Columns
 from timeline.tables.packing import Bools, pack, start_of
-from timeline.tables.table import Shape, Table, lookup, values_at
+from timeline.tables.table import Table, lookup, values_at
+from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
@@ -113,7 +114,7 @@ def _values(
 def _instant(table: Table, row: I64, places: I64, at: I64) -> Table:
     value = values_at(table, row, places)
     slope = None if table.slope is None else np.zeros(value.shape, value.dtype)
-    return Table(table.shape, at, value, slope, table.vocabulary, table.unit)
+    return Table(table.kind, at, value, slope, table.vocabulary, table.unit)
 
 
 def _closed(columns: Columns, values: Instants, by: I64 | int) -> Table:
@@ -121,7 +122,7 @@ def _closed(columns: Columns, values: Instants, by: I64 | int) -> Table:
     ttl = columns.limits.key_ttl
     idle = by - columns.newest[values.code]
     closed = np.zeros(len(values), bool) if ttl is None else idle >= ttl
-    return Table(Shape.BOOL, start_of(np.arange(len(values))), closed)
+    return Table(Kind.BOOL, start_of(np.arange(len(values))), closed)
 
 
 def _count(excluded: Counter[tuple[int, str]], index: I64, reason: str) -> None:

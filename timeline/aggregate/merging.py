@@ -13,7 +13,7 @@ from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
 from timeline.aggregate.request import Request
 from timeline.aggregate.result import Excluded, Result
 from timeline.aggregate.samples import ACCURACY, Sample
-from timeline.language.kinds import Kind
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeline.tables.packing import Bools
-from timeline.tables.table import Shape, Table
+from timeline.tables.table import Table
 from timeline.values.exact import NULL, common_unit, exact_column, multiplied, user_fraction
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64
 
 # int64 sums stay below this.
@@ -55,15 +56,15 @@ def numbers(table: Table) -> Numbers:
     """The numbers of a table of values: a Bool's are 1 and 0, of a State those of its values that are
     numbers, a Ratio's the nearest floats."""
     value = table.value
-    if table.shape is Shape.BOOL:
+    if table.kind is Kind.BOOL:
         return Numbers(value.astype(np.int64), np.ones(len(value), bool))
-    if table.shape is Shape.STATE:
+    if table.kind is Kind.STATE:
         assert table.vocabulary is not None
         used, index = np.unique(value, return_inverse=True)
         column, unit = exact_column([table.vocabulary.values[code] for code in used.tolist()])
         value = column[index]
         return Numbers(np.where(value == NULL, 0, value), value != NULL, unit)
-    if table.shape is Shape.NUMERIC:
+    if table.kind is Kind.NUMERIC:
         known = np.asarray(value != NULL, bool)
         return Numbers(np.where(known, value, 0), known, table.unit)
     return _quotients(value[:, 0], value[:, 1])

@@ -13,7 +13,7 @@ import numpy as np
 
 from timeline.aggregate.where import parse_where
 from timeline.errors import RequestError
-from timeline.language.kinds import Kind
+from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK, format_duration
 from timeline.values.vocabulary import I64
 

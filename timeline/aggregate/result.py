@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from timeline.aggregate.request import Request
-from timeline.language.kinds import Kind
 from timeline.tables.events import Position
+from timeline.values.kinds import Kind
 
 if TYPE_CHECKING:
     import pyarrow

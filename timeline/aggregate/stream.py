@@ -16,19 +16,13 @@ from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
 from timeline.aggregate.request import CLOSED, MAX_ROWS, Request
 from timeline.aggregate.where import holds, names_in, parse_where
 from timeline.errors import BusyError
-from timeline.language.kinds import Kind
 from timeline.tables.columns import Columns
 from timeline.tables.packing import first_of_runs, start_of
-from timeline.tables.table import Shape, Table
+from timeline.tables.table import Table
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64
 
-_KINDS = {
-    Shape.STATE: Kind.STATE,
-    Shape.BOOL: Kind.BOOL,
-    Shape.NUMERIC: Kind.NUMERIC,
-    Shape.RATIO: Kind.RATIO,
-}
 # Below this, codes are counted rather than sorted.
 _FEW_CODES = 1 << 20
 
@@ -58,7 +52,7 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
     [(('A',), [1]), (('B',), [2])]
     """
     columns = node.columns()
-    kinds = {name: _KINDS[table.shape] for name, table in columns.tables.items()}
+    kinds = {name: table.kind for name, table in columns.tables.items()}
     request.check(kinds)
     after = columns.limits.forgotten_after
     made = Partial(columns.position, len(columns.codes))
@@ -140,7 +134,7 @@ class _Folding:
 
 def _codes(table: Table) -> I64:
     """Small whole numbers that are equal where the values are."""
-    if table.shape is Shape.NUMERIC:
+    if table.kind is Kind.NUMERIC:
         codes: I64 = np.unique(table.value, return_inverse=True)[1]
         return codes
     return table.value.astype(np.int64)

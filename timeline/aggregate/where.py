@@ -6,31 +6,17 @@ from collections.abc import Mapping
 
 from timeline.errors import ExpressionError, KindError
 from timeline.language.checking import check_parts
-from timeline.language.expression import (
-    And,
-    Arithmetic,
-    Column,
-    Compare,
-    Constant,
-    Expression,
-    Given,
-    If,
-    Not,
-    Or,
-)
-from timeline.language.kinds import Kind
+from timeline.language.expression import Column, Expression, Given
 from timeline.language.output_names import unknown_output
 from timeline.language.parser import read
 from timeline.language.printer import print_expression
 from timeline.operators.base import own_table
-from timeline.operators.lowering import operator_of
+from timeline.operators.lowering import operator_class, operator_of
 from timeline.tables.packing import Bools
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64
-
-# What looks at one time only.
-_POINTWISE = (And, Arithmetic, Column, Compare, Constant, Given, If, Not, Or)
 
 
 def parse_where(text: str, kinds: Mapping[str, Kind]) -> Expression:
@@ -63,7 +49,7 @@ did you mean "C1"?
         todo = [tree]
         while todo:
             part = todo.pop()
-            if not isinstance(part, _POINTWISE):
+            if part.name and not operator_class(part.name).pointwise:
                 raise ExpressionError(
                     f"a condition looks at outputs at one time only, and {print_expression(part)} "
                     "needs more; make it an output under [outputs] and name that",

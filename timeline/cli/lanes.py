@@ -13,8 +13,8 @@ from rich.text import Text
 from timeline.cli.render import console, printable, short_text, value_text
 from timeline.local.evaluate import Evaluation
 from timeline.plan import Plan, PlanNode
-from timeline.tables.table import Shape
 from timeline.values.exact import user_fraction
+from timeline.values.kinds import Kind
 from timeline.values.ticks import format_seconds
 
 MAX_KEYS = 3
@@ -27,7 +27,7 @@ class Lane:
     """One node's rows (as `timeline.tables.table.Table.json_rows` gives them) with its label."""
 
     label: str
-    shape: Shape
+    kind: Kind
     rows: list[list[Any]]
 
 
@@ -37,7 +37,7 @@ def plan_lanes(plan: Plan, rows_of: dict[int, list[list[Any]]]) -> list[Lane]:
 
     def add(node: PlanNode, lead: str, tail: str) -> None:
         rows = rows_of.get(node.index, [])
-        lanes.append(Lane(lead + short_text(node, plan), node.operator.shape, rows))
+        lanes.append(Lane(lead + short_text(node, plan), node.operator.kind, rows))
         for number, index in enumerate(node.inputs):
             last = number == len(node.inputs) - 1
             add(plan.nodes[index], tail + ("└ " if last else "├ "), tail + ("  " if last else "│ "))
@@ -92,9 +92,9 @@ def draw(
 
 def _cells(lane: Lane, ticks: list[int]) -> Text:
     """One cell for each ``[ticks[i], ticks[i + 1])``."""
-    if lane.shape is Shape.BOOL:
+    if lane.kind is Kind.BOOL:
         return _bool_cells(lane.rows, ticks)
-    if lane.shape is Shape.STATE:
+    if lane.kind is Kind.STATE:
         return _state_cells(lane.rows, ticks)
     return _numeric_cells(lane.rows, ticks)
 

@@ -36,7 +36,8 @@ from timeline.tables.packing import (
     tick_of,
 )
 from timeline.tables.splicing import cut, difference, known_to_all, merge, splice, without
-from timeline.tables.table import Shape, Table, Window, empty
+from timeline.tables.table import Table, Window, empty
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64, Keys, Vocabulary, distinct
@@ -56,7 +57,7 @@ class Node(Answers):
     def __init__(
         self,
         operator: Operator,
-        shapes: Sequence[Shape],
+        shapes: Sequence[Kind],
         limits: Limits,
         before_origin: Scalar = None,
     ) -> None:
@@ -78,7 +79,7 @@ class Node(Answers):
         if self.leaf is not None:
             self.edges = [Edge(self.leaf.empty_raw())]
         else:
-            self.edges = [Edge(empty(s, Vocabulary() if s is Shape.STATE else None)) for s in shapes]
+            self.edges = [Edge(empty(s, Vocabulary() if s is Kind.STATE else None)) for s in shapes]
         self.own = own_table(operator, self.edges[0].table.vocabulary)
         self.sent_names = 0
         self.sent_values = 1
@@ -318,7 +319,7 @@ class Node(Answers):
                 self.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
 
         every, _ = distinct(key, len(self.keys))
-        table = leaf.empty_raw() if raw.vocabulary is None else empty(raw.shape, raw.vocabulary)
+        table = leaf.empty_raw() if raw.vocabulary is None else empty(raw.kind, raw.vocabulary)
         for part in isolate(read, every, set_apart):
             table = merge(table, part)
         return table
@@ -383,7 +384,7 @@ class Node(Answers):
         if len(made) == 1 and not self.quarantined:
             new = made[0]
         else:
-            new = empty(self.own.shape, self.own.vocabulary)
+            new = empty(self.own.kind, self.own.vocabulary)
             for part in made:
                 new = merge(new, part)
             window = Window(window.at[~np.isin(window.key, list(self.quarantined))])

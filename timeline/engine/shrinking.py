@@ -15,7 +15,8 @@ import numpy as np
 from timeline.engine.patch import Pending
 from timeline.tables.packing import key_of, recode, start_of
 from timeline.tables.splicing import collapse
-from timeline.tables.table import Shape, Table, Window
+from timeline.tables.table import Table, Window
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, NULL_CODE, Keys, Vocabulary
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class Shrinking:
 def _vocabularies(node: Node) -> Sequence[Vocabulary]:
     """Those of the node's tables, each once."""
     tables = [node.own, *(edge.table for edge in node.edges)]
-    found = {id(t.vocabulary): t.vocabulary for t in tables if t.shape is Shape.STATE}
+    found = {id(t.vocabulary): t.vocabulary for t in tables if t.kind is Kind.STATE}
     return [v for v in found.values() if v is not None]
 
 

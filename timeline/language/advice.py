@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from timeline.language.expression import (
     And,
     Arithmetic,
+    Call,
     Column,
     Compare,
     Constant,
-    Count,
-    CountRises,
     Expression,
-    Lag,
-    LatestEventToState,
     Not,
     Or,
-    Sum,
 )
-from timeline.language.kinds import Kind
 from timeline.language.printer import print_expression
+from timeline.values.kinds import Kind
 
 # A message quotes an expression up to this length; a caret shows the rest.
 _QUOTED = 80
@@ -32,11 +30,11 @@ def suggest(e: Expression, kind: Kind, wanted: tuple[Kind, ...], of: Expression 
     match kind:
         case Kind.CONSTANT if Kind.COLUMN in wanted and isinstance(e, Constant):
             return print_expression(Column(e.value)) if isinstance(e.value, str) else None
-        case Kind.PREDICATE if isinstance(of, CountRises):
+        case Kind.PREDICATE if _is(of, "count_rises"):
             return f"count({text}) or {_quote_lift(e)}"
-        case Kind.PREDICATE if isinstance(of, Arithmetic | Sum):
+        case Kind.PREDICATE if _is(of, "arithmetic", "sum"):
             return f"count({text})"
-        case Kind.BOOL if isinstance(of, Count):
+        case Kind.BOOL if _is(of, "count"):
             return f"count_rises({text})"
         case Kind.BOOL if isinstance(of, Arithmetic):
             return f"duration_where({text}) or count_rises({text})"
@@ -44,7 +42,7 @@ def suggest(e: Expression, kind: Kind, wanted: tuple[Kind, ...], of: Expression 
             return lifts(e)
         case Kind.PREDICATE:
             return _quote_lift(e)
-        case Kind.COLUMN if isinstance(of, Count):
+        case Kind.COLUMN if _is(of, "count"):
             return f"{text} != null"
         case Kind.COLUMN if Kind.PREDICATE in wanted:
             return compare.format(text, "==")
@@ -54,10 +52,10 @@ def suggest(e: Expression, kind: Kind, wanted: tuple[Kind, ...], of: Expression 
             return f"latest_event_to_state({text})"
         case Kind.COLUMN:
             return compare.format(f"latest_event_to_state({text})", "==")
-        case Kind.STATE if Kind.COLUMN in wanted and isinstance(e, LatestEventToState):
-            return print_expression(e.column)
-        case Kind.RATIO if isinstance(e, Arithmetic) and isinstance(of, Arithmetic | Lag):
-            quotient = _lagged(e, of) if isinstance(of, Lag) else _one_quotient(e, of)
+        case Kind.STATE if Kind.COLUMN in wanted and _is(e, "latest_event_to_state"):
+            return print_expression(e.parts[0])
+        case Kind.RATIO if isinstance(e, Arithmetic) and (isinstance(of, Arithmetic) or _is_lag(of)):
+            quotient = _one_quotient(e, of) if isinstance(of, Arithmetic) else _lagged(e, of)
             text = "" if quotient is None else print_expression(quotient)
             return text if 0 < len(text) <= _QUOTED else None
         case Kind.STATE if Kind.BOOL in wanted:
@@ -67,23 +65,17 @@ def suggest(e: Expression, kind: Kind, wanted: tuple[Kind, ...], of: Expression 
     return None
 
 
-def choice_advice(choice: Expression, kind: Kind, wanted: Kind) -> str | None:
-    """What could stand beside the ``wanted`` kind in an ``if`` instead of a choice of another kind."""
-    text = quote(choice)
-    match kind, wanted:
-        case Kind.STATE, Kind.NUMERIC:
-            return f"{text} + 0"
-        case Kind.STATE, Kind.BOOL:
-            return f"{text} == ..."
-        case Kind.NUMERIC, Kind.BOOL:
-            return f"{text} > ..."
-        case Kind.BOOL, Kind.NUMERIC:
-            return f"duration_where({text}) or count_rises({text})"
-    return None
+def _is(e: Expression | None, *names: str) -> bool:
+    return e is not None and e.name in names
 
 
-def _lagged(ratio: Arithmetic, of: Lag) -> Expression:
-    sides = (s if isinstance(s, Constant) else Lag(s, of.duration) for s in (ratio.left, ratio.right))
+def _is_lag(e: Expression | None) -> TypeGuard[Call]:
+    return _is(e, "lag")
+
+
+def _lagged(ratio: Arithmetic, of: Call) -> Expression:
+    ago = of.arguments[1]
+    sides = (s if isinstance(s, Constant) else Call("lag", (s, ago)) for s in (ratio.left, ratio.right))
     return Arithmetic("/", *sides)
 
 
@@ -118,7 +110,7 @@ def _lift(predicate: Expression) -> Expression:
     """The predicate asked of the latest states rather than of each event."""
     match predicate:
         case Column():
-            return LatestEventToState(predicate)
+            return Call("latest_event_to_state", (predicate,))
         case Compare():
             return Compare(predicate.op, _lift(predicate.left), _lift(predicate.right))
         case Not():

@@ -1,5 +1,6 @@
 """Expressions written in Python: the same trees that the parser makes.
 
+>>> from timeline.language.calls import duration_in_cur_state, latest_event_to_state
 >>> str(duration_in_cur_state(latest_event_to_state("lat_long")) < 10)
 'duration_in_cur_state(latest_event_to_state(lat_long)) < 10'
 """
@@ -14,31 +15,21 @@ from typing import TypeAlias
 from timeline.errors import DurationError, ExpressionError
 from timeline.language.checking import check_node, check_parts, kind_of
 from timeline.language.expression import (
+    MAX_DEPTH,
     Arithmetic,
     ArithmeticOp,
     Column,
     Compare,
     Constant,
-    Count,
-    CountRises,
-    DurationInCurState,
-    DurationInPriorState,
-    DurationWhere,
     Expression,
-    HasExisted,
-    HasExistedWithin,
-    If,
-    Lag,
-    LatestEventToState,
     Not,
-    PriorState,
-    Sum,
     conjunction,
     disjunction,
+    too_deep,
 )
-from timeline.language.kinds import MAX_DEPTH, Kind, too_deep
 from timeline.language.printer import print_expression
-from timeline.language.signatures import SIGNATURE_OF
+from timeline.language.signatures import signature_of
+from timeline.values.kinds import Kind
 from timeline.values.scalars import CompareOp, Scalar
 from timeline.values.ticks import format_seconds, parse_duration
 
@@ -62,6 +53,7 @@ class Build:
         BuildError: what Python would take as one truth value: ``and``, ``or``, ``not``, ``if``,
             ``a < b < c``.
 
+    >>> from timeline.language.calls import has_existed_within, latest_event_to_state
     >>> playing = latest_event_to_state("state") == "play"
     >>> print(playing & ~has_existed_within(col("state") == "seek", "5s"))
     latest_event_to_state(state) == "play" && !has_existed_within(state == "seek", 5s)
@@ -159,7 +151,7 @@ class Build:
 def col(name: str) -> Build:
     """A column of an event, for a predicate.
 
-    >>> print(has_existed(col("state") == "play"))
+    >>> print(call("has_existed", col("state") == "play"))
     has_existed(state == "play")
     """
     if not isinstance(name, str):
@@ -167,135 +159,27 @@ def col(name: str) -> Build:
     return _made(Column(name))
 
 
-def latest_event_to_state(column: str | Build) -> Build:
-    """The column's value in the latest event that carries it: a State.
-
-    >>> print(latest_event_to_state("state"))
-    latest_event_to_state(state)
-    """
-    part = col(column) if isinstance(column, str) else column
-    return _call(LatestEventToState, part)
-
-
-def has_existed(p: Build) -> Build:
-    """True from the first event that matches (or the first tick that is true) on: a Bool.
-
-    >>> print(has_existed(col("speed") > 10.5))
-    has_existed(speed > 10.5)
-    """
-    return _call(HasExisted, p)
-
-
-def has_existed_within(p: Build, d: Duration) -> Build:
-    """True while a match (or a true tick) is less than ``d`` ago: a Bool.
+def call(name: str, *arguments: Operand | Duration) -> Build:
+    """A call of the operator of that name: a column may be given by its name, a duration as `Duration`.
 
     Raises:
-        DurationError: ``d`` is no whole number of ms.
-        ExpressionError: ``d`` is below 1 ms or longer than time itself.
+        KindError: parts that do not fit.
+        DurationError: a duration that is no whole number of ms.
+        ExpressionError: one that is below 1 ms or longer than time itself.
 
-    >>> print(has_existed_within(col("state") == "seek", 0.5))
-    has_existed_within(state == "seek", 500ms)
+    >>> print(call("has_existed_within", col("state") == "seek", "5s"))
+    has_existed_within(state == "seek", 5s)
     """
-    return _call(HasExistedWithin, p, _milliseconds(d))
-
-
-def duration_where(b: Build) -> Build:
-    """The seconds in which ``b`` was true so far: a Numeric.
-
-    >>> print(duration_where(latest_event_to_state("state") == "play"))
-    duration_where(latest_event_to_state(state) == "play")
-    """
-    return _call(DurationWhere, b)
-
-
-def duration_in_cur_state(s: Build) -> Build:
-    """The seconds since ``s`` last changed its value: a Numeric.
-
-    >>> print(duration_in_cur_state(latest_event_to_state("state")))
-    duration_in_cur_state(latest_event_to_state(state))
-    """
-    return _call(DurationInCurState, s)
-
-
-def duration_in_prior_state(s: Build) -> Build:
-    """How many seconds the state before the current one lasted: a Numeric.
-
-    >>> print(duration_in_prior_state(latest_event_to_state("place")) < 10)
-    duration_in_prior_state(latest_event_to_state(place)) < 10
-    """
-    return _call(DurationInPriorState, s)
-
-
-def prior_state(s: Build) -> Build:
-    """What ``s`` was before its current state: a State.
-
-    >>> print(prior_state(latest_event_to_state("place")))
-    prior_state(latest_event_to_state(place))
-    """
-    return _call(PriorState, s)
-
-
-def count(p: Build) -> Build:
-    """How many events matched so far: a Numeric.
-
-    >>> print(count(col("state") == "seek"))
-    count(state == "seek")
-    """
-    return _call(Count, p)
-
-
-def sum_(column: str | Build) -> Build:
-    """The sum of a column's numbers so far: a Numeric.
-
-    >>> print(sum_("bytes") / 1_000_000)
-    sum(bytes) / 1000000
-    """
-    return _call(Sum, col(column) if isinstance(column, str) else column)
-
-
-def count_rises(b: Build) -> Build:
-    """How many times ``b`` turned true so far: a Numeric.
-
-    >>> print(count_rises(latest_event_to_state("state") == "buffer"))
-    count_rises(latest_event_to_state(state) == "buffer")
-    """
-    return _call(CountRises, b)
-
-
-def if_(b: Build, x: Operand, y: Operand) -> Build:
-    """``x`` where ``b`` is true, else ``y``: of their kind.
-
-    >>> print(if_(has_existed(col("state") == "error"), "broken", "fine"))
-    if(has_existed(state == "error"), "broken", "fine")
-    """
-    return _call(If, b, x, y)
-
-
-def lag(x: Build, d: Duration) -> Build:
-    """What ``x`` was ``d`` ago: of its kind.
-
-    Raises:
-        DurationError: ``d`` is no whole number of ms.
-        ExpressionError: ``d`` is below 1 ms or longer than time itself.
-
-    >>> stalls = count(col("state") == "buffer")
-    >>> print(stalls - lag(stalls, "10m"))
-    count(state == "buffer") - lag(count(state == "buffer"), 10m)
-    """
-    return _call(Lag, x, _milliseconds(d))
-
-
-def _call(node: type[Expression], *arguments: Operand) -> Build:
-    """A call of one operator; a plain int where a duration is wanted is ms."""
-    signature = SIGNATURE_OF[node]
+    signature = signature_of(name)
     parts: list[Build] = []
     values: list[Expression | int] = []
     for parameter, argument in zip(signature.parameters, arguments, strict=True):
-        if parameter.is_duration and isinstance(argument, int):
-            values.append(argument)
-        else:
-            parts.append(_build(argument))
-            values.append(parts[-1].expression)
+        if parameter.is_duration:
+            values.append(_milliseconds(argument))
+            continue
+        bare = isinstance(argument, str) and parameter.kinds == (Kind.COLUMN,)
+        parts.append(col(str(argument)) if bare else _build(argument))
+        values.append(parts[-1].expression)
     return _made(signature.make(tuple(values)), *parts)
 
 

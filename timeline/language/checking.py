@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from timeline.errors import ExpressionError, KindError
-from timeline.language.advice import choice_advice, lifts, quote, suggest
+from timeline.language.advice import lifts, quote, suggest
 from timeline.language.constants import check_digits, check_scalar, constant_result
 from timeline.language.expression import (
+    MAX_DEPTH,
     And,
     Arithmetic,
+    Call,
     Column,
     Compare,
     Constant,
     Expression,
     Given,
-    If,
     Or,
     Outputs,
+    too_deep,
 )
-from timeline.language.kinds import MAX_DEPTH, TIMELINES, Kind, too_deep
 from timeline.language.output_names import name_problem
-from timeline.language.signatures import SIGNATURE_OF, duration_problem
-
-__all__ = ["Kind", "check", "check_node", "check_parts", "kind_of", "too_deep"]
+from timeline.language.signatures import arguments_of, duration_problem, signature_of
+from timeline.values.kinds import TIMELINES, Kind
 
 
 def kind_of(e: Expression) -> Kind:
@@ -47,16 +47,12 @@ def kind_of(e: Expression) -> Kind:
                 return e.kind
             case Outputs():
                 return Kind.OUTPUTS
-            case If(then=Constant(value=bool()), otherwise=Constant(value=bool())):
-                return Kind.BOOL
-            case If(then=Constant(), otherwise=Constant()):
-                return Kind.STATE
-            case If():
-                e = e.otherwise if isinstance(e.then, Constant) else e.then
-                continue
-        result = SIGNATURE_OF[type(e)].result
-        if result is not None:
+        result = signature_of(e.name).result
+        if isinstance(result, Kind):
             return result
+        if result is not None:
+            assert isinstance(e, Call)
+            return result(e)
         e = e.parts[0]  # of its operands' kind, and they were checked to be of one kind
 
 
@@ -69,8 +65,8 @@ def check(e: Expression, source: str | None = None) -> Kind:
         KindError: parts that do not fit, or a whole that has no value over time.
         ExpressionError: nested more than 200 deep, or a constant or duration out of range.
 
-    >>> from timeline.language.expression import Column, LatestEventToState
-    >>> check(LatestEventToState(Column("quality")))
+    >>> from timeline.language.expression import Call, Column
+    >>> check(Call("latest_event_to_state", (Column("quality"),)))
     <Kind.STATE: 'State'>
     >>> check(Column("quality"))
     Traceback (most recent call last):
@@ -126,14 +122,14 @@ def check_node(e: Expression) -> None:
             pass
         case _:
             _check_arguments(e)
-    if isinstance(e, Arithmetic | If):
+    if isinstance(e, Arithmetic):
         check_digits(e)
 
 
 def _check_arguments(e: Expression) -> None:
-    signature = SIGNATURE_OF[type(e)]
+    signature = signature_of(e.name)
     label = signature.symbol or signature.usage
-    arguments = signature.arguments(e)
+    arguments = arguments_of(e)
     parameters = signature.parameters * (len(arguments) if signature.variadic else 1)
     for parameter, argument in zip(parameters, arguments, strict=True):
         if isinstance(argument, int):
@@ -143,8 +139,8 @@ def _check_arguments(e: Expression) -> None:
             raise _misfit(f"{label} cannot take", argument, kind, parameter.kinds, of=e)
     if isinstance(e, And | Or):
         _check_one_kind(e, label)
-    if isinstance(e, If):
-        _check_choices(e)
+    if signature.check is not None and isinstance(e, Call):
+        signature.check(e)
 
 
 def _check_outputs(e: Outputs) -> None:
@@ -164,30 +160,6 @@ def _check_one_kind(e: And | Or, label: str) -> None:
             span=first.span,
             suggestion=lifts(first),
         )
-
-
-def _check_choices(e: If) -> None:
-    """Both of one kind, where a constant is of the other's kind if it can be."""
-    choices = [(choice, kind_of(choice)) for choice in (e.then, e.otherwise)]
-    kinds = {kind for _, kind in choices} - {Kind.CONSTANT}
-    # A State is easily made one of the others, so that it is the State that is said not to fit.
-    wanted = (kinds - {Kind.STATE}).pop() if len(kinds) == 2 and Kind.STATE in kinds else kind_of(e)
-    for choice, kind in choices:
-        if isinstance(choice, Constant):
-            fits = {
-                Kind.BOOL: isinstance(choice.value, bool),
-                Kind.NUMERIC: choice.value is None or type(choice.value) in (int, float),
-            }.get(wanted, True)
-        else:
-            fits = kind is wanted
-        if not fits:
-            raise KindError(
-                f"{SIGNATURE_OF[If].usage} cannot choose between a {wanted.value} and {quote(choice)}, "
-                f"a {kind.value}",
-                span=choice.span,
-                expected=(f"a {wanted.value} on both sides",),
-                suggestion=choice_advice(choice, kind, wanted),
-            )
 
 
 def _check_arithmetic(e: Arithmetic) -> None:

@@ -1,30 +1,34 @@
 """The typed tree of an expression: what the parser and the builder make, and the plan is made from.
 
 Trees are immutable and compare by structure; where they stand in a text (``span``) does not count.
-Every class below that is a timeline operator names its DSL spelling in ``name``.
+What has a syntax of its own has a class here; every other operator is a `Call` of its name.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Literal
 
-from timeline.errors import Span
+from timeline.errors import ExpressionError, Span
+from timeline.values.kinds import Kind
 from timeline.values.scalars import CompareOp, Scalar
 
-if TYPE_CHECKING:
-    from timeline.language.kinds import Kind
-
-
 ArithmeticOp = Literal["+", "-", "*", "/"]
+
+#: How deep an expression may be nested; far below Python's own limit, far above what can be read.
+MAX_DEPTH = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
     """Root of the tree's classes."""
 
-    name: ClassVar[str] = ""
     span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The operator's name, by which it is found; empty for what is no operator."""
+        return ""
 
     @property
     def parts(self) -> tuple[Expression, ...]:
@@ -56,44 +60,32 @@ class Constant(Expression):
 
 
 @dataclass(frozen=True, slots=True)
-class LatestEventToState(Expression):
-    name: ClassVar[str] = "latest_event_to_state"
-    column: Column
+class Call(Expression):
+    """A call of an operator by its name: its arguments as they are written, a duration in ms (at least 1).
+
+    >>> Call("has_existed_within", (Column("seen"), 5_000)).parts
+    (Column(column='seen'),)
+    """
+
+    operator: str
+    arguments: tuple[Expression | int, ...]
+
+    @property
+    def name(self) -> str:
+        return self.operator
 
     @property
     def parts(self) -> tuple[Expression, ...]:
-        return (self.column,)
-
-
-@dataclass(frozen=True, slots=True)
-class HasExisted(Expression):
-    """Over a predicate on events, or over a Bool timeline."""
-
-    name: ClassVar[str] = "has_existed"
-    of: Expression
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.of,)
-
-
-@dataclass(frozen=True, slots=True)
-class HasExistedWithin(Expression):
-    """Over a predicate on events, or over a Bool timeline; ``duration`` in ms, at least 1."""
-
-    name: ClassVar[str] = "has_existed_within"
-    of: Expression
-    duration: int
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.of,)
+        return tuple(a for a in self.arguments if isinstance(a, Expression))
 
 
 @dataclass(frozen=True, slots=True)
 class Not(Expression):
-    name: ClassVar[str] = "not"
     of: Expression
+
+    @property
+    def name(self) -> str:
+        return "not"
 
     @property
     def parts(self) -> tuple[Expression, ...]:
@@ -104,8 +96,11 @@ class Not(Expression):
 class And(Expression):
     """Two or more operands; make it with `conjunction`, which flattens nested ones."""
 
-    name: ClassVar[str] = "and"
     operands: tuple[Expression, ...]
+
+    @property
+    def name(self) -> str:
+        return "and"
 
     @property
     def parts(self) -> tuple[Expression, ...]:
@@ -116,8 +111,11 @@ class And(Expression):
 class Or(Expression):
     """Two or more operands; make it with `disjunction`, which flattens nested ones."""
 
-    name: ClassVar[str] = "or"
     operands: tuple[Expression, ...]
+
+    @property
+    def name(self) -> str:
+        return "or"
 
     @property
     def parts(self) -> tuple[Expression, ...]:
@@ -133,6 +131,10 @@ class Compare(Expression):
     right: Expression
 
     @property
+    def name(self) -> str:
+        return "compare"
+
+    @property
     def parts(self) -> tuple[Expression, ...]:
         return (self.left, self.right)
 
@@ -146,114 +148,24 @@ class Arithmetic(Expression):
     right: Expression
 
     @property
+    def name(self) -> str:
+        return "arithmetic"
+
+    @property
     def parts(self) -> tuple[Expression, ...]:
         return (self.left, self.right)
-
-
-@dataclass(frozen=True, slots=True)
-class DurationWhere(Expression):
-    name: ClassVar[str] = "duration_where"
-    of: Expression
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.of,)
-
-
-@dataclass(frozen=True, slots=True)
-class DurationInCurState(Expression):
-    name: ClassVar[str] = "duration_in_cur_state"
-    of: Expression
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.of,)
-
-
-@dataclass(frozen=True, slots=True)
-class DurationInPriorState(Expression):
-    name: ClassVar[str] = "duration_in_prior_state"
-    of: Expression
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.of,)
-
-
-@dataclass(frozen=True, slots=True)
-class PriorState(Expression):
-    name: ClassVar[str] = "prior_state"
-    of: Expression
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.of,)
-
-
-@dataclass(frozen=True, slots=True)
-class Count(Expression):
-    name: ClassVar[str] = "count"
-    of: Expression
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.of,)
-
-
-@dataclass(frozen=True, slots=True)
-class Sum(Expression):
-    name: ClassVar[str] = "sum"
-    column: Column
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.column,)
-
-
-@dataclass(frozen=True, slots=True)
-class CountRises(Expression):
-    name: ClassVar[str] = "count_rises"
-    of: Expression
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.of,)
-
-
-@dataclass(frozen=True, slots=True)
-class If(Expression):
-    """``then`` where ``condition`` is true, else ``otherwise``; both of one kind, or constants."""
-
-    name: ClassVar[str] = "if"
-    condition: Expression
-    then: Expression
-    otherwise: Expression
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.condition, self.then, self.otherwise)
-
-
-@dataclass(frozen=True, slots=True)
-class Lag(Expression):
-    """The value ``duration`` (ms, at least 1) ago."""
-
-    name: ClassVar[str] = "lag"
-    of: Expression
-    duration: int
-
-    @property
-    def parts(self) -> tuple[Expression, ...]:
-        return (self.of,)
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs(Expression):
     """Several named timelines side by side; only the whole of an expression can be this."""
 
-    name: ClassVar[str] = "outputs"
     names: tuple[str, ...]
     operands: tuple[Expression, ...]
+
+    @property
+    def name(self) -> str:
+        return "outputs"
 
     @property
     def parts(self) -> tuple[Expression, ...]:
@@ -305,3 +217,8 @@ def placed(e: Expression, span: Span) -> Expression:
 
     parts = {f.name: moved(getattr(e, f.name)) for f in fields(e) if f.init and f.name != "span"}
     return replace(e, **parts, span=span)
+
+
+def too_deep(span: Span | None) -> ExpressionError:
+    """The error for an expression nested deeper than `MAX_DEPTH`."""
+    return ExpressionError(f"nested too deeply: more than {MAX_DEPTH} levels", span=span)

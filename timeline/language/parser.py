@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from timeline.errors import DurationError, ExpressionError, Span
 from timeline.language.checking import check
 from timeline.language.expression import (
+    MAX_DEPTH,
     Arithmetic,
     ArithmeticOp,
     Column,
@@ -24,11 +25,11 @@ from timeline.language.expression import (
     conjunction,
     disjunction,
     placed,
+    too_deep,
 )
-from timeline.language.kinds import MAX_DEPTH, too_deep
 from timeline.language.output_names import unknown_output
 from timeline.language.printer import print_expression
-from timeline.language.signatures import CALLS, LOOKALIKES, Signature, duration_problem
+from timeline.language.signatures import LOOKALIKES, Signature, calls, duration_problem, signatures
 from timeline.language.syntax import first_line, syntax_tree, token_span
 from timeline.values.scalars import CompareOp
 from timeline.values.ticks import format_seconds, parse_duration
@@ -50,14 +51,15 @@ def parse(text: str, references: Mapping[str, Expression] | None = None) -> Expr
         KindError: an expression whose parts do not fit, or which is no timeline.
 
     >>> parse('has_existed_within(state == "seek", 5s)')
-    HasExistedWithin(of=Compare(op='==', left=Column(column='state'), \
-right=Constant(value='seek')), duration=5000)
+    Call(operator='has_existed_within', arguments=(Compare(op='==', left=Column(column='state'), \
+right=Constant(value='seek')), 5000))
     >>> parse('has_existed_wihin(state == "seek", 5s)')
     Traceback (most recent call last):
     ...
     timeline.errors.ExpressionError: line 1, column 1: unknown operator has_existed_wihin; \
 expected col, latest_event_to_state, has_existed, has_existed_within, duration_where, \
-duration_in_cur_state, duration_in_prior_state, prior_state, count, sum, count_rises, if, lag; \
+duration_in_cur_state, duration_in_prior_state, prior_state, count, sum, count_rises, if, lag, \
+max_so_far, min_so_far; \
 did you mean has_existed_within(...)?
     """
     try:
@@ -202,7 +204,7 @@ class _Reader:
         name = cast("Token", name)
         if name == "col":
             return _column_call(arguments, span)
-        signature = CALLS.get(name)
+        signature = calls().get(name)
         if signature is None:
             raise _unknown_operator(name)
         _check_count(signature, name, len(arguments), span)
@@ -295,12 +297,12 @@ def _check_count(signature: Signature, name: str, got: int, span: Span) -> None:
 
 
 def _unknown_operator(name: Token) -> ExpressionError:
-    known = {call.lower(): call for call in ("col", *CALLS)}
+    known = {call.lower(): call for call in ("col", *calls())}
     close = difflib.get_close_matches(name.lower(), known, n=1)
     return ExpressionError(
         f"unknown operator {name}",
         span=token_span(name),
-        expected=("col", *(s.name for s in dict.fromkeys(CALLS.values()) if not s.symbol)),
+        expected=("col", *(s.name for s in signatures() if not s.symbol)),
         suggestion=f"{known[close[0]]}(...)" if close else None,
     )
 

@@ -19,7 +19,7 @@ from timeline.language.expression import (
     Or,
     Outputs,
 )
-from timeline.language.signatures import NOT_BARE, SIGNATURE_OF
+from timeline.language.signatures import NOT_BARE, SYMBOLS, arguments_of
 from timeline.values.ticks import format_duration
 
 #: Lines longer than this are broken by `print_pretty`.
@@ -37,8 +37,9 @@ def print_expression(e: Expression) -> str:
     That holds for every tree that `timeline.language.parser.parse` or `timeline.language.builder` makes.
     Sub-expressions (predicates, columns, constants) can be printed too.
 
-    >>> from timeline.language.expression import Column, Compare, Constant, HasExistedWithin
-    >>> print_expression(HasExistedWithin(Compare("==", Column("state"), Constant("seek")), 5000))
+    >>> from timeline.language.expression import Call, Column, Compare, Constant
+    >>> seek = Compare("==", Column("state"), Constant("seek"))
+    >>> print_expression(Call("has_existed_within", (seek, 5000)))
     'has_existed_within(state == "seek", 5s)'
     """
     match e:
@@ -56,12 +57,11 @@ def print_expression(e: Expression) -> str:
             named = zip(e.names, e.operands, strict=True)
             return f"{{{', '.join(f'{name}: {print_expression(part)}' for name, part in named)}}}"
         case And() | Or():
-            symbol = SIGNATURE_OF[type(e)].symbol
+            symbol = SYMBOLS[type(e)]
             # map, for a comprehension would be one more frame of Python's stack for each level.
             return f" {symbol} ".join(map(_operand, e.operands, repeat(e)))
         case _:
-            arguments = SIGNATURE_OF[type(e)].arguments(e)
-            return f"{e.name}({', '.join(map(_argument, arguments))})"
+            return f"{e.name}({', '.join(map(_argument, arguments_of(e)))})"
 
 
 def print_pretty(e: Expression) -> str:
@@ -134,7 +134,7 @@ def _block(e: Expression, indent: int) -> str:
             lines = [f"{' ' * (indent + 2)}{name}: {_block(part, indent + 2)}" for name, part in named]
             return "{\n" + ",\n".join(lines) + "}"
         case And() | Or():
-            symbol = SIGNATURE_OF[type(e)].symbol
+            symbol = SYMBOLS[type(e)]
             head, *rest = e.operands
             lines = [_inner(head, e, indent)]
             lines += [f"{symbol} {_inner(o, e, indent + len(symbol) + 1)}" for o in rest]
@@ -142,8 +142,7 @@ def _block(e: Expression, indent: int) -> str:
         case _:
             inner = indent + 2
             arguments = [
-                format_duration(a) if isinstance(a, int) else _block(a, inner)
-                for a in SIGNATURE_OF[type(e)].arguments(e)
+                format_duration(a) if isinstance(a, int) else _block(a, inner) for a in arguments_of(e)
             ]
             return f"{e.name}(\n{' ' * inner}{', '.join(arguments)})"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from timeline.errors import ExpressionError, Span
-from timeline.language.kinds import MAX_DEPTH, too_deep
+from timeline.language.expression import MAX_DEPTH, too_deep
 
 if TYPE_CHECKING:  # lark takes 40 ms to import, and most of what imports this module never parses
     from lark import Lark, Token, Tree

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from timeline.local.graph import Graph
 from timeline.plan import make_plan
 from timeline.tables.events import from_rows
-from timeline.tables.table import Shape, Table
+from timeline.tables.table import Table
 from timeline.values.exact import NULL, user_number
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.ticks import format_seconds
 
@@ -33,7 +34,7 @@ def run(expression: str, events: Mapping[float, Scalar], late: Mapping[float, Sc
 def _print(table: Table, before: str) -> None:
     for row, tick in enumerate(table.tick.tolist()):
         value = repr(table.python_value(row, tick))
-        if table.shape is Shape.NUMERIC and table.slope is not None and table.value[row] != NULL:
+        if table.kind is Kind.NUMERIC and table.slope is not None and table.value[row] != NULL:
             slope = user_number(int(table.slope[row]) * 1000, table.unit)
             value += f" + {slope}/s" if slope else ""
         print(f"{before}{format_seconds(tick)} s {value}")

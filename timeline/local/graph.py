@@ -22,7 +22,7 @@ class Graph:
         self.nodes = [
             Node(
                 n.operator,
-                [plan.nodes[i].operator.shape for i in n.inputs],
+                [plan.nodes[i].operator.kind for i in n.inputs],
                 limits,
                 n.before_origin,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from timeline.language.signatures import MATCH, Signature
 from timeline.operators.logic import Together
 from timeline.tables.packing import Bools, all_of
 
@@ -21,9 +22,7 @@ class And(Together):
     5 s False
     """
 
-    @property
-    def name(self) -> str:
-        return "and"
+    signature = Signature("and", (MATCH,), None, symbol="&&", rank=14)
 
     def combine(self, values: Sequence[Bools]) -> Bools:
         return all_of(values)

@@ -12,12 +12,14 @@ from typing import cast
 
 import numpy as np
 
-from timeline.language.expression import ArithmeticOp, Constant
-from timeline.operators.base import Operator
+from timeline.language import expression as ex
+from timeline.language.expression import ArithmeticOp, Constant, Expression
+from timeline.operators.base import Lowered, Operator, constant
 from timeline.operators.lines import as_numbers, constant_like
 from timeline.tables.splicing import align, coalesce, cut
-from timeline.tables.table import Shape, Table, Window, in_one_unit, values_at
+from timeline.tables.table import Table, Window, in_one_unit, values_at
 from timeline.values.exact import NULL, exact_scalar, fitted, multiplied
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64
 
@@ -40,18 +42,30 @@ class Arithmetic(Operator):
     4 s 0.5
     """
 
+    pointwise = True
+
     op: ArithmeticOp
     constant: Constant | None = None
     constant_side: int = 1
+
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        assert isinstance(part, ex.Arithmetic)
+        left, right = constant(part.left), constant(part.right)
+        if right is not None:
+            return cls(part.op, right, 1), (part.left,)
+        if left is not None:
+            return cls(part.op, left, 0), (part.right,)
+        return cls(part.op), (part.left, part.right)
 
     @property
     def name(self) -> str:
         return NAMES[self.op]
 
     @property
-    def shape(self) -> Shape:
+    def kind(self) -> Kind:
         by_timeline = self.op == "/" and (self.constant is None or self.constant_side == 0)
-        return Shape.RATIO if by_timeline else Shape.NUMERIC
+        return Kind.RATIO if by_timeline else Kind.NUMERIC
 
     @property
     def _number(self) -> Fraction | None:
@@ -71,7 +85,7 @@ class Arithmetic(Operator):
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         tables = [as_numbers(cut(table, window)) for table in inputs]
         number = self._number
-        if self.constant is not None and self.op in ("*", "/") and self.shape is Shape.NUMERIC:
+        if self.constant is not None and self.op in ("*", "/") and self.kind is Kind.NUMERIC:
             if self.op == "/":
                 number = None if not number else 1 / number
             return coalesce(_scaled(tables[0], number))
@@ -92,7 +106,7 @@ class Arithmetic(Operator):
             sign = 1 if self.op == "+" else -1
             value = np.where(null, NULL, np.where(null, 0, value_x) + sign * np.where(null, 0, value_y))
             slope = np.where(null, 0, slope_x + sign * slope_y)
-        return coalesce(Table(self.shape, at, *fitted(value, slope), None, x.unit))
+        return coalesce(Table(self.kind, at, *fitted(value, slope), None, x.unit))
 
 
 def _scaled(table: Table, factor: Fraction | None) -> Table:
@@ -101,10 +115,10 @@ def _scaled(table: Table, factor: Fraction | None) -> Table:
     value, slope = table.value, table.slope
     if factor is None:
         nothing: I64 = np.full(len(table), NULL)
-        return Table(Shape.NUMERIC, table.at, nothing, np.zeros(len(table), np.int64))
+        return Table(Kind.NUMERIC, table.at, nothing, np.zeros(len(table), np.int64))
     if factor <= 0:
         sign = -1 if factor else 0
         value, slope = multiplied(value, sign), multiplied(slope, sign)
     # The numbers stay what they are: it is the unit that grows.
     unit = table.unit * (abs(factor) or 1)
-    return Table(Shape.NUMERIC, table.at, value, slope, None, unit)
+    return Table(Kind.NUMERIC, table.at, value, slope, None, unit)

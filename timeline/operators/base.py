@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
+from timeline.language.expression import Column, Constant, Expression
+from timeline.language.signatures import Signature, arguments_of
 from timeline.tables.events import Events
 from timeline.tables.packing import Bools, first_of_runs, same_key, stable_order
 from timeline.tables.splicing import collapse, cut, merge
-from timeline.tables.table import Shape, Table, Window, empty, lookup
+from timeline.tables.table import Table, Window, empty, lookup
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64, Vocabulary
 
@@ -24,32 +28,47 @@ class Operator(ABC):
     one that begins later. Any way of cutting any input into windows gives the table of one pass.
     """
 
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """The operator's name, which is the type of its workflows."""
+    #: How it is written; comparisons, arithmetic and sets of outputs have a syntax of their own instead.
+    signature: ClassVar[Signature]
+    #: Whether the value at a tick is made of the inputs' values at that tick alone.
+    pointwise: ClassVar[bool] = False
+    #: Whether a value may depend on what the inputs were at any time since the origin. Such an operator over
+    #: inputs that are not known from the origin on begins where they are known.
+    remembers: ClassVar[bool] = False
+
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        """The operator of a part of an expression, and the sub-expressions that are its inputs.
+
+        As it is here: durations are the operator's, everything else is an input.
+        """
+        durations = [a for a in arguments_of(part) if isinstance(a, int)]
+        return cls(*durations), part.parts
 
     @property
-    @abstractmethod
-    def shape(self) -> Shape:
+    def name(self) -> str:
+        """The operator's name, which is the type of its workflows."""
+        return self.signature.name
+
+    @property
+    def kind(self) -> Kind:
         """What the operator's own table holds."""
+        result = self.signature.result
+        assert isinstance(result, Kind), f"{self.name} has no kind of its own"
+        return result
 
     @property
     def reach(self) -> int:
         """How many ms before a window the inputs must still be known."""
         return 0
 
-    @property
-    def remembers(self) -> bool:
-        """Whether a value may depend on what the inputs were at any time since the origin.
-
-        Such an operator over inputs that are not known from the origin on begins where they are known.
-        """
-        return False
-
     def before_origin(self, inputs: Sequence[Scalar]) -> Scalar:
         """The value, as a user sees it, of a key that has no events yet, given that of the inputs."""
-        return {Shape.BOOL: False, Shape.STATE: None, Shape.NUMERIC: 0}[self.shape]
+        return {Kind.BOOL: False, Kind.STATE: None, Kind.NUMERIC: 0}[self.kind]
+
+    def over(self, initials: Sequence[Scalar]) -> Operator:
+        """The operator over inputs that have these values before a key's origin; most do not care."""
+        return self
 
     @abstractmethod
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
@@ -101,6 +120,21 @@ class Leaf(Operator):
         return raw
 
 
+Lowered: TypeAlias = tuple[Operator, Sequence[Expression]]
+
+
+def constant(part: Expression) -> Constant | None:
+    """The part if it is a constant, wherever it stands; else ``None``."""
+    return replace(part, span=None) if isinstance(part, Constant) else None
+
+
+def column_of(part: Expression) -> str:
+    """The column that is the one argument of a call."""
+    (column,) = part.parts
+    assert isinstance(column, Column)
+    return column.column
+
+
 def sort_rows(at: I64, *, keep: str) -> I64:
     """Indices that sort ``at`` with one row a place: the ``"first"`` or ``"last"`` in stream order."""
     if len(at) < 2:
@@ -126,7 +160,7 @@ def with_start(table: Table, window: Window) -> Table:
     return merge(
         table,
         Table(
-            table.shape,
+            table.kind,
             missing,
             np.zeros(len(missing), table.value.dtype),
             None,
@@ -160,6 +194,6 @@ def recoded(vocabulary: Vocabulary, table: Table) -> I64:
 
 def own_table(operator: Operator, of_input: Vocabulary | None) -> Table:
     """An operator's table without rows: a leaf's State has the vocabulary of what it reads."""
-    if operator.shape is not Shape.STATE:
-        return empty(operator.shape)
-    return empty(operator.shape, of_input if isinstance(operator, Leaf) else Vocabulary())
+    if operator.kind is not Kind.STATE:
+        return empty(operator.kind)
+    return empty(operator.kind, of_input if isinstance(operator, Leaf) else Vocabulary())

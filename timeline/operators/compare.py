@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.language.expression import Constant
-from timeline.operators.base import Operator
+from timeline.language import expression as ex
+from timeline.language.expression import Constant, Expression
+from timeline.operators.base import Lowered, Operator, constant
 from timeline.operators.compare_ratio import (
     Quotient,
     compare_quotients,
@@ -24,8 +25,9 @@ from timeline.operators.compare_ratio import (
 )
 from timeline.tables.packing import Bools, end_of, follows_in_key
 from timeline.tables.splicing import align, coalesce, cut
-from timeline.tables.table import Shape, Table, Window, in_one_unit, values_at
+from timeline.tables.table import Table, Window, in_one_unit, values_at
 from timeline.values.exact import NULL, ROOM, exact_scalar
+from timeline.values.kinds import Kind
 from timeline.values.scalars import CompareOp, Scalar, compare_scalars
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64, distinct
@@ -70,16 +72,25 @@ class Compare(Operator):
     2 s True
     """
 
+    kind = Kind.BOOL
+    pointwise = True
+
     op: CompareOp
     constant: Constant | None = None
+
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        assert isinstance(part, ex.Compare)
+        left, right = constant(part.left), constant(part.right)
+        if right is not None:
+            return cls(part.op, right), (part.left,)
+        if left is not None:
+            return cls(FLIPPED[part.op], left), (part.right,)
+        return cls(part.op), (part.left, part.right)
 
     @property
     def name(self) -> str:
         return NAMES[self.op]
-
-    @property
-    def shape(self) -> Shape:
-        return Shape.BOOL
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         tables = in_one_unit([cut(table, window) for table in inputs])
@@ -107,7 +118,7 @@ class Compare(Operator):
             for p in pairs
         ]
         value = np.array(answers, bool)
-        return coalesce(Table(Shape.BOOL, at, value[place]))
+        return coalesce(Table(Kind.BOOL, at, value[place]))
 
     def _lines(self, at: I64, left: tuple[I64, I64], right: tuple[I64, I64]) -> Table:
         null_left, null_right = left[0] == NULL, right[0] == NULL
@@ -141,7 +152,7 @@ class Compare(Operator):
                 low[i], high[i] = bounds
         index = np.searchsorted(used, other.codes)
         if not len(used):
-            return Table(Shape.BOOL, at, np.zeros(0, bool))
+            return Table(Kind.BOOL, at, np.zeros(0, bool))
         valid = ~null & number[index]
         # Against another type: as any number compares with it; null against null is equal.
         otherwise = np.where(null, against_null[index], against_number[index])
@@ -155,13 +166,13 @@ class _Side:
     def __init__(self, table: Table | None, row: I64) -> None:
         self.table = table
         self.row = row
-        self.numeric = table is not None and table.shape is Shape.NUMERIC
-        self.ratio = table is not None and table.shape is Shape.RATIO
+        self.numeric = table is not None and table.kind is Kind.NUMERIC
+        self.ratio = table is not None and table.kind is Kind.RATIO
         self.codes: NDArray[Any] = row
         self.scalars: Sequence[Scalar] = ()
-        if table is not None and table.shape is Shape.STATE and table.vocabulary is not None:
+        if table is not None and table.kind is Kind.STATE and table.vocabulary is not None:
             self.codes, self.scalars = table.value[row], table.vocabulary.values
-        elif table is not None and table.shape is Shape.BOOL:
+        elif table is not None and table.kind is Kind.BOOL:
             self.codes, self.scalars = table.value[row].astype(np.int64), (False, True)
 
     @classmethod
@@ -227,7 +238,7 @@ def _cross(
         )
     )
     order = np.argsort(places, kind="stable")
-    return coalesce(Table(Shape.BOOL, places[order], held[order]))
+    return coalesce(Table(Kind.BOOL, places[order], held[order]))
 
 
 def _ticks(passed: NDArray[Any]) -> I64:

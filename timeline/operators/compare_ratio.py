@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from timeline.tables.packing import Bools, end_of, first_of_runs, follows_in_key
 from timeline.tables.splicing import coalesce
-from timeline.tables.table import Shape, Table, values_at
+from timeline.tables.table import Table, values_at
 from timeline.values.exact import NULL, exact_scalar
+from timeline.values.kinds import Kind
 from timeline.values.scalars import CompareOp, Scalar, compare_scalars
 from timeline.values.vocabulary import I64
 
@@ -48,7 +49,7 @@ def quotient_of(table: Table, row: I64, at: I64) -> Quotient:
     value = values_at(table, row, at).astype(object)
     assert table.slope is not None
     slope = table.slope[row].astype(object)
-    if table.shape is Shape.RATIO:
+    if table.kind is Kind.RATIO:
         null = value[:, 0] == NULL
         value = np.where(null[:, np.newaxis], 0, value)
         return Quotient(value[:, 0], slope[:, 0], value[:, 1], slope[:, 1], null, np.zeros(len(at), bool))
@@ -107,7 +108,7 @@ def compare_quotients(op: CompareOp, at: I64, left: Quotient, right: Quotient) -
         compare_scalars(op, None, None),
         np.where(null_left | null_right | other_left | other_right, op == "!=", answers[phase]),
     )
-    return coalesce(Table(Shape.BOOL, where, value))
+    return coalesce(Table(Kind.BOOL, where, value))
 
 
 def _turns(left: Quotient, right: Quotient, rows: I64) -> list[Whole]:

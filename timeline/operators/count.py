@@ -1,4 +1,10 @@
-"""``count(p)``: how many events have matched."""
+"""``count(p)``: how many events have matched.
+
+>>> from timeline.language.builder import col
+>>> from timeline.language.calls import count
+>>> print(count(col("state") == "seek"))
+count(state == "seek")
+"""
 
 from __future__ import annotations
 
@@ -7,10 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from timeline.language.expression import Expression
+from timeline.language.signatures import EVENTS, Signature
+from timeline.operators.base import Lowered
 from timeline.operators.predicate import columns_of, matches
 from timeline.operators.running import Running, added_up
 from timeline.tables.events import Events
-from timeline.tables.table import Shape, Table
+from timeline.tables.table import Table
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64
 
 
@@ -26,11 +35,13 @@ class Count(Running):
     5 s 3
     """
 
+    signature = Signature("count", (EVENTS,), Kind.NUMERIC, rank=8)
+
     predicate: Expression
 
-    @property
-    def name(self) -> str:
-        return "count"
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        return cls(part.parts[0]), ()
 
     @property
     def columns(self) -> frozenset[str]:
@@ -39,4 +50,4 @@ class Count(Running):
     def read(self, events: Events, at: I64, raw: Table) -> Table:
         places = at[matches(self.predicate, events)]
         places, number = added_up(places, np.full(len(places), 1000))
-        return Table(Shape.NUMERIC, places, number, np.zeros(len(places), np.int64))
+        return Table(Kind.NUMERIC, places, number, np.zeros(len(places), np.int64))

@@ -1,4 +1,9 @@
-"""``count_rises(b)``: how often it has turned true."""
+"""``count_rises(b)``: how often it has turned true.
+
+>>> from timeline.language.calls import count_rises, latest_event_to_state
+>>> print(count_rises(latest_event_to_state("state") == "buffer"))
+count_rises(latest_event_to_state(state) == "buffer")
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timeline.language.signatures import CONDITION, Signature
 from timeline.operators.base import Operator, before, just_before
 from timeline.tables.splicing import coalesce, cut
-from timeline.tables.table import Shape, Table, Window
+from timeline.tables.table import Table, Window
+from timeline.values.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -23,21 +30,10 @@ class CountRises(Operator):
     4 s 2
     """
 
-    @property
-    def name(self) -> str:
-        return "count_rises"
+    signature = Signature("count_rises", (CONDITION,), Kind.NUMERIC, rank=10)
 
-    @property
-    def shape(self) -> Shape:
-        return Shape.NUMERIC
-
-    @property
-    def remembers(self) -> bool:
-        return True
-
-    @property
-    def reach(self) -> int:
-        return 1  # whether a window begins with a rise
+    remembers = True
+    reach = 1  # whether a window begins with a rise
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         table = coalesce(cut(inputs[0], window))
@@ -52,4 +48,4 @@ class CountRises(Operator):
         total = np.cumsum(rise)
         rows = np.diff(np.append(heads, len(table)))
         total += np.repeat(base - (total[heads] - rise[heads]), rows)
-        return coalesce(Table(Shape.NUMERIC, table.at, total, np.zeros(len(table), np.int64)))
+        return coalesce(Table(Kind.NUMERIC, table.at, total, np.zeros(len(table), np.int64)))

@@ -1,4 +1,9 @@
-"""``duration_in_cur_state(s)``: how long it has been what it is."""
+"""``duration_in_cur_state(s)``: how long it has been what it is.
+
+>>> from timeline.language.calls import duration_in_cur_state, latest_event_to_state
+>>> print(duration_in_cur_state(latest_event_to_state("state")))
+duration_in_cur_state(latest_event_to_state(state))
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timeline.language.signatures import STATE, Signature
 from timeline.operators.base import Operator, before
 from timeline.tables.splicing import coalesce, cut
-from timeline.tables.table import Shape, Table, Window, lookup, values_at
+from timeline.tables.table import Table, Window, lookup, values_at
 from timeline.values.exact import NULL
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import NULL_CODE
 
@@ -27,21 +34,10 @@ class DurationInCurState(Operator):
     4 s 0 + 1/s
     """
 
-    @property
-    def name(self) -> str:
-        return "duration_in_cur_state"
+    signature = Signature("duration_in_cur_state", (STATE,), Kind.NUMERIC, rank=5)
 
-    @property
-    def shape(self) -> Shape:
-        return Shape.NUMERIC
-
-    @property
-    def remembers(self) -> bool:
-        return True
-
-    @property
-    def reach(self) -> int:
-        return 1  # whether the first value of a window is a change
+    remembers = True
+    reach = 1  # whether the first value of a window is a change
 
     def before_origin(self, inputs: Sequence[Scalar]) -> Scalar:
         return None
@@ -49,7 +45,7 @@ class DurationInCurState(Operator):
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         source = inputs[0]
         table = coalesce(cut(source, window))
-        null = table.value == NULL_CODE if source.shape is Shape.STATE else np.zeros(len(table), bool)
+        null = table.value == NULL_CODE if source.kind is Kind.STATE else np.zeros(len(table), bool)
         value = np.where(null, NULL, 0)
         heads = table.first_rows()
         row, known = before(own, window)
@@ -58,4 +54,4 @@ class DurationInCurState(Operator):
         held[held] = source.value[source_row[held]] == table.value[heads[held]]
         held &= ~null[heads]
         value[heads[held]] = values_at(own, row[held], window.at[held])
-        return Table(Shape.NUMERIC, table.at, value, np.where(null, 0, 1))
+        return Table(Kind.NUMERIC, table.at, value, np.where(null, 0, 1))

@@ -1,4 +1,9 @@
-"""``duration_in_prior_state(s)``: how long it was what it was before."""
+"""``duration_in_prior_state(s)``: how long it was what it was before.
+
+>>> from timeline.language.calls import duration_in_prior_state, latest_event_to_state
+>>> print(duration_in_prior_state(latest_event_to_state("place")) < 10)
+duration_in_prior_state(latest_event_to_state(place)) < 10
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.operators.base import Operator, before, just_before
+from timeline.language.expression import Call, Expression
+from timeline.language.signatures import STATE, Signature
+from timeline.operators.base import Lowered, Operator, before, just_before
 from timeline.tables.splicing import coalesce, cut
-from timeline.tables.table import Shape, Table, Window, values_at
+from timeline.tables.table import Table, Window, values_at
 from timeline.values.exact import NULL
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 
 
@@ -27,21 +35,16 @@ class DurationInPriorState(Operator):
     6 s 5
     """
 
-    @property
-    def name(self) -> str:
-        return "duration_in_prior_state"
+    signature = Signature("duration_in_prior_state", (STATE,), Kind.NUMERIC, rank=6)
 
-    @property
-    def shape(self) -> Shape:
-        return Shape.NUMERIC
+    remembers = True
 
-    @property
-    def remembers(self) -> bool:
-        return True
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        (of,) = part.parts
+        return cls(), (of, Call("duration_in_cur_state", (of,)))
 
-    @property
-    def reach(self) -> int:
-        return 1  # how long the value had lasted that a window's start ends
+    reach = 1  # how long the value had lasted that a window's start ends
 
     def before_origin(self, inputs: Sequence[Scalar]) -> Scalar:
         return None
@@ -59,4 +62,4 @@ class DurationInPriorState(Operator):
         source_row, _ = just_before(source, window.at)
         known[known] = source.value[source_row[known]] == table.value[heads[known]]
         value[heads[known]] = own.value[own_row[known]]
-        return coalesce(Table(Shape.NUMERIC, table.at, value, np.zeros(len(table), np.int64)))
+        return coalesce(Table(Kind.NUMERIC, table.at, value, np.zeros(len(table), np.int64)))

@@ -1,4 +1,9 @@
-"""``duration_where(b)``: how long it has been true."""
+"""``duration_where(b)``: how long it has been true.
+
+>>> from timeline.language.calls import duration_where, latest_event_to_state
+>>> print(duration_where(latest_event_to_state("state") == "play"))
+duration_where(latest_event_to_state(state) == "play")
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timeline.language.signatures import CONDITION, Signature
 from timeline.operators.base import Operator, before
 from timeline.tables.splicing import coalesce, cut
-from timeline.tables.table import Shape, Table, Window, values_at
+from timeline.tables.table import Table, Window, values_at
+from timeline.values.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -24,22 +31,14 @@ class DurationWhere(Operator):
     6 s 2
     """
 
-    @property
-    def name(self) -> str:
-        return "duration_where"
+    signature = Signature("duration_where", (CONDITION,), Kind.NUMERIC, rank=4)
 
-    @property
-    def shape(self) -> Shape:
-        return Shape.NUMERIC
-
-    @property
-    def remembers(self) -> bool:
-        return True
+    remembers = True
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         table = coalesce(cut(inputs[0], window))
         if not len(table):
-            return Table(Shape.NUMERIC, table.at, table.at, table.at)
+            return Table(Kind.NUMERIC, table.at, table.at, table.at)
         slope = table.value.astype(np.int64)
         heads = table.first_rows()
         rows = np.diff(np.append(heads, len(table)))
@@ -51,4 +50,4 @@ class DurationWhere(Operator):
         row, held = before(own, window)
         base = np.zeros(len(window), np.int64)
         base[held] = values_at(own, row[held], window.at[held])
-        return Table(Shape.NUMERIC, table.at, spent + np.repeat(base, rows), slope)
+        return Table(Kind.NUMERIC, table.at, spent + np.repeat(base, rows), slope)

@@ -1,4 +1,10 @@
-"""``has_existed(p)``: true from the first time on, for ever."""
+"""``has_existed(p)``: true from the first time on, for ever.
+
+>>> from timeline.language.builder import col
+>>> from timeline.language.calls import has_existed
+>>> print(has_existed(col("speed") > 10.5))
+has_existed(speed > 10.5)
+"""
 
 from __future__ import annotations
 
@@ -7,11 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.operators.base import Operator, before, with_start
+from timeline.language.checking import kind_of
+from timeline.language.expression import Expression
+from timeline.language.signatures import MATCH, Signature
+from timeline.operators.base import Lowered, Operator, before, with_start
 from timeline.operators.matching import Matching
 from timeline.tables.packing import first_of_runs
 from timeline.tables.splicing import coalesce
-from timeline.tables.table import Shape, Table, Window
+from timeline.tables.table import Table, Window
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64
 
 
@@ -25,17 +35,14 @@ class HasExisted(Operator):
     2 s True
     """
 
-    @property
-    def name(self) -> str:
-        return "has_existed"
+    signature = Signature("has_existed", (MATCH,), Kind.BOOL, rank=2)
 
-    @property
-    def shape(self) -> Shape:
-        return Shape.BOOL
+    remembers = True
 
-    @property
-    def remembers(self) -> bool:
-        return True
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        (of,) = part.parts
+        return (HasExistedEvent(predicate=of), ()) if kind_of(of) is Kind.PREDICATE else (cls(), (of,))
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         table = with_start(inputs[0], window)
@@ -53,7 +60,7 @@ class HasExisted(Operator):
         seen = np.cumsum(value)
         earlier = seen[heads] - value[heads]
         value = (seen - np.repeat(earlier, np.diff(np.append(heads, len(table))))) > 0
-        return coalesce(Table(Shape.BOOL, table.at, value))
+        return coalesce(Table(Kind.BOOL, table.at, value))
 
 
 @dataclass(frozen=True)

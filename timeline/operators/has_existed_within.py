@@ -1,4 +1,10 @@
-"""``has_existed_within(p, d)``: true while it was true, or matched, at most a while ago."""
+"""``has_existed_within(p, d)``: true while it was true, or matched, at most a while ago.
+
+>>> from timeline.language.builder import col
+>>> from timeline.language.calls import has_existed_within
+>>> print(has_existed_within(col("state") == "seek", 0.5))
+has_existed_within(state == "seek", 500ms)
+"""
 
 from __future__ import annotations
 
@@ -7,11 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.operators.base import Operator
+from timeline.language.checking import kind_of
+from timeline.language.expression import Expression
+from timeline.language.signatures import DURATION, MATCH, Signature, arguments_of
+from timeline.operators.base import Lowered, Operator
 from timeline.operators.matching import Matching
 from timeline.tables.packing import end_of, key_of, same_key, tick_of
 from timeline.tables.splicing import coalesce, cut, merge, rows_in
-from timeline.tables.table import Shape, Table, Window, lookup
+from timeline.tables.table import Table, Window, lookup
+from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
@@ -33,11 +43,11 @@ def held_for(starts: I64, ends: I64, duration: int, window: Window) -> Table:
     at = np.concatenate((starts, ends[~for_ever]))
     value = np.concatenate((np.ones(len(starts), bool), np.zeros(len(at) - len(starts), bool)))
     order = np.argsort(at, kind="stable")
-    table = Table(Shape.BOOL, at[order], value[order])
+    table = Table(Kind.BOOL, at[order], value[order])
     on_window = cut(table, window)
     _, begun = lookup(on_window, window.at)
     missing = window.at[~begun]
-    return coalesce(merge(on_window, Table(Shape.BOOL, missing, np.zeros(len(missing), bool))))
+    return coalesce(merge(on_window, Table(Kind.BOOL, missing, np.zeros(len(missing), bool))))
 
 
 @dataclass(frozen=True)
@@ -50,15 +60,18 @@ class HasExistedWithin(Operator):
     7 s False
     """
 
+    signature = Signature("has_existed_within", (MATCH, DURATION), Kind.BOOL, rank=3)
+
     duration: int
 
-    @property
-    def name(self) -> str:
-        return "has_existed_within"
-
-    @property
-    def shape(self) -> Shape:
-        return Shape.BOOL
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        of, duration = arguments_of(part)
+        assert isinstance(of, Expression)
+        assert isinstance(duration, int)
+        if kind_of(of) is Kind.PREDICATE:
+            return HasExistedWithinEvent(predicate=of, duration=duration), ()
+        return cls(duration), (of,)
 
     @property
     def reach(self) -> int:

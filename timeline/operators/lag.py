@@ -1,17 +1,28 @@
-"""``lag(x, d)``: what it was a while ago."""
+"""``lag(x, d)``: what it was a while ago.
+
+>>> from timeline.language.builder import col
+>>> from timeline.language.calls import count, lag
+>>> stalls = count(col("state") == "buffer")
+>>> print(stalls - lag(stalls, "10m"))
+count(state == "buffer") - lag(count(state == "buffer"), 10m)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from timeline.operators.base import Operator, recoded
+from timeline.language.checking import kind_of
+from timeline.language.expression import Expression
+from timeline.language.signatures import DURATION, Parameter, Signature, arguments_of
+from timeline.operators.base import Lowered, Operator, recoded
 from timeline.operators.lines import constant_like
 from timeline.tables.splicing import coalesce, cut, merge
-from timeline.tables.table import Shape, Table, Window, lookup
+from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import exact_scalar
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.ticks import MAX_TICK
 
@@ -31,16 +42,26 @@ class Lag(Operator):
     8 s 0
     """
 
+    signature = Signature(
+        "lag", (Parameter("x", (Kind.STATE, Kind.BOOL, Kind.NUMERIC)), DURATION), None, rank=12
+    )
+
     duration: int
-    lagged: Shape
-    initial: Scalar
+    lagged: Kind
+    initial: Scalar = None
+
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        of, duration = arguments_of(part)
+        assert isinstance(of, Expression)
+        assert isinstance(duration, int)
+        return cls(duration, kind_of(of)), (of,)
+
+    def over(self, initials: Sequence[Scalar]) -> Operator:
+        return replace(self, initial=initials[0])
 
     @property
-    def name(self) -> str:
-        return "lag"
-
-    @property
-    def shape(self) -> Shape:
+    def kind(self) -> Kind:
         return self.lagged
 
     @property
@@ -54,17 +75,17 @@ class Lag(Operator):
         table = cut(inputs[0], window.back(self.duration))
         table = table.take(table.tick <= MAX_TICK - self.duration)
         value = table.value
-        if self.shape is Shape.STATE:
+        if self.kind is Kind.STATE:
             assert own.vocabulary is not None
             value = recoded(own.vocabulary, table)
         at = table.at + self.duration
-        shifted = Table(self.shape, at, value, table.slope, own.vocabulary, table.unit)
+        shifted = Table(self.kind, at, value, table.slope, own.vocabulary, table.unit)
         _, held = lookup(shifted, window.at)
         starts = window.at[~held]
-        if self.shape is Shape.NUMERIC:
-            like = Table(Shape.BOOL, starts, np.zeros(len(starts), bool))
+        if self.kind is Kind.NUMERIC:
+            like = Table(Kind.BOOL, starts, np.zeros(len(starts), bool))
             first = constant_like(like, exact_scalar(self.initial))
         else:
             # Every State is null before its origin, and every Bool false.
-            first = Table(self.shape, starts, np.zeros(len(starts), value.dtype), None, own.vocabulary)
+            first = Table(self.kind, starts, np.zeros(len(starts), value.dtype), None, own.vocabulary)
         return coalesce(merge(shifted, first))

@@ -1,4 +1,9 @@
-"""``latest_event_to_state(col)``: the State that the events spell out."""
+"""``latest_event_to_state(col)``: the State that the events spell out.
+
+>>> from timeline.language.calls import latest_event_to_state
+>>> print(latest_event_to_state("state"))
+latest_event_to_state(state)
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.operators.base import Leaf, sort_rows, with_start
+from timeline.language.expression import Expression
+from timeline.language.signatures import COLUMN, Signature
+from timeline.operators.base import Leaf, Lowered, column_of, sort_rows, with_start
 from timeline.tables.events import Events
 from timeline.tables.splicing import coalesce
-from timeline.tables.table import Shape, Table, Window, empty
+from timeline.tables.table import Table, Window, empty
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, NULL_CODE, Vocabulary
 
 
@@ -28,22 +36,20 @@ class LatestEventToState(Leaf):
     8 s 'buffer'
     """
 
+    signature = Signature("latest_event_to_state", (COLUMN,), Kind.STATE, rank=1)
+
     column: str
 
-    @property
-    def name(self) -> str:
-        return "latest_event_to_state"
-
-    @property
-    def shape(self) -> Shape:
-        return Shape.STATE
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        return cls(column_of(part)), ()
 
     @property
     def columns(self) -> frozenset[str]:
         return frozenset((self.column,))
 
     def empty_raw(self) -> Table:
-        return empty(Shape.STATE, Vocabulary())
+        return empty(Kind.STATE, Vocabulary())
 
     def read(self, events: Events, at: I64, raw: Table) -> Table:
         assert raw.vocabulary is not None
@@ -57,7 +63,7 @@ class LatestEventToState(Leaf):
         used = np.flatnonzero(occurs)
         recode = np.zeros(len(column.values), np.int64)
         recode[used] = raw.vocabulary.encode([column.values[code] for code in used])
-        return Table(Shape.STATE, at[rows], recode[codes], None, raw.vocabulary)
+        return Table(Kind.STATE, at[rows], recode[codes], None, raw.vocabulary)
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         return coalesce(with_start(inputs[0], window))

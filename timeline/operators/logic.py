@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from timeline.operators.base import Operator
 from timeline.tables.packing import Bools
 from timeline.tables.splicing import align, coalesce, cut
-from timeline.tables.table import Shape, Table, Window
+from timeline.tables.table import Table, Window
+from timeline.values.kinds import Kind
 
 
 @dataclass(frozen=True)
 class Together(Operator):
     """A pointwise operator over any number of Bools."""
 
+    kind = Kind.BOOL
+    pointwise = True
+
     @abstractmethod
     def combine(self, values: Sequence[Bools]) -> Bools:
         """The result at places where each input has the given value."""
-
-    @property
-    def shape(self) -> Shape:
-        return Shape.BOOL
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         tables = [cut(table, window) for table in inputs]
         at, rows = align(tables)
         values = [table.value[row] for table, row in zip(tables, rows, strict=True)]
-        return coalesce(Table(Shape.BOOL, at, self.combine(values)))
+        return coalesce(Table(Kind.BOOL, at, self.combine(values)))

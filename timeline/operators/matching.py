@@ -10,7 +10,8 @@ from timeline.language.expression import Expression
 from timeline.operators.base import Leaf, sort_rows
 from timeline.operators.predicate import columns_of, matches
 from timeline.tables.events import Events
-from timeline.tables.table import Shape, Table, empty
+from timeline.tables.table import Table, empty
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64
 
 
@@ -25,9 +26,9 @@ class Matching(Leaf):
         return columns_of(self.predicate)
 
     def empty_raw(self) -> Table:
-        return empty(Shape.BOOL)
+        return empty(Kind.BOOL)
 
     def read(self, events: Events, at: I64, raw: Table) -> Table:
         rows = np.flatnonzero(matches(self.predicate, events))
         rows = rows[sort_rows(at[rows], keep="first")]
-        return Table(Shape.BOOL, at[rows], np.ones(len(rows), bool))
+        return Table(Kind.BOOL, at[rows], np.ones(len(rows), bool))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from timeline.language.signatures import MATCH, Signature
 from timeline.operators.base import Operator
 from timeline.tables.splicing import coalesce, cut
-from timeline.tables.table import Shape, Table, Window
+from timeline.tables.table import Table, Window
+from timeline.values.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,10 @@ class Not(Operator):
     2 s False
     """
 
-    @property
-    def name(self) -> str:
-        return "not"
-
-    @property
-    def shape(self) -> Shape:
-        return Shape.BOOL
+    signature = Signature("not", (MATCH,), None, symbol="!", rank=13)
+    kind = Kind.BOOL
+    pointwise = True
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         table = coalesce(cut(inputs[0], window))
-        return Table(Shape.BOOL, table.at, ~table.value)
+        return Table(Kind.BOOL, table.at, ~table.value)

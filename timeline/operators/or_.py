@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from timeline.language.signatures import MATCH, Signature
 from timeline.operators.logic import Together
 from timeline.tables.packing import Bools, any_of
 
@@ -22,9 +23,7 @@ class Or(Together):
     9 s True
     """
 
-    @property
-    def name(self) -> str:
-        return "or"
+    signature = Signature("or", (MATCH,), None, symbol="||", rank=15)
 
     def combine(self, values: Sequence[Bools]) -> Bools:
         return any_of(values)

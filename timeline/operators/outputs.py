@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from timeline.operators.base import Operator
-from timeline.tables.table import Shape, Table, Window
+from timeline.language import expression as ex
+from timeline.language.expression import Expression
+from timeline.operators.base import Lowered, Operator
+from timeline.tables.table import Table, Window
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 
 
@@ -28,16 +31,19 @@ class Outputs(Operator):
     errors: 3 s 1
     """
 
+    name = "outputs"
+    kind = Kind.BOOL
+
     names: tuple[str, ...]
     initials: tuple[Scalar, ...] = ()
 
-    @property
-    def name(self) -> str:
-        return "outputs"
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        assert isinstance(part, ex.Outputs)
+        return cls(part.names), part.operands
 
-    @property
-    def shape(self) -> Shape:
-        return Shape.BOOL
+    def over(self, initials: Sequence[Scalar]) -> Operator:
+        return replace(self, initials=tuple(initials))
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
-        return Table(Shape.BOOL, window.at, np.ones(len(window), bool))
+        return Table(Kind.BOOL, window.at, np.ones(len(window), bool))

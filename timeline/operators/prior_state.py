@@ -1,4 +1,9 @@
-"""``prior_state(s)``: what it was before it became what it is."""
+"""``prior_state(s)``: what it was before it became what it is.
+
+>>> from timeline.language.calls import latest_event_to_state, prior_state
+>>> print(prior_state(latest_event_to_state("place")))
+prior_state(latest_event_to_state(place))
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timeline.language.signatures import STATE, Signature
 from timeline.operators.base import Operator, before, just_before, recoded
 from timeline.tables.splicing import coalesce, cut
-from timeline.tables.table import Shape, Table, Window
+from timeline.tables.table import Table, Window
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import NULL_CODE
 
 
@@ -26,21 +33,10 @@ class PriorState(Operator):
     6 s 'seek'
     """
 
-    @property
-    def name(self) -> str:
-        return "prior_state"
+    signature = Signature("prior_state", (STATE,), Kind.STATE, rank=7)
 
-    @property
-    def shape(self) -> Shape:
-        return Shape.STATE
-
-    @property
-    def remembers(self) -> bool:
-        return True
-
-    @property
-    def reach(self) -> int:
-        return 1  # whether the first value of a window is a change
+    remembers = True
+    reach = 1  # whether the first value of a window is a change
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         assert own.vocabulary is not None
@@ -58,4 +54,4 @@ class PriorState(Operator):
         own_row, known = before(own, window)
         known &= ~changed
         value[heads[known]] = own.value[own_row[known]]
-        return coalesce(Table(Shape.STATE, table.at, value, None, own.vocabulary))
+        return coalesce(Table(Kind.STATE, table.at, value, None, own.vocabulary))

@@ -10,8 +10,9 @@ import numpy as np
 from timeline.operators.base import Leaf, before
 from timeline.tables.packing import first_of_runs, stable_order
 from timeline.tables.splicing import coalesce, merge, rows_in
-from timeline.tables.table import Shape, Table, Window, empty, in_one_unit, lookup
+from timeline.tables.table import Table, Window, empty, in_one_unit, lookup
 from timeline.values.exact import fitted
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64
 
 
@@ -27,12 +28,10 @@ def added_up(at: I64, value: np.typing.NDArray[np.generic]) -> tuple[I64, np.typ
 class Running(Leaf):
     """A leaf whose raw rows say by how much the events at a tick raise the total (slopes are 0)."""
 
-    @property
-    def shape(self) -> Shape:
-        return Shape.NUMERIC
+    kind = Kind.NUMERIC
 
     def empty_raw(self) -> Table:
-        return empty(Shape.NUMERIC)
+        return empty(Kind.NUMERIC)
 
     def absorb(self, raw: Table, new: Table) -> Table:
         raw, new = in_one_unit((raw, new))
@@ -42,7 +41,7 @@ class Running(Leaf):
             value = raw.value.astype(np.result_type(raw.value, new.value))
             value[row[known]] = value[row[known]] + new.value[known]
             assert raw.slope is not None
-            raw = Table(raw.shape, raw.at, *fitted(value, raw.slope), None, raw.unit)
+            raw = Table(raw.kind, raw.at, *fitted(value, raw.slope), None, raw.unit)
             new = new.take(~known)
         return merge(raw, new)
 
@@ -67,7 +66,7 @@ def _totals(at: I64, step: np.typing.NDArray[np.generic], like: Table) -> Table:
     if step.dtype != object and float(np.abs(step.astype(np.float64)).sum()) >= 2.0**61:
         step = step.astype(object)
     total = np.cumsum(step)
-    heads = first_of_runs(Table(Shape.NUMERIC, at, total).key)
+    heads = first_of_runs(Table(Kind.NUMERIC, at, total).key)
     before_head = total[heads] - step[heads]
     total = total - np.repeat(before_head, np.diff(np.append(heads, len(at))))
-    return Table(Shape.NUMERIC, at, *fitted(total, slope), None, like.unit)
+    return Table(Kind.NUMERIC, at, *fitted(total, slope), None, like.unit)

@@ -1,4 +1,9 @@
-"""``sum(col)``: the running total of a column."""
+"""``sum(col)``: the running total of a column.
+
+>>> from timeline.language.calls import sum_
+>>> print(sum_("bytes") / 1_000_000)
+sum(bytes) / 1000000
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timeline.language.expression import Expression
+from timeline.language.signatures import COLUMN, Signature
+from timeline.operators.base import Lowered, column_of
 from timeline.operators.running import Running, added_up
 from timeline.tables.events import Events
-from timeline.tables.table import Shape, Table
+from timeline.tables.table import Table
 from timeline.values.exact import NULL, exact_column, fitted
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64
 
 
@@ -27,11 +36,13 @@ class Sum(Running):
     5 s -0.7
     """
 
+    signature = Signature("sum", (COLUMN,), Kind.NUMERIC, rank=9)
+
     column: str
 
-    @property
-    def name(self) -> str:
-        return "sum"
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        return cls(column_of(part)), ()
 
     @property
     def columns(self) -> frozenset[str]:
@@ -48,4 +59,4 @@ class Sum(Running):
             step = step.astype(object)
         places, total = added_up(at[adds], step)
         zero = np.zeros(len(places), np.int64)
-        return Table(Shape.NUMERIC, places, *fitted(total, zero), None, unit)
+        return Table(Kind.NUMERIC, places, *fitted(total, zero), None, unit)

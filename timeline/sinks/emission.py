@@ -18,13 +18,13 @@ from timeline.engine.node import Node
 from timeline.engine.shrinking import Shrinking
 from timeline.errors import LimitError
 from timeline.language.expression import Expression
-from timeline.language.kinds import Kind
 from timeline.operators.outputs import Outputs
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 from timeline.tables.packing import key_of, packed, start_of, tick_of
 from timeline.tables.splicing import collapse, rows_in
 from timeline.tables.table import Table, Window, lookup, values_at
+from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
@@ -62,7 +62,7 @@ class Emission(Node):
             self.where = parse_where(self.sink.where, self.kinds)
         nodes = [spec.plan.outputs[name] for name in self.kinds]
         operator = Outputs(tuple(self.kinds), tuple(node.before_origin for node in nodes))
-        super().__init__(operator, [node.operator.shape for node in nodes], spec.node_limits)
+        super().__init__(operator, [node.operator.kind for node in nodes], spec.node_limits)
         self.shrinking: _Tidying = _Tidying(self)
         self.grid: int | None = None
         self.over: I64 = np.empty(0, np.int64)
@@ -306,7 +306,7 @@ def _instant(table: Table, at: I64, made_up: I64) -> Table:
     row, _ = lookup(table, at)
     value = values_at(table, row, at)
     slope = None if table.slope is None else np.zeros(value.shape, value.dtype)
-    return Table(table.shape, made_up, value, slope, table.vocabulary, table.unit)
+    return Table(table.kind, made_up, value, slope, table.vocabulary, table.unit)
 
 
 class _Tidying(Shrinking):

@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 from timeline.aggregate import Request
 from timeline.aggregate.where import names_in, parse_where
 from timeline.errors import TimelineError
-from timeline.language.kinds import Kind
 from timeline.language.output_names import unknown_output
 from timeline.spec.parts import Duration, Part
+from timeline.values.kinds import Kind
 
 
 class Sink(Part):

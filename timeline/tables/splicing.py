@@ -38,7 +38,7 @@ def cut(table: Table, window: Window) -> Table:
     value = table.value[index]
     value[heads] = values_at(table, base[held], window.at[held])
     slope = None if table.slope is None else table.slope[index]
-    return Table(table.shape, at, value, slope, table.vocabulary, table.unit)
+    return Table(table.kind, at, value, slope, table.vocabulary, table.unit)
 
 
 def rows_in(table: Table, window: Window) -> I64:
@@ -114,7 +114,7 @@ def merge(old: Table, new: Table) -> Table:
     if old.slope is not None and new.slope is not None:
         slope = put(old.slope, new.slope)
     value = put(old.value, new.value)
-    return Table(old.shape, put(old.at, new.at), value, slope, old.vocabulary, old.unit)
+    return Table(old.kind, put(old.at, new.at), value, slope, old.vocabulary, old.unit)
 
 
 def without(table: Table, window: Window) -> Table:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from fractions import Fraction
 from typing import Any
 
@@ -28,17 +27,9 @@ from timeline.values.exact import (
     user_fraction,
     user_number,
 )
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64, Vocabulary
-
-
-class Shape(Enum):
-    """What the value column of a table holds."""
-
-    STATE = "state"
-    BOOL = "bool"
-    NUMERIC = "numeric"
-    RATIO = "ratio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +41,7 @@ class Table:
     two columns (n, 2), what is divided and what it is divided by.
     """
 
-    shape: Shape
+    kind: Kind
     at: I64
     value: NDArray[Any]
     slope: I64 | None = None
@@ -73,7 +64,7 @@ class Table:
     def take(self, rows: I64 | Bools | slice) -> Table:
         """A table of the given rows, which must be in order."""
         return Table(
-            self.shape,
+            self.kind,
             self.at[rows],
             self.value[rows],
             None if self.slope is None else self.slope[rows],
@@ -93,12 +84,12 @@ class Table:
     def python_values(self, rows: I64, at: I64) -> list[Scalar]:
         """What a user sees at the packed places ``at``, given the row that holds at each."""
         values: list[Any] = values_at(self, rows, at).tolist()
-        if self.shape is Shape.STATE:
+        if self.kind is Kind.STATE:
             assert self.vocabulary is not None
             return [self.vocabulary.values[code] for code in values]
-        if self.shape is Shape.BOOL:
+        if self.kind is Kind.BOOL:
             return values
-        if self.shape is Shape.RATIO:
+        if self.kind is Kind.RATIO:
             return [None if above == NULL else user_fraction(above, below) for above, below in values]
         if self.unit == THOUSANDTH and self.value.dtype != object:
             return [None if v == NULL else v // 1000 if v % 1000 == 0 else v / 1000 for v in values]
@@ -113,7 +104,7 @@ class Table:
             values = [_thousandths(v, self.unit) for v in value]
             slopes = [_thousandths(v, self.unit) for v in self.slope.tolist()]
             return [list(row) for row in zip(ticks, values, slopes, strict=True)]
-        if self.shape is Shape.STATE:
+        if self.kind is Kind.STATE:
             assert self.vocabulary is not None
             value = [self.vocabulary.values[code] for code in value]
         return [list(row) for row in zip(ticks, value, strict=True)]
@@ -160,17 +151,17 @@ class Window:
         return self if reach == 0 else Window(self.at - np.minimum(self.tick, reach))
 
 
-def empty(shape: Shape, vocabulary: Vocabulary | None = None) -> Table:
+def empty(kind: Kind, vocabulary: Vocabulary | None = None) -> Table:
     """A table without rows."""
     nothing = np.empty(0, np.int64)
-    if shape is Shape.RATIO:
+    if kind is Kind.RATIO:
         pairs = np.empty((0, 2), np.int64)
-        return Table(shape, nothing, pairs, pairs)
+        return Table(kind, nothing, pairs, pairs)
     return Table(
-        shape,
+        kind,
         nothing,
-        np.empty(0, bool) if shape is Shape.BOOL else nothing,
-        nothing if shape is Shape.NUMERIC else None,
+        np.empty(0, bool) if kind is Kind.BOOL else nothing,
+        nothing if kind is Kind.NUMERIC else None,
         vocabulary,
     )
 
@@ -211,7 +202,7 @@ def in_unit(table: Table, unit: Fraction) -> Table:
     value, slope = multiplied(table.value, factor), multiplied(table.slope, factor)
     if object in (value.dtype, slope.dtype):
         value, slope = value.astype(object), slope.astype(object)
-    return Table(table.shape, table.at, *fitted(value, slope), None, unit)
+    return Table(table.kind, table.at, *fitted(value, slope), None, unit)
 
 
 def in_one_unit(tables: Sequence[Table]) -> list[Table]:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from timeline.tables.events import EventColumn, Events, Position
 from timeline.tables.packing import key_of, packed, tick_of
-from timeline.tables.table import Shape, Table
+from timeline.tables.table import Table
 from timeline.values.exact import NULL, THOUSANDTH
+from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, Vocabulary
 
 Wire: TypeAlias = dict[str, Any]
@@ -78,12 +79,12 @@ def from_events(wire: Wire) -> tuple[Events, Position]:
 
 def to_table(table: Table) -> Wire:
     """The rows of a table; its vocabulary travels apart."""
-    wire: Wire = {"shape": table.shape.value, "at": to_places(table.at)}
-    if table.shape is Shape.RATIO:
+    wire: Wire = {"shape": table.kind.wire, "at": to_places(table.at)}
+    if table.kind is Kind.RATIO:
         assert table.slope is not None
         value, slope = np.ascontiguousarray(table.value.T), np.ascontiguousarray(table.slope.T)
         wire["parts"] = [_numbers(value[i], slope[i], table.unit) for i in range(2)]
-    elif table.shape is Shape.NUMERIC:
+    elif table.kind is Kind.NUMERIC:
         assert table.slope is not None
         wire |= _numbers(table.value, table.slope, table.unit)
     else:
@@ -118,16 +119,16 @@ def _from_numbers(wire: Wire) -> tuple[NDArray[Any], NDArray[Any], Fraction]:
 
 def from_table(wire: Wire, vocabulary: Vocabulary | None) -> Table:
     """The inverse of `to_table`."""
-    shape = Shape(wire["shape"])
+    kind = Kind.of_wire(wire["shape"])
     at = from_places(wire["at"])
-    if shape is Shape.RATIO:
+    if kind is Kind.RATIO:
         parts = [_from_numbers(part) for part in wire["parts"]]
         value = np.stack([value for value, _, _ in parts], axis=1)
         slope = np.stack([slope for _, slope, _ in parts], axis=1)
-        return Table(shape, at, value, slope, None, parts[0][2])
-    if shape is Shape.NUMERIC:
+        return Table(kind, at, value, slope, None, parts[0][2])
+    if kind is Kind.NUMERIC:
         value, slope, unit = _from_numbers(wire)
-        return Table(shape, at, value, slope, None, unit)
-    if shape is Shape.BOOL:
-        return Table(shape, at, np.array(wire["value"], bool))
-    return Table(shape, at, np.array(wire["value"], np.int64), None, vocabulary)
+        return Table(kind, at, value, slope, None, unit)
+    if kind is Kind.BOOL:
+        return Table(kind, at, np.array(wire["value"], bool))
+    return Table(kind, at, np.array(wire["value"], np.int64), None, vocabulary)

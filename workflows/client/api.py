@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from timeline.aggregate import Result
 from timeline.errors import DurationError, RequestError
-from timeline.language.kinds import Kind
 from timeline.language.output_names import VALUE
 from timeline.plan import PlanNode
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Value
 from timeline.values.ticks import parse_duration, parse_time
 from workflows.client.timelines import Answer, Registered, Timelines

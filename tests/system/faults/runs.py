@@ -53,6 +53,6 @@ async def _started(
 async def _has_inbox(spec: Spec, planned: PlanNode, started: WorkflowExecutionStartedEventAttributes) -> bool:
     """Whether a run was handed signals that the one before had not worked at."""
     _, state = await data_converter.decode(started.input.payloads, [dict, bytes])
-    shapes = [spec.plan.nodes[i].operator.shape for i in planned.inputs]
+    shapes = [spec.plan.nodes[i].operator.kind for i in planned.inputs]
     node = Node(planned.operator, shapes, spec.node_limits, planned.before_origin)
     return bool(from_state(state, node)["inbox"])

@@ -1,0 +1,62 @@
+"""Trees of operators by name, and random ones of every operator that there is."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+
+from hypothesis import strategies as st
+
+from timeline.language.expression import Call, Expression
+from timeline.language.signatures import Signature, signatures
+from timeline.values.kinds import Kind
+
+
+def call(name: str) -> Callable[..., Call]:
+    """Makes calls of one operator from its arguments, durations in ms."""
+
+    def make(*arguments: Expression | int) -> Call:
+        return Call(name, arguments)
+
+    return make
+
+
+LatestEventToState = call("latest_event_to_state")
+HasExisted = call("has_existed")
+HasExistedWithin = call("has_existed_within")
+DurationWhere = call("duration_where")
+DurationInCurState = call("duration_in_cur_state")
+DurationInPriorState = call("duration_in_prior_state")
+PriorState = call("prior_state")
+CountRises = call("count_rises")
+If = call("if")
+Lag = call("lag")
+
+_PLAIN = {
+    Kind.COLUMN: "playerStateChange",
+    Kind.PREDICATE: 'playerStateChange == "play"',
+    Kind.STATE: "latest_event_to_state(playerStateChange)",
+    Kind.BOOL: 'latest_event_to_state(playerStateChange) == "buffer"',
+    Kind.NUMERIC: 'count(playerStateChange == "play")',
+}
+
+
+def plain_text(signature: Signature) -> str:
+    """The text of a call of an operator with one-line operands: the first kind that each may have."""
+    arguments = ("5s" if p.is_duration else _PLAIN[p.kinds[0]] for p in signature.parameters)
+    return f"{signature.name}({', '.join(arguments)})"
+
+
+Trees = st.SearchStrategy[Expression]
+
+
+def calls_of(kind: Kind, of: Mapping[Kind, Trees], durations: st.SearchStrategy[int]) -> Trees:
+    """Calls of every operator that makes a kind and whose operands ``of`` has, whatever file it is in."""
+    made: list[Trees] = []
+    for signature in signatures():
+        fitting = [[of[k] for k in p.kinds if k in of] for p in signature.parameters]
+        complete = all(f or p.is_duration for f, p in zip(fitting, signature.parameters, strict=True))
+        if signature.result is kind and complete:
+            parts = [st.one_of(f) if f else durations for f in fitting]
+            made.append(st.tuples(*parts).map(functools.partial(Call, signature.name)))
+    return st.one_of(made)
