@@ -140,7 +140,7 @@ async def _memory(keys: int, count: int) -> list[Figure]:
         graph = Graph(wanted.plan, wanted.node_limits)
         for events, last in waves:
             graph.feed(events, last)
-        held += sum(len(node.keys) for node in graph.nodes)
+        held += sum(len(node.state.keys) for node in graph.nodes)
         carried += sum(len(to_state(node, inbox=[], newcomers=[], full=None)) for node in graph.nodes)
     return [
         Figure(

@@ -25,6 +25,7 @@ from benchmarks.generate import CIRR
 from feeder.leaves import leaves_of, results_of
 from feeder.stream import Stream
 from producer.sessions import STATES
+from timeline.engine.answers import Answers
 from timeline.local.graph import Graph
 from timeline.spec.spec import Spec
 from timeline.tables.events import EventColumn, Events, Position
@@ -168,13 +169,13 @@ async def _differences(timelines: Timelines, soaked: Spec, graph: Graph) -> int:
     wrong = 0
     kept = soaked.limits.allowed_lateness + soaked.limits.retention
     for planned, node in zip(soaked.plan.nodes, graph.nodes, strict=True):
-        newest = {key: node.timeline(key)[2] for key in node.keys.names}
+        newest = {key: Answers(node.state).timeline(key)[2] for key in node.state.keys.names}
         asked = [(key, t) for key, last in newest.items() for t in range(last - kept, last + 1, 1_000)]
         answers = await timelines.values(soaked, planned, asked)
         for (key, tick), answer in zip(asked, answers, strict=True):
-            wrong += answer.error is not None or answer.value != node.value(key, tick)[0]
+            wrong += answer.error is not None or answer.value != Answers(node.state).value(key, tick)[0]
         status = await timelines.status(node_id(soaked, planned, 0))
-        wrong += (status["accepted"], status["refused"]) != (node.accepted, node.refused.count)
+        wrong += (status["accepted"], status["refused"]) != (node.state.accepted, node.state.refused.count)
     return wrong
 
 

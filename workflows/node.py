@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     import time  # for queries, which leave no trace in a history
 
     from timeline.aggregate import Request, partial, span
+    from timeline.engine.answers import Answers
     from timeline.engine.node import Node
     from timeline.engine.patch import Patch, parts
     from timeline.engine.state_wire import from_state, to_state
@@ -66,13 +67,14 @@ class NodeWorkflow:
             Limits(self.spec["allowed_lateness"], self.spec["retention"], self.spec.get("key_ttl")),
             planned.before_origin,
         )
+        self.answers = Answers(self.node.state)
         self.inbox: list[dict[str, Any]] = []
         self.newcomers: list[Subscriber] = []
         self.stopped = False
         self.full: str | None = None
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
-            rest = from_state(state, self.node)
+            rest = from_state(state, self.node.state)
             self.gauge.measured = len(state)
             self.inbox = rest["inbox"]
             self.newcomers = rest["newcomers"]
@@ -130,7 +132,7 @@ class NodeWorkflow:
         """How many bytes the state may have from now on; a node that was full goes on if it may."""
         self.spec["max_state"] = self.gauge.limit = max_state
         if self.full is not None:
-            self.full = self.gauge.full(self._state(), len(self.node.keys))
+            self.full = self.gauge.full(self._state(), len(self.node.state.keys))
 
     @workflow.signal
     def release(self, key: str) -> None:
@@ -147,7 +149,7 @@ class NodeWorkflow:
     @workflow.query
     def status(self) -> dict[str, Any]:
         """Position, counters, sizes, and what is wrong if anything is."""
-        node = self.node
+        node = self.node.state
         return {
             "expression": self.text,
             "operator": node.operator.name,
@@ -163,41 +165,41 @@ class NodeWorkflow:
             "full": self.full,
             "subscribers": [s["workflow"] for s in self.spec["subscribers"]],
             "quarantined": len(node.quarantined),
-            **node.late_keys(),
+            **self.answers.late_keys(),
             "history_length": workflow.info().get_current_history_length(),
         }
 
     @workflow.query
     def position(self) -> list[int] | None:
         """The place in the stream that the node's table stands for."""
-        return to_position(self.node.position)
+        return to_position(self.node.state.position)
 
     @workflow.query
     def stands(self) -> dict[str, Any]:
         """The same, and which of all nodes that ever had this id this is: what a feeder must know."""
         born = workflow.info().first_execution_run_id
-        return {"position": to_position(self.node.position), "born": born}
+        return {"position": to_position(self.node.state.position), "born": born}
 
     @workflow.query
     def values(self, wanted: list) -> dict[str, Any]:  # type: ignore[type-arg]
         """Values of ``[[key, tick or null], ...]``, in that order; an unknown key gives null."""
         return {
-            "position": to_position(self.node.position),
+            "position": to_position(self.node.state.position),
             "values": [self._value(key, at) for key, at in wanted],
         }
 
     @workflow.query
     def keys(self, first: int) -> list[str]:
         """The names of up to `MAX_ANSWER` keys, from the ``first`` on in order of appearance."""
-        return self.node.known_keys()[first : first + MAX_ANSWER]
+        return self.answers.known_keys()[first : first + MAX_ANSWER]
 
     @workflow.query
     def recent(self, most: int) -> dict[str, Any]:
         """The keys with the newest events, newest first, with their values; and how many keys there are."""
-        names = self.node.recent_keys(min(most, MAX_ANSWER))
+        names = self.answers.recent_keys(min(most, MAX_ANSWER))
         return {
-            "position": to_position(self.node.position),
-            "count": len(self.node.known_keys()),
+            "position": to_position(self.node.state.position),
+            "count": len(self.answers.known_keys()),
             "keys": [{"key": name, **(self._value(name, None) or {})} for name in names],
         }
 
@@ -209,14 +211,14 @@ class NodeWorkflow:
         asked = Request.from_wire(request)
         end = time.monotonic() + MAX_SECONDS
         try:
-            return {"partial": partial(self.node, asked, lambda: time.monotonic() < end).to_wire(asked)}
+            return {"partial": partial(self.answers, asked, lambda: time.monotonic() < end).to_wire(asked)}
         except TimelineError as error:
             return {"error": str(error), "class": type(error).__name__}
 
     @workflow.query
     def span(self) -> list[int] | None:
         """The earliest origin and the newest event (ms) of all keys; null before the first event."""
-        found = span(self.node)
+        found = span(self.answers)
         return None if found is None else list(found)
 
     @workflow.query
@@ -224,16 +226,16 @@ class NodeWorkflow:
         """Up to `MAX_ANSWER` refused events, from behind a position on: position, key, time (ms), reason."""
         return [
             [list(r.position), r.key, r.tick, r.reason.name.lower()]
-            for r in self.node.refused.after(from_position(after), MAX_ANSWER)
+            for r in self.node.state.refused.after(from_position(after), MAX_ANSWER)
         ]
 
     @workflow.query
     def quarantined(self, first: int) -> list[dict[str, Any]]:
         """Up to `MAX_ANSWER` keys that have no function here, from the ``first`` on, and why."""
-        held = list(self.node.quarantined.items())[first : first + MAX_ANSWER]
+        held = list(self.node.state.quarantined.items())[first : first + MAX_ANSWER]
         return [
             {
-                "key": self.node.keys.names[code],
+                "key": self.node.state.keys.names[code],
                 "position": to_position(q.position),
                 "error": q.error,
                 "own": q.own,
@@ -248,24 +250,24 @@ class NodeWorkflow:
         known: dict[str, Any] = {}
         for key in keys[:MAX_ANSWER]:
             try:
-                table, origin, newest = self.node.timeline(key)
+                table, origin, newest = self.answers.timeline(key)
             except KeyError:
                 continue
             except QuarantineError as error:
                 known[key] = {"origin": 0, "newest": 0, "rows": [], "error": str(error)}
                 continue
             known[key] = {"origin": origin, "newest": newest, "rows": table.json_rows()}
-            known[key] |= self.node.exact_from(key)
-        return {"position": to_position(self.node.position), "timelines": known}
+            known[key] |= self.answers.exact_from(key)
+        return {"position": to_position(self.node.state.position), "timelines": known}
 
     def _value(self, key: str, at: int | None) -> dict[str, Any] | None:
         try:
-            value, tick, final = self.node.value(key, at)
+            value, tick, final = self.answers.value(key, at)
         except KeyError:
             return None
         except (LimitError, QuarantineError, RetentionError) as error:
             return {"at": at, "error": str(error)}
-        return {"at": tick, "value": value, "final": final, **self.node.exact_from(key)}
+        return {"at": tick, "value": value, "final": final, **self.answers.exact_from(key)}
 
     # --- work ------------------------------------------------------------------------------------
 
@@ -282,22 +284,22 @@ class NodeWorkflow:
             except TimelineError as error:
                 workflow.logger.warning("release of %r: %s", key, error)
         for patch in patches:
-            if self.gauge.grown(self.node, patch):
-                self.full = self.gauge.full(self._state(), len(self.node.keys))
+            if self.gauge.grown(self.node.state, patch):
+                self.full = self.gauge.full(self._state(), len(self.node.state.keys))
         return patches
 
     def _take(self, messages: list[dict[str, Any]]) -> Patch | None:
-        if self.node.leaf is None:
+        if self.node.state.leaf is None:
             for message in messages:
                 incoming = from_patch(message)
                 for index in message["inputs"]:
                     self.node.receive(index, incoming)
             return self.node.advance()
         fresh = []
-        last = self.node.position
+        last = self.node.state.position
         for message in messages:
             if "settled" in message:
-                self.node.refused.settle(tuple(message["settled"]))
+                self.node.state.refused.settle(tuple(message["settled"]))
         for events, reaches in map(from_events, messages):
             if last is None or reaches > last:
                 fresh.append(events if last is None else events.after(last))
@@ -305,7 +307,7 @@ class NodeWorkflow:
         return self.node.accept(concat(fresh), last) if fresh and last is not None else None
 
     def _state(self) -> bytes:
-        return to_state(self.node, inbox=self.inbox, newcomers=self.newcomers, full=self.full)
+        return to_state(self.node.state, inbox=self.inbox, newcomers=self.newcomers, full=self.full)
 
     async def _welcome(self) -> None:
         """Sends new subscribers a snapshot, and counts them among the others from then on."""

@@ -57,7 +57,7 @@ class SinkWorkflow:
         self.full: str | None = None
         self.gauge = Gauge(args.get("max_state", MAX_STATE))
         if state is not None:
-            rest = from_state(state, self.node)
+            rest = from_state(state, self.node.state)
             self.gauge.measured = len(state)
             self.inbox = rest["inbox"]
             self.progress = rest["progress"]
@@ -133,7 +133,7 @@ class SinkWorkflow:
         if not self.stopped:
             self.node.step(None)
             await self._drain()
-            self.written = to_position(self.node.position)
+            self.written = to_position(self.node.state.position)
             self.node.tidy()
 
     async def _drain(self) -> None:
@@ -182,7 +182,7 @@ class SinkWorkflow:
 
     def _state(self) -> bytes:
         return to_state(
-            self.node,
+            self.node.state,
             inbox=self.inbox,
             progress=self.progress,
             written=self.written,

@@ -19,6 +19,7 @@ from rich.console import Console
 from tests.support.places import ROOT
 from timeline import operators
 from timeline.cli.lanes import draw, plan_lanes
+from timeline.engine.answers import Answers
 from timeline.language.signatures import Parameter, signatures
 from timeline.local.graph import Graph
 from timeline.operators.base import Operator
@@ -90,7 +91,7 @@ def example(source: str) -> str:
             ]
             if rows:
                 graph.feed(from_rows(rows, (step, 0)), (step, len(rows)))
-        tables = [node.timeline("key") for node in graph.nodes]
+        tables = [Answers(node.state).timeline("key") for node in graph.nodes]
         out = Console(file=io.StringIO(), width=130, no_color=True, highlight=False)
         rows_of = {i: table.json_rows() for i, (table, _, _) in enumerate(tables)}
         draw(out, "", plan_lanes(plan, rows_of), tables[-1][1], tables[-1][2])

@@ -19,11 +19,11 @@ class PoisonError(ValueError):
 
 def poisoned(node: Node, keys: set[str], *, reading: bool) -> Operator:
     """The node's operator, but that it raises for some keys: when it computes, or when it reads."""
-    operator = node.operator
+    operator = node.state.operator
     of_class = type(operator)
 
     def compute(self: Any, inputs: Sequence[Table], window: Window, own: Table) -> Table:
-        if any(node.keys.names[code] in keys for code in window.key.tolist()):
+        if any(node.state.keys.names[code] in keys for code in window.key.tolist()):
             raise PoisonError("bad luck")
         return of_class.compute(operator, inputs, window, own)
 
@@ -41,5 +41,4 @@ def poisoned(node: Node, keys: set[str], *, reading: bool) -> Operator:
 
 
 def poison(node: Node, keys: set[str], *, reading: bool) -> None:
-    node.operator = poisoned(node, keys, reading=reading)
-    node.leaf = node.operator if isinstance(node.operator, Leaf) else None
+    node.state.operator = poisoned(node, keys, reading=reading)

@@ -26,6 +26,7 @@ from tests.support.graphs import WireGraph
 from tests.support.oracle import Oracle, exact, same
 from tests.support.streams import END, batches, exact_value, expressions
 from timeline.cli.lanes import Lane, draw, plan_lanes
+from timeline.engine.answers import Answers
 from timeline.limits import Limits
 from timeline.plan import Plan, make_plan
 from timeline.tables.events import from_rows
@@ -83,8 +84,8 @@ def check_schedule(expression: Any, drawn: Any, lateness: int, at: list[int], da
     taken = accepted(rows, lateness)
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
         if planned.leaf:
-            assert (node.accepted, node.refused.count) == (sum(taken), len(rows) - sum(taken))
-            listed = [refusal.position[0] for refusal in node.refused.after(None, 100)]
+            assert (node.state.accepted, node.state.refused.count) == (sum(taken), len(rows) - sum(taken))
+            listed = [refusal.position[0] for refusal in node.state.refused.after(None, 100)]
             assert listed == [i for i, took in enumerate(taken) if not took]
     for key in sorted({key for key, _, _ in rows}):
         mine = [(t, v) for (k, t, v), took in zip(rows, taken, strict=True) if k == key and took]
@@ -92,7 +93,7 @@ def check_schedule(expression: Any, drawn: Any, lateness: int, at: list[int], da
 
 
 def _check_key(plan: Plan, graph: WireGraph, key: str, oracle: Oracle) -> None:
-    tables = [node.timeline(key)[0] for node in graph.nodes]
+    tables = [Answers(node.state).timeline(key)[0] for node in graph.nodes]
     for planned, table in zip(plan.nodes, tables, strict=True):
         assert int(table.tick[0]) == oracle.origin
         for tick in range(oracle.origin, END):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from timeline.engine.patch import Pending
 from timeline.tables.events import Position
+from timeline.tables.packing import key_of, recode
 from timeline.tables.table import Table
 from timeline.values.vocabulary import I64
 
@@ -26,6 +27,25 @@ class Edge:
     value_codes: I64 = field(default_factory=lambda: np.zeros(1, np.int64))
     pending: list[Pending] = field(default_factory=list)
     quarantined: dict[int, str] = field(default_factory=dict)
+
+    def tables(self) -> list[Table]:
+        """The child's table, and what of it came early."""
+        return [self.table, *(pending.rows for pending in self.pending)]
+
+    def named(self) -> list[I64]:
+        """The node's codes of keys that the child has named, or has rows of to come."""
+        named = [self.codes]
+        for p in self.pending:
+            named += [key_of(at) for at in (p.heard, p.window.at, p.rows.at)]
+            named.append(np.array(list(p.quarantined), np.int64))
+        return named
+
+    def renumber(self, new: I64) -> None:
+        """Gives keys other codes: ``new`` has one for each old one that goes on."""
+        self.table = replace(self.table, at=recode(self.table.at, new))
+        self.codes = new[self.codes]
+        self.quarantined = {int(new[code]): text for code, text in self.quarantined.items()}
+        self.pending = [pending.renumbered(new) for pending in self.pending]
 
     def complete(self) -> set[Position]:
         """The positions up to which something is pending in full."""

@@ -10,16 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from timeline.engine.admission import Refused, admit
-from timeline.engine.answers import Answers
-from timeline.engine.edge import Edge
+from timeline.engine.admission import admit
+from timeline.engine.latecomers import begin_late, from_there, late_in
 from timeline.engine.patch import Patch, Pending
 from timeline.engine.quarantine import Quarantine, isolate
 from timeline.engine.shrinking import Shrinking
+from timeline.engine.state import NodeState
+from timeline.engine.telling import patch_of, snapshot_of
 from timeline.errors import LimitError, NotFoundError, RetentionError
 from timeline.limits import Limits
-from timeline.operators.base import Leaf, Operator, own_table
-from timeline.operators.outputs import Outputs
+from timeline.operators.base import Operator
 from timeline.tables.events import Events, Position
 from timeline.tables.packing import (
     begin_of,
@@ -35,87 +35,68 @@ from timeline.tables.packing import (
     start_of,
     tick_of,
 )
-from timeline.tables.splicing import cut, difference, known_to_all, merge, splice, without
+from timeline.tables.splicing import difference, known_to_all, merge, splice, without
 from timeline.tables.table import Table, Window, empty
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.ticks import MAX_TICK
-from timeline.values.vocabulary import I64, Keys, Vocabulary, distinct
+from timeline.values.vocabulary import I64, distinct
 
 _NONE = np.empty(0, np.int64)
 
 
-class Node(Answers):
-    """An operator at work on one stream.
+class Node:
+    """An operator at work on one stream: the steps that take its `NodeState` from position to position.
 
-    ``position`` is the place in the stream that the node's table stands for (``None`` before the
-    first batch). A leaf takes `accept`; an inner node takes `receive`, then `advance` as long as it
-    returns a patch. ``shapes`` are those of the inputs of an inner node. What it can be asked is in
-    `timeline.engine.answers`.
+    A leaf takes `accept`; an inner node takes `receive`, then `advance` as long as it returns a patch.
+    ``kinds`` are those of the inputs of an inner node. What it can be asked is in `timeline.engine.answers`.
     """
 
     def __init__(
         self,
         operator: Operator,
-        shapes: Sequence[Kind],
+        kinds: Sequence[Kind],
         limits: Limits,
         before_origin: Scalar = None,
     ) -> None:
-        self.operator = operator
-        self.before_origin = before_origin
-        self.leaf = operator if isinstance(operator, Leaf) else None
-        self.outputs = operator if isinstance(operator, Outputs) else None
-        self.limits = limits
-        self.position: Position | None = None
-        self.keys = Keys()
-        self.origin = _NONE
-        self.newest = _NONE
-        self.known_from = _NONE
-        self.counted_from = _NONE
-        self.stream_newest = -1
-        self.accepted = 0
-        self.refused = Refused()
-        self.quarantined: dict[int, Quarantine] = {}
-        if self.leaf is not None:
-            self.edges = [Edge(self.leaf.empty_raw())]
-        else:
-            self.edges = [Edge(empty(s, Vocabulary() if s is Kind.STATE else None)) for s in shapes]
-        self.own = own_table(operator, self.edges[0].table.vocabulary)
-        self.sent_names = 0
-        self.sent_values = 1
-        self.shrinking = Shrinking(self)
+        self.attach(NodeState(operator, kinds, limits, before_origin))
+
+    def attach(self, state: NodeState) -> None:
+        """Works on that state from here on."""
+        self.state = state
+        self.shrinking = Shrinking(state)
 
     # --- what comes in ---------------------------------------------------------------------------
 
     def accept(self, events: Events, last: Position) -> Patch | None:
         """A leaf's step: the events up to and including ``last``. ``None`` if all was seen before."""
-        assert self.leaf is not None
-        if self.position is not None:
-            if last <= self.position:
+        state = self.state
+        assert state.leaf is not None
+        if state.position is not None:
+            if last <= state.position:
                 return None
-            events = events.after(self.position)
+            events = events.after(state.position)
         used, place = distinct(events.key, len(events.keys))
-        codes = self.keys.encode([events.keys[i] for i in used.tolist()])
-        self._grow()
+        codes = state.encode([events.keys[i] for i in used.tolist()])
         key = codes[place]
-        judged = admit(key, events.tick, self.newest, self.stream_newest, self.limits)
-        self.accepted += judged.accepted
+        judged = admit(key, events.tick, state.by_key.newest, state.stream_newest, state.limits)
+        state.accepted += judged.accepted
         if len(judged.refused):
-            self.refused.add(events.take(judged.refused), judged.reasons)
+            state.refused.add(events.take(judged.refused), judged.reasons)
         if len(judged.live) < len(key):
             events, key = events.take(judged.live), key[judged.live]
-        released = self._bear(judged.reborn)
-        edge = self.edges[0]
+        released = state.bear(judged.reborn)
+        edge = state.edges[0]
         edge.table = without(edge.table, Window(start_of(judged.reborn)))
         at = pack(key, events.tick)
-        anew, _ = distinct(key[self.origin[key] > MAX_TICK], len(self.keys))
+        anew, _ = distinct(key[state.by_key.origin[key] > MAX_TICK], len(state.keys))
         heard, origin = self._hear(at)
         starts = [origin.at]
-        self.position = last
+        state.position = last
         new = self._read(events, at)
         if len(new):
             starts.append(new.at[first_of_runs(new.key)])
-            edge.table = self.leaf.thin(self.leaf.absorb(edge.table, new))
+            edge.table = state.leaf.thin(state.leaf.absorb(edge.table, new))
         return self._compute(heard, starts, anew, released)
 
     def receive(self, index: int, patch: Patch) -> bool:
@@ -123,7 +104,8 @@ class Node(Answers):
 
         False if it is a repeat, which is ignored.
         """
-        edge = self.edges[index]
+        state = self.state
+        edge = state.edges[index]
         known = edge.pending[-1].position if edge.pending else edge.position
         partial = bool(edge.pending) and edge.pending[-1].more
         if known is not None and (
@@ -137,8 +119,7 @@ class Node(Answers):
                 f"patch up to {patch.position} names keys from {patch.first_name} on, but "
                 f"{len(edge.codes)} are known: a patch before it is missing"
             )
-        edge.codes = np.concatenate((edge.codes, self.keys.encode(patch.names)))
-        self._grow()
+        edge.codes = np.concatenate((edge.codes, state.encode(patch.names)))
         at = recode(patch.rows.at, edge.codes)
         order = np.argsort(at, kind="stable")
         rows = replace(patch.rows.take(order), at=at[order], vocabulary=edge.table.vocabulary)
@@ -150,8 +131,7 @@ class Node(Answers):
             rows = replace(rows, value=edge.value_codes[rows.value])
         window = Window(np.sort(recode(patch.window.at, edge.codes)))
         heard = recode(patch.heard, edge.codes)
-        names = self.keys.encode(list(patch.quarantined)).tolist()
-        self._grow()
+        names = state.encode(list(patch.quarantined)).tolist()
         apart = dict(zip(names, patch.quarantined.values(), strict=True))
         origins, counted = recode(patch.origins, edge.codes), recode(patch.counted, edge.codes)
         edge.pending.append(Pending(patch.position, patch.more, heard, window, rows, apart, origins, counted))
@@ -159,11 +139,12 @@ class Node(Answers):
 
     def advance(self) -> Patch | None:
         """An inner node's step, to the furthest position that all its children have reached."""
-        common = set.intersection(*(edge.complete() for edge in self.edges))
-        target = max(common, default=self.position)
+        state = self.state
+        common = set.intersection(*(edge.complete() for edge in state.edges))
+        target = max(common, default=state.position)
         starts, heard, late = [], [], []
         changes: dict[int, str | None] = {}
-        for edge in self.edges:
+        for edge in state.edges:
             told = _NONE, _NONE
             # What amends the position that was reached before is there although others have nothing.
             while target is not None and edge.pending and edge.pending[0].position <= target:
@@ -182,17 +163,17 @@ class Node(Answers):
         if target is None or not starts:
             self._condense()
             return None
-        amends = target == self.position
-        self.position = target
-        for edge in self.edges:
+        amends = target == state.position
+        state.position = target
+        for edge in state.edges:
             edge.position = target
         # All children hear of the same keys: a leaf reports every key of every batch.
         newest = latest(heard)
-        self._note_newest(newest)
+        state.hear(newest)
         every = earliest(starts)
         anew = key_of(every[tick_of(every) == 0])
-        released = self._bear(anew) | self._pass_on(changes, starts)
-        self._begin_late(*map(np.concatenate, zip(*late, strict=True)))
+        released = state.bear(anew) | self._pass_on(changes, starts)
+        begin_late(state, *map(np.concatenate, zip(*late, strict=True)))
         patch = self._compute(newest, starts, anew, released)
         return replace(patch, amends=True) if amends else patch
 
@@ -203,8 +184,9 @@ class Node(Answers):
             NotFoundError: the key is not quarantined by this node's own operator.
             RetentionError: what is needed for it is no longer there.
         """
-        code = self.keys.find(key)
-        held = None if code is None else self.quarantined.get(code)
+        state = self.state
+        code = state.keys.find(key)
+        held = None if code is None else state.quarantined.get(code)
         if code is None or held is None or not held.own:
             raise NotFoundError(f"key {key!r} is not quarantined here")
         if held.since is None:
@@ -212,98 +194,47 @@ class Node(Answers):
                 f"key {key!r} was quarantined at position {held.position} and more than limits.retention "
                 "has passed: what it would be rebuilt from is gone; remove the timeline and register it anew"
             )
-        assert self.position is not None
-        del self.quarantined[code]
+        assert state.position is not None
+        del state.quarantined[code]
         starts = [np.array([packed(code, held.since)])] if held.since <= MAX_TICK else [_NONE]
-        if self.leaf is not None and held.events is not None:
-            edge = self.edges[0]
+        if state.leaf is not None and held.events is not None:
+            edge = state.edges[0]
             new = self._read(held.events, pack(np.full(len(held.events), code), held.events.tick))
             if len(new):
-                edge.table = self.leaf.thin(self.leaf.absorb(edge.table, new))
+                edge.table = state.leaf.thin(state.leaf.absorb(edge.table, new))
         anew = np.array([code]) if held.anew else _NONE
         patch = self._compute(_NONE, starts, anew, {code: None})
         return replace(patch, amends=True)
 
     def _condense(self) -> None:
-        first = [min(complete) for edge in self.edges if (complete := edge.complete())]
-        for edge in self.edges:
+        state = self.state
+        first = [min(complete) for edge in state.edges if (complete := edge.complete())]
+        for edge in state.edges:
             if first:
                 edge.condense(max(first))
 
-    def _grow(self) -> None:
-        missing = len(self.keys) - len(self.origin)
-        if missing > 0:
-            self.origin = np.concatenate((self.origin, np.full(missing, MAX_TICK + 1, np.int64)))
-            self.newest = np.concatenate((self.newest, np.full(missing, -1, np.int64)))
-            self.known_from = np.concatenate((self.known_from, np.zeros(missing, np.int64)))
-            self.counted_from = np.concatenate((self.counted_from, np.zeros(missing, np.int64)))
-
-    def _note_newest(self, heard: I64) -> None:
-        key, tick = key_of(heard), tick_of(heard)
-        self.newest[key] = np.maximum(self.newest[key], tick)
-        if len(tick):
-            self.stream_newest = max(self.stream_newest, int(tick.max()))
-
     def _hear(self, at: I64) -> tuple[I64, Window]:
         """Takes note of the keys of a leaf's batch: the newest tick of each, and moved origins."""
+        state = self.state
         ordered = np.sort(at)
         heard = ordered[last_of_keys(ordered)]
-        self._note_newest(heard)
+        state.hear(heard)
         earliest_at = ordered[first_of_keys(ordered)]
-        moved = tick_of(earliest_at) < self.origin[key_of(earliest_at)]
+        moved = tick_of(earliest_at) < state.by_key.origin[key_of(earliest_at)]
         return heard, Window(earliest_at[moved])
-
-    def _bear(self, codes: I64) -> dict[int, str | None]:
-        """Forgets the function of keys that begin anew; returns those that are no longer set apart."""
-        if not len(codes):
-            return {}
-        self.own = without(self.own, Window(start_of(codes)))
-        self.origin[codes] = MAX_TICK + 1
-        self.known_from[codes] = self.counted_from[codes] = 0
-        released: dict[int, str | None] = {}
-        for code in codes.tolist():
-            held = self.quarantined.get(code)
-            if held is not None and held.own:
-                del self.quarantined[code]
-                released[code] = None
-        return released
-
-    def _begin_late(self, origins: I64, counted: I64) -> None:
-        """Takes note of keys that are new here, and of which an input is not known from the origin on.
-
-        ``origins`` and ``counted`` are packed, as in `Patch`. All inputs hold from the latest of their
-        beginnings on; an operator that reaches back is exact from that much later on, one that remembers
-        begins there.
-        """
-        new = origins[self.origin[key_of(origins)] > MAX_TICK]
-        if not len(new):
-            return
-        new = earliest([new])
-        codes = key_of(new)
-        begin = np.zeros(len(codes), np.int64)
-        for edge in self.edges:
-            heads = edge.table.at[edge.table.first_rows()]
-            heads = heads[np.isin(key_of(heads), codes)]
-            np.maximum.at(begin, np.searchsorted(codes, key_of(heads)), tick_of(heads))
-        remembers = self.operator.remembers
-        self.known_from[codes] = np.minimum(begin + (0 if remembers else self.operator.reach), MAX_TICK)
-        self.origin[codes] = tick_of(new)
-        counted = counted[np.isin(key_of(counted), codes)]
-        np.maximum.at(self.counted_from, key_of(counted), tick_of(counted))
-        if remembers:
-            self.counted_from[codes] = np.maximum(self.counted_from[codes], self.known_from[codes])
 
     # --- what raises -----------------------------------------------------------------------------
 
     def _read(self, events: Events, at: I64) -> Table:
         """The raw rows of a leaf's events; those of quarantined keys are kept for later."""
-        assert self.leaf is not None
-        leaf, raw = self.leaf, self.edges[0].table
+        state = self.state
+        assert state.leaf is not None
+        leaf, raw = state.leaf, state.edges[0].table
         key = key_of(at)
-        if self.quarantined:
-            apart = np.isin(key, list(self.quarantined))
+        if state.quarantined:
+            apart = np.isin(key, list(state.quarantined))
             for code in np.unique(key[apart]).tolist():
-                self.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
+                state.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
             rows = np.flatnonzero(~apart)
             events, at, key = events.take(rows), at[rows], key[rows]
 
@@ -316,34 +247,36 @@ class Node(Answers):
         def set_apart(codes: I64, error: Exception) -> None:
             for code in codes.tolist():
                 self._set_apart(code, error)
-                self.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
+                state.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
 
-        every, _ = distinct(key, len(self.keys))
+        every, _ = distinct(key, len(state.keys))
         table = leaf.empty_raw() if raw.vocabulary is None else empty(raw.kind, raw.vocabulary)
         for part in isolate(read, every, set_apart):
             table = merge(table, part)
         return table
 
     def _set_apart(self, code: int, error: Exception) -> None:
-        assert self.position is not None
+        state = self.state
+        assert state.position is not None
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        self.quarantined[code] = Quarantine(text[:500], self.position, own=True)
+        state.quarantined[code] = Quarantine(text[:500], state.position, own=True)
 
     def _pass_on(self, changes: dict[int, str | None], starts: list[I64]) -> dict[int, str | None]:
         """Sets apart the keys of which a child has no function, and takes back those that have all.
 
         Returns what the parents must know of it.
         """
-        assert self.position is not None
+        state = self.state
+        assert state.position is not None
         said: dict[int, str | None] = {}
         for code in changes:
-            reasons = [e.quarantined[code] for e in self.edges if code in e.quarantined]
-            held = self.quarantined.get(code)
+            reasons = [e.quarantined[code] for e in state.edges if code in e.quarantined]
+            held = state.quarantined.get(code)
             if reasons and (held is None or held.own):
-                self.quarantined[code] = Quarantine(reasons[0], self.position, own=False)
+                state.quarantined[code] = Quarantine(reasons[0], state.position, own=False)
                 said[code] = reasons[0]
             elif not reasons and held is not None and not held.own:
-                del self.quarantined[code]
+                del state.quarantined[code]
                 said[code] = None
                 if held.since is not None and held.since <= MAX_TICK:
                     starts.append(np.array([packed(code, held.since)]))
@@ -352,107 +285,58 @@ class Node(Answers):
     # --- what goes out ---------------------------------------------------------------------------
 
     def _compute(self, heard: I64, starts: Sequence[I64], anew: I64, said: dict[int, str | None]) -> Patch:
-        """The step at ``self.position``: computes from ``starts`` on, and says what changed.
+        """The step at ``self.state.position``: computes from ``starts`` on, and says what changed.
 
         ``anew`` are key codes of which nothing is known from before.
         """
+        state = self.state
         window = Window(earliest(starts))
-        inputs = [edge.table for edge in self.edges]
+        inputs = [edge.table for edge in state.edges]
         # The start of what is new may be given as tick 0; it is where the key's rows begin.
-        begin = window if self.leaf or (len(inputs) == 1 and not len(anew)) else known_to_all(inputs, window)
-        if self.known_from.any():
-            window, begin = self._from_there(window), self._from_there(begin)
-        if self.quarantined:
-            apart = np.isin(begin.key, list(self.quarantined))
+        begin = window if state.leaf or (len(inputs) == 1 and not len(anew)) else known_to_all(inputs, window)
+        if state.by_key.known_from.any():
+            window, begin = from_there(state, window), from_there(state, begin)
+        if state.quarantined:
+            apart = np.isin(begin.key, list(state.quarantined))
             for at in begin.at[apart].tolist():
                 code = key_of(at)
-                self.quarantined[code].missed(tick_of(at), bool(np.isin(code, anew)))
+                state.quarantined[code].missed(tick_of(at), bool(np.isin(code, anew)))
             begin = Window(begin.at[~apart])
-            window = Window(window.at[~np.isin(window.key, list(self.quarantined))])
+            window = Window(window.at[~np.isin(window.key, list(state.quarantined))])
 
         def compute(at: I64) -> Table:
-            return self.operator.compute(inputs, Window(at), self.own)
+            return state.operator.compute(inputs, Window(at), state.own)
 
         def set_apart(places: I64, error: Exception) -> None:
             for at in places.tolist():
                 code = key_of(at)
                 self._set_apart(code, error)
-                self.quarantined[code].missed(tick_of(at), bool(np.isin(code, anew)))
-                said[code] = f"{self.quarantined[code].error} (in {self.operator.name})"
+                state.quarantined[code].missed(tick_of(at), bool(np.isin(code, anew)))
+                said[code] = f"{state.quarantined[code].error} (in {state.operator.name})"
 
         made = isolate(compute, begin.at, set_apart)
-        if len(made) == 1 and not self.quarantined:
+        if len(made) == 1 and not state.quarantined:
             new = made[0]
         else:
-            new = empty(self.own.kind, self.own.vocabulary)
+            new = empty(state.own.kind, state.own.vocabulary)
             for part in made:
                 new = merge(new, part)
-            window = Window(window.at[~np.isin(window.key, list(self.quarantined))])
-        changed = difference(self.own, new, window)
-        self.own = splice(self.own, window, new)
-        self.origin[changed.key] = np.minimum(self.origin[changed.key], changed.tick)
-        late = self._late(Window(changed.at[changed.tick == self.known_from[changed.key]]))
+            window = Window(window.at[~np.isin(window.key, list(state.quarantined))])
+        changed = difference(state.own, new, window)
+        state.own = splice(state.own, window, new)
+        state.by_key.origin[changed.key] = np.minimum(state.by_key.origin[changed.key], changed.tick)
+        late = late_in(state, Window(changed.at[changed.tick == state.by_key.known_from[changed.key]]))
         if len(anew):
             # Whoever still knows an earlier life of the key must not keep any of it.
             whole = np.isin(changed.key, anew)
             changed = Window(np.where(whole, begin_of(changed.at), changed.at))
-        for code, held in self.quarantined.items():
-            if held.own and held.position == self.position and said.get(code) is None:
-                said[code] = f"{held.error} (in {self.operator.name})"
-        patch = replace(self._patch(heard, changed, said), origins=late[0], counted=late[1])
+        for code, held in state.quarantined.items():
+            if held.own and held.position == state.position and said.get(code) is None:
+                said[code] = f"{held.error} (in {state.operator.name})"
+        patch = replace(patch_of(state, heard, changed, said), origins=late[0], counted=late[1])
         self.shrinking.after_step()
-        return patch
-
-    def _from_there(self, window: Window) -> Window:
-        """The window without what lies before a key's function begins."""
-        return Window(np.maximum(window.at, pack(window.key, self.known_from[window.key])))
-
-    def _late(self, begin: Window) -> tuple[I64, I64]:
-        """``origins`` and ``counted`` of a patch in which keys begin there."""
-        key = begin.key[begin.tick > self.origin[begin.key]]
-        counted = key[self.counted_from[key] > 0]
-        return pack(key, self.origin[key]), pack(counted, self.counted_from[counted])
-
-    def _patch(self, heard: I64, window: Window, said: dict[int, str | None]) -> Patch:
-        assert self.position is not None
-        vocabulary = self.own.vocabulary
-        values = [] if vocabulary is None else vocabulary.values
-        patch = Patch(
-            self.position,
-            self.sent_names,
-            self.keys.names[self.sent_names :],
-            self.sent_values,
-            values[self.sent_values :],
-            heard,
-            window,
-            cut(self.own, window),
-            quarantined={self.keys.names[code]: reason for code, reason in said.items()},
-        )
-        self.sent_names = len(self.keys)
-        self.sent_values = max(1, len(values))
         return patch
 
     def snapshot(self) -> Patch | None:
         """The whole table as one patch, for a new subscriber; ``None`` before the first batch."""
-        if self.position is None:
-            return None
-        known = np.flatnonzero(self.newest >= 0)
-        vocabulary = self.own.vocabulary
-        values = [] if vocabulary is None else vocabulary.values
-        # After shrinking, the next patch says all names and values anew, and the snapshot must too.
-        names = self.keys.names[: self.sent_names or None]
-        begin = Window(self.own.at[self.own.first_rows()])
-        origins, counted = self._late(begin)
-        return Patch(
-            self.position,
-            0,
-            names,
-            1,
-            values[1 : self.sent_values if self.sent_values > 1 else None],
-            pack(known, self.newest[known]),
-            begin,
-            self.own,
-            quarantined={self.keys.names[c]: self._reason(q) for c, q in self.quarantined.items()},
-            origins=origins,
-            counted=counted,
-        )
+        return snapshot_of(self.state)

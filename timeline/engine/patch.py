@@ -9,7 +9,7 @@ import numpy as np
 
 from timeline.tables.events import Position
 from timeline.tables.packing import earliest as earliest_of
-from timeline.tables.packing import key_of, latest
+from timeline.tables.packing import key_of, latest, recode
 from timeline.tables.splicing import cut, splice
 from timeline.tables.table import Table, Window
 from timeline.values.scalars import Scalar
@@ -75,6 +75,19 @@ class Pending:
             splice(self.rows, following.window, following.rows),
             self.quarantined | following.quarantined,
             *following.late_too(self.origins, self.counted),
+        )
+
+    def renumbered(self, new: I64) -> Pending:
+        """The same with other key codes: ``new`` has one for each old one that goes on."""
+        return Pending(
+            self.position,
+            self.more,
+            recode(self.heard, new),
+            Window(recode(self.window.at, new)),
+            replace(self.rows, at=recode(self.rows.at, new)),
+            {int(new[code]): text for code, text in self.quarantined.items()},
+            recode(self.origins, new),
+            recode(self.counted, new),
         )
 
     def late_too(self, origins: I64, counted: I64) -> tuple[I64, I64]:

@@ -32,6 +32,10 @@ class Quarantine:
     anew: bool = False
     events: Events | None = None
 
+    def told(self, operator: str) -> str:
+        """The reason as others are told: with the operator that raised, if it is this node's."""
+        return f"{self.error} (in {operator})" if self.own else self.error
+
     def missed(self, tick: int, anew: bool) -> None:
         """Takes note of a window that was not computed."""
         self.anew |= anew

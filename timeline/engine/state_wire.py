@@ -10,9 +10,9 @@ import zstandard
 
 from timeline.engine.admission import Refused
 from timeline.engine.edge import Edge
-from timeline.engine.node import Node
 from timeline.engine.patch import Pending
 from timeline.engine.quarantine import Quarantine
+from timeline.engine.state import KeyColumns, NodeState
 from timeline.engine.wire import from_late, to_late
 from timeline.errors import TimelineError
 from timeline.tables.table import Table, Window
@@ -36,40 +36,46 @@ from timeline.values.vocabulary import Keys
 STATE_VERSION = 2
 
 
-def to_state(node: Node, **rest: Any) -> bytes:
+def to_state(state: NodeState, **rest: Any) -> bytes:
     """All that a node knows, compressed; ``rest`` is carried along (it must be JSON)."""
     wire = {
         "version": STATE_VERSION,
-        "position": to_position(node.position),
-        "names": node.keys.names,
-        "origin": differences(node.origin),
-        "newest": differences(node.newest),
-        **_begun(node),
-        "stream_newest": node.stream_newest,
-        "accepted": node.accepted,
-        "refused": _refused(node.refused),
-        "quarantined": [_quarantine(code, held) for code, held in node.quarantined.items()],
-        "sent_names": node.sent_names,
-        "sent_values": node.sent_values,
-        "own": to_table(node.own),
-        "own_values": _values(node.own),
-        "edges": [_edge(edge) for edge in node.edges],
+        "position": to_position(state.position),
+        "names": state.keys.names,
+        **_columns(state.by_key),
+        "stream_newest": state.stream_newest,
+        "accepted": state.accepted,
+        "refused": _refused(state.refused),
+        "quarantined": [_quarantine(code, held) for code, held in state.quarantined.items()],
+        "sent_names": state.sent_names,
+        "sent_values": state.sent_values,
+        "own": to_table(state.own),
+        "own_values": _values(state.own),
+        "edges": [_edge(edge) for edge in state.edges],
         "rest": rest,
     }
     text = orjson.dumps(wire, option=orjson.OPT_SERIALIZE_NUMPY)
     return zstandard.ZstdCompressor(level=3).compress(text)
 
 
-def _begun(node: Node) -> Wire:
-    """Where the functions of keys begin, of those whose past is forgotten, if there are any."""
-    codes = np.flatnonzero(node.known_from | node.counted_from)
-    if not len(codes):
-        return {}
-    begun = {"known_from": node.known_from, "counted_from": node.counted_from}
-    return {
-        "begun": differences(codes),
-        **{name: differences(ticks[codes]) for name, ticks in begun.items()},
-    }
+def _columns(columns: KeyColumns) -> Wire:
+    """The columns by key code; of sparse ones the codes (``begun``) at which any of them says something."""
+    carried = {name: kind for name, kind in columns.kinds.items() if kind.carried}
+    wire: Wire = {name: differences(columns[name]) for name, kind in carried.items() if not kind.sparse}
+    sparse = [name for name, kind in carried.items() if kind.sparse]
+    codes = np.flatnonzero(np.any([columns[name] != carried[name].fill for name in sparse], axis=0))
+    if len(codes):
+        wire |= {"begun": differences(codes), **{n: differences(columns[n][codes]) for n in sparse}}
+    return wire
+
+
+def _from_columns(wire: Wire, columns: KeyColumns, count: int) -> None:
+    columns.grow(count)
+    for name, kind in columns.kinds.items():
+        if kind.sparse and "begun" in wire:
+            columns[name][sums(wire["begun"])] = sums(wire[name])
+        elif kind.carried and not kind.sparse and name in wire:
+            columns[name] = sums(wire[name])
 
 
 def _values(table: Table) -> list[Scalar]:
@@ -121,8 +127,8 @@ def _quarantine(code: int, held: Quarantine) -> Wire:
     return wire
 
 
-def from_state(blob: bytes, node: Node) -> dict[str, Any]:
-    """Puts a carried state into a new node of the same kind; returns what was carried along.
+def from_state(blob: bytes, state: NodeState) -> dict[str, Any]:
+    """Puts a carried state into that of a new node of the same kind; returns what was carried along.
 
     Raises:
         TimelineError: the state was written by a version that this one does not know.
@@ -135,23 +141,17 @@ def from_state(blob: bytes, node: Node) -> dict[str, Any]:
         )
     if wire["version"] == 1:
         _from_version_1(wire)
-    node.position = from_position(wire["position"])
-    node.keys = Keys(wire["names"])
-    node.origin = sums(wire["origin"])
-    node.newest = sums(wire["newest"])
-    node.known_from, node.counted_from = (np.zeros(len(node.newest), np.int64) for _ in range(2))
-    if "begun" in wire:
-        codes = sums(wire["begun"])
-        node.known_from[codes] = sums(wire["known_from"])
-        node.counted_from[codes] = sums(wire["counted_from"])
-    node.stream_newest = wire["stream_newest"]
-    node.accepted = wire["accepted"]
-    node.refused = Refused(wire["refused"]["count"], settled=from_position(wire["refused"].get("settled")))
+    state.position = from_position(wire["position"])
+    state.keys = Keys(wire["names"])
+    _from_columns(wire, state.by_key, len(state.keys))
+    state.stream_newest = wire["stream_newest"]
+    state.accepted = wire["accepted"]
+    state.refused = Refused(wire["refused"]["count"], settled=from_position(wire["refused"].get("settled")))
     if "events" in wire["refused"]:
-        node.refused.events, _ = from_events(wire["refused"]["events"])
-        node.refused.reasons = np.array(wire["refused"]["reasons"], np.int64)
+        state.refused.events, _ = from_events(wire["refused"]["events"])
+        state.refused.reasons = np.array(wire["refused"]["reasons"], np.int64)
     for held in wire["quarantined"]:
-        node.quarantined[held["code"]] = Quarantine(
+        state.quarantined[held["code"]] = Quarantine(
             held["error"],
             tuple(held["position"]),
             held["own"],
@@ -159,9 +159,9 @@ def from_state(blob: bytes, node: Node) -> dict[str, Any]:
             held["anew"],
             from_events(held["events"])[0] if "events" in held else None,
         )
-    node.sent_names = wire["sent_names"]
-    node.sent_values = wire["sent_values"]
-    for edge, data in zip(node.edges, wire["edges"], strict=True):
+    state.sent_names = wire["sent_names"]
+    state.sent_values = wire["sent_values"]
+    for edge, data in zip(state.edges, wire["edges"], strict=True):
         vocabulary = edge.table.vocabulary
         if vocabulary is not None:
             vocabulary.encode(data["values"])
@@ -182,9 +182,9 @@ def from_state(blob: bytes, node: Node) -> dict[str, Any]:
             )
             for p in data["pending"]
         ]
-    if node.own.vocabulary is not None:
-        node.own.vocabulary.encode(wire["own_values"])
-    node.own = from_table(wire["own"], node.own.vocabulary)
+    if state.own.vocabulary is not None:
+        state.own.vocabulary.encode(wire["own_values"])
+    state.own = from_table(wire["own"], state.own.vocabulary)
     rest: dict[str, Any] = wire["rest"]
     return rest
 

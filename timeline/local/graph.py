@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from timeline.engine.answers import Answers
 from timeline.engine.node import Node
 from timeline.engine.patch import Patch
 from timeline.limits import Limits
@@ -32,6 +33,11 @@ class Graph:
     @property
     def result(self) -> Node:
         return self.nodes[-1]
+
+    @property
+    def answers(self) -> Answers:
+        """What the result can be asked."""
+        return Answers(self.result.state)
 
     def feed(self, events: Events, last: Position) -> dict[int, Patch]:
         """Takes the next batch of the stream, which reaches up to and including ``last``; returns what

@@ -14,8 +14,10 @@ import orjson
 from timeline.aggregate import kinds_of, merge, partial
 from timeline.aggregate.request import CLOSED
 from timeline.aggregate.where import holds, parse_where, table_of
+from timeline.engine.answers import Answers
 from timeline.engine.node import Node
 from timeline.engine.shrinking import Shrinking
+from timeline.engine.state import KeyColumn, NodeState
 from timeline.errors import LimitError
 from timeline.language.expression import Expression
 from timeline.operators.outputs import Outputs
@@ -29,6 +31,8 @@ from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
 Row: TypeAlias = dict[str, Any]
+#: By key code: all ticks (ms) below are done. Its sink carries it.
+EMITTED = KeyColumn(0, born=False, carried=False)
 #: The most places, or groups at a time, that are looked at in one go.
 MOST = 2_000
 
@@ -45,7 +49,7 @@ class _Places:
 class Emission(Node):
     """The outputs of a timeline that a sink needs, at one position, and what was said of them.
 
-    ``emitted`` (ms, by key code): all ticks below are done. ``grid`` (ms): the next time at which all
+    ``grid`` (ms): the next time at which all
     keys are looked at, if rows are of groups; ``None`` before the first. ``over``: keys that are about to
     begin anew, so that what is known of them is final.
     """
@@ -53,7 +57,6 @@ class Emission(Node):
     def __init__(self, spec: Spec, stream: int) -> None:
         assert spec.sink is not None
         self.spec, self.sink, self.stream = spec, spec.sink, stream
-        self.emitted = np.empty(0, np.int64)
         every: dict[str, Kind] = kinds_of(spec.plan)
         self.kinds = {name: every[name] for name in self.sink.needs(every)}
         self.shown = [name for name in self.sink.shown(every) if name in self.kinds]
@@ -62,8 +65,10 @@ class Emission(Node):
             self.where = parse_where(self.sink.where, self.kinds)
         nodes = [spec.plan.outputs[name] for name in self.kinds]
         operator = Outputs(tuple(self.kinds), tuple(node.before_origin for node in nodes))
-        super().__init__(operator, [node.operator.kind for node in nodes], spec.node_limits)
+        kinds = [node.operator.kind for node in nodes]
+        self.attach(NodeState(operator, kinds, spec.node_limits, columns={"emitted": EMITTED}))
         self.shrinking: _Tidying = _Tidying(self)
+        self.answers = _AllKeys(self.state)
         self.grid: int | None = None
         self.over: I64 = np.empty(0, np.int64)
 
@@ -89,15 +94,15 @@ class Emission(Node):
 
     def next_position(self) -> Position | None:
         """The next position that all inputs have reached; takes note of the keys that begin anew there."""
-        common = set.intersection(*(edge.complete() for edge in self.edges))
+        common = set.intersection(*(edge.complete() for edge in self.state.edges))
         target = min(common, default=None)
         nothing = np.empty(0, np.int64)
-        if target is None or self.limits.key_ttl is None:
+        if target is None or self.state.limits.key_ttl is None:
             return target
-        starts = [p.window.at for edge in self.edges for p in edge.pending if p.position <= target]
+        starts = [p.window.at for edge in self.state.edges for p in edge.pending if p.position <= target]
         at = np.concatenate([nothing, *starts])
         again = np.unique(key_of(at[tick_of(at) == 0]))
-        self.over = again[self.origin[again] <= MAX_TICK]
+        self.over = again[self.state.by_key.origin[again] <= MAX_TICK]
         return target
 
     def step(self, target: Position | None) -> None:
@@ -105,29 +110,24 @@ class Emission(Node):
         if target is None:
             self.advance()
             return
-        self.emitted[self.over] = 0
+        self.state.by_key["emitted"][self.over] = 0
         self.over = np.empty(0, np.int64)
         later = []
-        for edge in self.edges:
+        for edge in self.state.edges:
             count = sum(p.position <= target for p in edge.pending)
             later.append(edge.pending[count:])
             edge.pending = edge.pending[:count]
         self.advance()
-        for edge, rest in zip(self.edges, later, strict=True):
+        for edge, rest in zip(self.state.edges, later, strict=True):
             edge.pending += rest
-
-    def _grow(self) -> None:
-        super()._grow()
-        missing = len(self.origin) - len(self.emitted)
-        self.emitted = np.concatenate((self.emitted, np.zeros(missing, np.int64)))
 
     def carried(self) -> dict[str, Any]:
         """What `timeline.engine.state_wire.to_state` does not know of, as JSON."""
-        return {"emitted": self.emitted.tolist(), "grid": self.grid}
+        return {"emitted": self.state.by_key["emitted"].tolist(), "grid": self.grid}
 
     def restore(self, carried: dict[str, Any]) -> None:
         """The inverse of `carried`."""
-        self.emitted = np.array(carried["emitted"], np.int64)
+        self.state.by_key["emitted"] = np.array(carried["emitted"], np.int64)
         self.grid = carried["grid"]
 
     def tidy(self) -> None:
@@ -143,7 +143,7 @@ class Emission(Node):
         places = self._places()
         if places is None:
             return None
-        self.emitted[places.code] = places.until
+        self.state.by_key["emitted"][places.code] = places.until
         return self._of_keys(places.at)
 
     def final(self) -> I64:
@@ -151,25 +151,25 @@ class Emission(Node):
 
         A key that is closed is known up to when that was, ``key_ttl`` behind its newest event.
         """
-        lateness, ttl = self.limits.allowed_lateness or 0, self.limits.key_ttl
-        until = np.maximum(self.newest - lateness, 0)
+        lateness, ttl = self.state.limits.allowed_lateness or 0, self.state.limits.key_ttl
+        until = np.maximum(self.state.by_key.newest - lateness, 0)
         if ttl is not None:
-            closed = self.stream_newest - self.newest >= ttl
+            closed = self.state.stream_newest - self.state.by_key.newest >= ttl
             closed[self.over] = True
-            until = np.where(closed, self.newest + ttl, until)
+            until = np.where(closed, self.state.by_key.newest + ttl, until)
             until = np.minimum(until, MAX_TICK)
-        until[self.newest < 0] = 0
+        until[self.state.by_key.newest < 0] = 0
         return until
 
     def _places(self) -> _Places | None:
         """Up to `MOST` places whose keys have something final that was not looked at, in order."""
-        begin = np.maximum(self.emitted, self._begin())
+        begin = np.maximum(self.state.by_key["emitted"], self._begin())
         until = self.final()
         ready = begin < until
         if self.sink.when == "close":
-            ready &= until > self.newest
-        if self.quarantined:
-            ready[list(self.quarantined)] = False
+            ready &= until > self.state.by_key.newest
+        if self.state.quarantined:
+            ready[list(self.state.quarantined)] = False
         codes = np.flatnonzero(ready)
         if len(self.over):
             codes = np.intersect1d(codes, self.over)
@@ -178,7 +178,7 @@ class Emission(Node):
             return None
         begin, until = begin[codes], until[codes]
         if self.sink.when == "close":
-            return _Places(packed(codes, self.newest[codes]), codes, until)
+            return _Places(packed(codes, self.state.by_key.newest[codes]), codes, until)
         at = self._grid(codes, begin, until) if self.sink.every else self._changes(codes, begin, until)
         if len(at) > MOST:
             at = at[:MOST]
@@ -191,11 +191,11 @@ class Emission(Node):
 
     def _begin(self) -> I64:
         """By key code, from which tick on all outputs are known."""
-        begin = np.zeros(len(self.keys), np.int64)
-        known = np.ones(len(self.keys), bool)
-        for edge in self.edges:
+        begin = np.zeros(len(self.state.keys), np.int64)
+        known = np.ones(len(self.state.keys), bool)
+        for edge in self.state.edges:
             first = edge.table.at[edge.table.first_rows()]
-            there = np.zeros(len(self.keys), bool)
+            there = np.zeros(len(self.state.keys), bool)
             there[key_of(first)] = True
             known &= there
             begin[key_of(first)] = np.maximum(begin[key_of(first)], tick_of(first))
@@ -230,7 +230,7 @@ class Emission(Node):
         return at[tick_of(at) < until[np.searchsorted(codes, key_of(at))]]
 
     def _tables(self) -> dict[str, Table]:
-        return dict(zip(self.kinds, (edge.table for edge in self.edges), strict=True))
+        return dict(zip(self.kinds, (edge.table for edge in self.state.edges), strict=True))
 
     def _of_keys(self, at: I64) -> list[Row]:
         tables = self._tables()
@@ -245,9 +245,9 @@ class Emission(Node):
         codes, ticks = key_of(at).tolist(), tick_of(at).tolist()
         rows = []
         for code, tick, *values in zip(codes, ticks, *columns, strict=True):
-            key = self.keys.names[code]
+            key = self.state.keys.names[code]
             # A key that may begin anew has another origin then.
-            life = "" if self.limits.key_ttl is None else f"{int(self.origin[code])}/"
+            life = "" if self.state.limits.key_ttl is None else f"{int(self.state.by_key.origin[code])}/"
             place = {"timeline": self.spec.name, "stream": self.stream, "key": key, "at": tick}
             values_by_name = dict(zip(self.shown, values, strict=True))
             rows.append(
@@ -258,18 +258,20 @@ class Emission(Node):
     def _groups(self) -> list[Row] | None:
         """Rows of groups at the next times that are final for all keys, also those that may still come."""
         assert self.sink.every is not None
-        assert self.limits.key_ttl is not None
+        assert self.state.limits.key_ttl is not None
         every = self.sink.every
-        final = self.stream_newest - self.limits.key_ttl - (self.limits.allowed_lateness or 0)
+        final = (
+            self.state.stream_newest - self.state.limits.key_ttl - (self.state.limits.allowed_lateness or 0)
+        )
         if self.grid is None:
-            known = self.origin[self.origin <= MAX_TICK]
+            known = self.state.by_key.origin[self.state.by_key.origin <= MAX_TICK]
             if not len(known) or int(known.min()) > final:
                 return None
             self.grid = -(-int(known.min()) // every) * every
         last = (final - 1) // every * every
         if self.grid > last:
             return None
-        times = min(MOST, (last - self.grid) // every + 1, max(1, 1_000_000 // max(1, len(self.keys))))
+        times = min(MOST, (last - self.grid) // every + 1, max(1, 1_000_000 // max(1, len(self.state.keys))))
         request = self.sink.request(self.kinds)
         where = f"!{CLOSED}" if request.where is None else f"!{CLOSED} && ({request.where})"
         found = None
@@ -277,7 +279,7 @@ class Emission(Node):
             last = self.grid + (times - 1) * every
             asked = replace(request, where=where, grid=(self.grid, last, every))
             try:
-                found = merge(asked, [partial(self, asked)])
+                found = merge(asked, [partial(self.answers, asked)])
             except LimitError:
                 if times == 1:
                     raise
@@ -291,9 +293,6 @@ class Emission(Node):
             place = {"timeline": self.spec.name, "stream": self.stream, "at": at}
             rows.append({"id": f"{self.spec.name}/{self.stream}/{group}{at}", **place, **row})
         return rows
-
-    def _known(self) -> I64:
-        return np.flatnonzero(self.newest >= 0)
 
 
 def _spread(at: I64, codes: I64, tick: I64) -> I64:
@@ -309,10 +308,19 @@ def _instant(table: Table, at: I64, made_up: I64) -> Table:
     return Table(table.kind, made_up, value, slope, table.vocabulary, table.unit)
 
 
+class _AllKeys(Answers):
+    """Also what a key says of which nobody can ask any more: rows are made of it yet."""
+
+    def _known(self) -> I64:
+        return np.flatnonzero(self.state.by_key.newest >= 0)
+
+
 class _Tidying(Shrinking):
     """Keeps what was not emitted, whatever retention says; works only when it is told to."""
 
-    node: Emission
+    def __init__(self, emission: Emission) -> None:
+        super().__init__(emission.state)
+        self.emission = emission
 
     def after_step(self) -> None:
         """Rows are made of the tables first."""
@@ -321,25 +329,20 @@ class _Tidying(Shrinking):
         super().after_step()
 
     def _collapse(self, lateness: int, retention: int) -> None:
-        node = self.node
-        codes = start_of(np.arange(len(node.keys)))
-        if node.sink.aggregates:
-            done = np.full(len(node.keys), 0 if node.grid is None else node.grid)
-        elif node.sink.when == "close":
-            done = np.maximum(node.newest - lateness, 0)
+        by_key, sink, grid = self.state.by_key, self.emission.sink, self.emission.grid
+        if sink.aggregates:
+            done = np.full(len(by_key), 0 if grid is None else grid)
+        elif sink.when == "close":
+            done = np.maximum(by_key.newest - lateness, 0)
         else:
-            done = node.emitted
+            done = by_key["emitted"]
         # A tick more: whether something changes at the first that is not done.
-        horizon = codes | np.maximum(done - 1, 0)
-        for edge in node.edges:
+        horizon = packed(np.arange(len(by_key)), np.maximum(done - 1, 0))
+        for edge in self.state.edges:
             edge.table = collapse(edge.table, horizon)
 
     def _forget(self, after: int) -> None:
-        node = self.node
-        assert node.limits.key_ttl is not None
-        longest = 2 * node.limits.key_ttl + (node.limits.allowed_lateness or 0) + (node.sink.every or 0)
+        limits = self.state.limits
+        assert limits.key_ttl is not None
+        longest = 2 * limits.key_ttl + (limits.allowed_lateness or 0) + (self.emission.sink.every or 0)
         super()._forget(max(after, longest))
-
-    def _renumber(self, kept: I64) -> None:
-        self.node.emitted = self.node.emitted[kept]
-        super()._renumber(kept)

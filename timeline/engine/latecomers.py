@@ -1,0 +1,54 @@
+"""Keys that are not known from their origin on: their node was started over others that had forgotten.
+
+Their function begins at ``known_from``; operators with memory count from ``counted_from`` on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from timeline.engine.state import NodeState
+from timeline.tables.packing import earliest, key_of, pack, tick_of
+from timeline.tables.table import Window
+from timeline.values.ticks import MAX_TICK
+from timeline.values.vocabulary import I64
+
+
+def begin_late(state: NodeState, origins: I64, counted: I64) -> None:
+    """Takes note of keys that are new here, and of which an input is not known from the origin on.
+
+    ``origins`` and ``counted`` are packed, as in `Patch`. All inputs hold from the latest of their
+    beginnings on; an operator that reaches back is exact from that much later on, one that remembers
+    begins there.
+    """
+    new = origins[state.by_key.origin[key_of(origins)] > MAX_TICK]
+    if not len(new):
+        return
+    new = earliest([new])
+    codes = key_of(new)
+    begin = np.zeros(len(codes), np.int64)
+    for edge in state.edges:
+        heads = edge.table.at[edge.table.first_rows()]
+        heads = heads[np.isin(key_of(heads), codes)]
+        np.maximum.at(begin, np.searchsorted(codes, key_of(heads)), tick_of(heads))
+    remembers = state.operator.remembers
+    state.by_key.known_from[codes] = np.minimum(begin + (0 if remembers else state.operator.reach), MAX_TICK)
+    state.by_key.origin[codes] = tick_of(new)
+    counted = counted[np.isin(key_of(counted), codes)]
+    np.maximum.at(state.by_key.counted_from, key_of(counted), tick_of(counted))
+    if remembers:
+        state.by_key.counted_from[codes] = np.maximum(
+            state.by_key.counted_from[codes], state.by_key.known_from[codes]
+        )
+
+
+def from_there(state: NodeState, window: Window) -> Window:
+    """The window without what lies before a key's function begins."""
+    return Window(np.maximum(window.at, pack(window.key, state.by_key.known_from[window.key])))
+
+
+def late_in(state: NodeState, begin: Window) -> tuple[I64, I64]:
+    """``origins`` and ``counted`` of a patch in which keys begin there."""
+    key = begin.key[begin.tick > state.by_key.origin[begin.key]]
+    counted = key[state.by_key.counted_from[key] > 0]
+    return pack(key, state.by_key.origin[key]), pack(counted, state.by_key.counted_from[counted])

@@ -1,0 +1,254 @@
+"""All that one node of a plan knows on one stream, and the one place where it is kept.
+
+`Node` computes with it, `Answers` reads it, `Shrinking` decides what of it may be forgotten, and
+`timeline.engine.state_wire` carries it; none of them knows how a column by key code grows or is renumbered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from timeline.engine.admission import Refused
+from timeline.engine.edge import Edge
+from timeline.engine.quarantine import Quarantine
+from timeline.limits import Limits
+from timeline.operators.base import Leaf, Operator, own_table
+from timeline.operators.outputs import Outputs
+from timeline.tables.events import Position
+from timeline.tables.packing import key_of, recode, start_of, tick_of
+from timeline.tables.splicing import without
+from timeline.tables.table import Table, Window, empty
+from timeline.values.kinds import Kind
+from timeline.values.scalars import Scalar
+from timeline.values.ticks import MAX_TICK
+from timeline.values.vocabulary import I64, NULL_CODE, Keys, Vocabulary
+
+#: The origin of a key of which nothing is known.
+NEVER = MAX_TICK + 1
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """A number by key code: what it is for a key that nothing is known of (``fill``), and whether it is
+    ``born`` anew with the key. Of a ``sparse`` one few keys have another, and only those are carried."""
+
+    fill: int
+    born: bool = True
+    sparse: bool = False
+    carried: bool = True
+
+
+#: The columns of every node; one more is one more line.
+COLUMNS = {
+    #: The time (ms) of the key's first event.
+    "origin": KeyColumn(NEVER),
+    #: The time (ms) of its newest event; -1: there was none.
+    "newest": KeyColumn(-1, born=False),
+    #: Where its function begins (ms), if that is later than its origin because the node was started over
+    #: others that had forgotten what came before; else 0.
+    "known_from": KeyColumn(0, sparse=True),
+    #: Likewise where operators with memory began, here or below.
+    "counted_from": KeyColumn(0, sparse=True),
+}
+
+
+class KeyColumns:
+    """Columns of int64 by key code that grow and are renumbered together.
+
+    >>> columns = KeyColumns()
+    >>> columns.grow(2)
+    >>> columns.newest[1] = 7
+    >>> columns.renumber(np.array([1]))
+    >>> columns.newest.tolist(), columns["known_from"].tolist()
+    ([7], [0])
+    """
+
+    origin: I64
+    newest: I64
+    known_from: I64
+    counted_from: I64
+
+    def __init__(self, more: Mapping[str, KeyColumn] | None = None) -> None:
+        self.kinds: Mapping[str, KeyColumn] = {**COLUMNS, **(more or {})}
+        for name in self.kinds:
+            self[name] = np.empty(0, np.int64)
+
+    def __getitem__(self, name: str) -> I64:
+        column: I64 = getattr(self, name)
+        return column
+
+    def __setitem__(self, name: str, column: I64) -> None:
+        setattr(self, name, column)
+
+    def __len__(self) -> int:
+        return len(self.newest)
+
+    def grow(self, count: int) -> None:
+        """To at least ``count`` keys."""
+        for name, kind in self.kinds.items():
+            missing = count - len(self[name])
+            if missing > 0:
+                self[name] = np.concatenate((self[name], np.full(missing, kind.fill, np.int64)))
+
+    def renumber(self, kept: I64) -> None:
+        """Only the keys of these codes stay, in their order."""
+        for name in self.kinds:
+            self[name] = self[name][kept]
+
+    def bear(self, codes: I64) -> None:
+        """Puts keys back to what they are before their first event."""
+        for name, kind in self.kinds.items():
+            if kind.born:
+                self[name][codes] = kind.fill
+
+
+class NodeState:
+    """``position`` is the place in the stream that the node's table stands for (``None`` before the first
+    batch), ``own`` that table; ``edges`` are what is known of the inputs (a leaf's one is its raw events).
+
+    ``stream_newest`` (ms) is the newest event of all. ``quarantined`` are the codes of the keys that have
+    no function, because the operator raises for them or a child has none. ``sent_names`` and ``sent_values``
+    are how many names and values the parents know.
+    """
+
+    def __init__(
+        self,
+        operator: Operator,
+        kinds: Sequence[Kind],
+        limits: Limits,
+        before_origin: Scalar = None,
+        columns: Mapping[str, KeyColumn] | None = None,
+    ) -> None:
+        self.operator = operator
+        self.before_origin = before_origin
+        self.limits = limits
+        self.position: Position | None = None
+        self.keys = Keys()
+        self.by_key = KeyColumns(columns)
+        self.stream_newest = -1
+        self.accepted = 0
+        self.refused = Refused()
+        self.quarantined: dict[int, Quarantine] = {}
+        if self.leaf is not None:
+            self.edges = [Edge(self.leaf.empty_raw())]
+        else:
+            self.edges = [Edge(empty(k, Vocabulary() if k is Kind.STATE else None)) for k in kinds]
+        self.own = own_table(operator, self.edges[0].table.vocabulary)
+        self.sent_names = 0
+        self.sent_values = 1
+
+    @property
+    def leaf(self) -> Leaf | None:
+        """The operator if it reads events."""
+        return self.operator if isinstance(self.operator, Leaf) else None
+
+    @property
+    def outputs(self) -> Outputs | None:
+        """The operator if it is a set of outputs."""
+        return self.operator if isinstance(self.operator, Outputs) else None
+
+    # --- keys ------------------------------------------------------------------------------------
+
+    def encode(self, names: Sequence[str]) -> I64:
+        """The codes of keys, new ones added."""
+        codes = self.keys.encode(names)
+        self.by_key.grow(len(self.keys))
+        return codes
+
+    def hear(self, heard: I64) -> None:
+        """Takes note of the newest events of keys, packed, one a key."""
+        key, tick = key_of(heard), tick_of(heard)
+        self.by_key.newest[key] = np.maximum(self.by_key.newest[key], tick)
+        if len(tick):
+            self.stream_newest = max(self.stream_newest, int(tick.max()))
+
+    def bear(self, codes: I64) -> dict[int, str | None]:
+        """Forgets the function of keys that begin anew; returns those that are no longer set apart."""
+        if not len(codes):
+            return {}
+        self.own = without(self.own, Window(start_of(codes)))
+        self.by_key.bear(codes)
+        released: dict[int, str | None] = {}
+        for code in codes.tolist():
+            held = self.quarantined.get(code)
+            if held is not None and held.own:
+                del self.quarantined[code]
+                released[code] = None
+        return released
+
+    def forget(self, dead: I64) -> None:
+        """Drops all rows of keys (their codes stay)."""
+        gone = np.zeros(len(self.keys), bool)
+        gone[dead] = True
+        self.own = self.own.take(~gone[self.own.key])
+        for edge in self.edges:
+            edge.table = edge.table.take(~gone[edge.table.key])
+        for code in dead.tolist():
+            self.quarantined.pop(code, None)
+            for edge in self.edges:
+                edge.quarantined.pop(code, None)
+
+    def named_by_children(self) -> I64:
+        """The codes that a child may still speak of, or has."""
+        codes = [code for edge in self.edges for code in edge.named()]
+        return np.unique(np.concatenate([np.empty(0, np.int64), *codes]))
+
+    def renumber(self, kept: I64) -> None:
+        """Only the keys of these codes stay, in their order; the next patch says all names anew."""
+        new = np.full(len(self.keys), -1, np.int64)
+        new[kept] = np.arange(len(kept))
+        self.keys = Keys([self.keys.names[code] for code in kept.tolist()])
+        self.by_key.renumber(kept)
+        self.own = replace(self.own, at=recode(self.own.at, new))
+        self.quarantined = {int(new[code]): held for code, held in self.quarantined.items()}
+        for edge in self.edges:
+            edge.renumber(new)
+        self.sent_names = 0
+
+    # --- values ----------------------------------------------------------------------------------
+
+    def vocabularies(self) -> Sequence[Vocabulary]:
+        """Those of the tables, each once."""
+        tables = [self.own, *(edge.table for edge in self.edges)]
+        found = {id(t.vocabulary): t.vocabulary for t in tables if t.kind is Kind.STATE}
+        return [v for v in found.values() if v is not None]
+
+    def used_values(self, vocabulary: Vocabulary) -> I64:
+        """The codes of a vocabulary that a row has, or a child may still name."""
+        used = np.zeros(len(vocabulary), bool)
+        used[NULL_CODE] = True
+        for table in (self.own, *(t for edge in self.edges for t in edge.tables())):
+            if table.vocabulary is vocabulary:
+                used[table.value] = True
+        for edge in self.edges:
+            if edge.table.vocabulary is vocabulary:
+                used[edge.value_codes] = True
+        return np.flatnonzero(used)
+
+    def rewrite(self, vocabulary: Vocabulary, kept: I64) -> None:
+        """Only the values of these codes stay; the next patch says all values anew if they are its own."""
+        new = np.full(len(vocabulary), -1, np.int64)
+        new[kept] = np.arange(len(kept))
+        smaller = Vocabulary([vocabulary.values[code] for code in kept.tolist()[1:]])
+
+        def rewritten(table: Table) -> Table:
+            if table.vocabulary is not vocabulary:
+                return table
+            return replace(table, value=new[table.value], vocabulary=smaller)
+
+        if self.own.vocabulary is vocabulary:
+            self.sent_values = 1
+        self.own = rewritten(self.own)
+        for edge in self.edges:
+            if edge.table.vocabulary is vocabulary:
+                edge.value_codes = new[edge.value_codes]
+            edge.table = rewritten(edge.table)
+            edge.pending = [replace(p, rows=rewritten(p.rows)) for p in edge.pending]
+
+    def size(self) -> int:
+        """Rows, keys and values that the node holds."""
+        size = len(self.own) + len(self.keys) + sum(len(edge.table) for edge in self.edges)
+        return size + sum(len(v) for v in self.vocabularies())
