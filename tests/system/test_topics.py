@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from feeder.topics.dead_letters import count_by_kind
 from feeder.topics.service import Feeder
 from producer.pulsar.connection import connect
 from tests.support.cli import Cli
+from tests.support.waiting import eventually
 from timeline.errors import NotFoundError, SplitKeyError
 from timeline.spec.spec import Spec
 from workflows.client.timelines import Timelines
@@ -75,14 +76,6 @@ class Topic:
         await eventually(asked)
         [answer] = await self.timelines.values(spec, spec.plan.result, [(key, at)])
         return answer.value
-
-
-async def eventually(done: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(600):
-        if await done():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("did not come about within 30 s")
 
 
 @pytest.fixture
