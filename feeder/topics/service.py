@@ -103,6 +103,9 @@ class Feeder:
                 self._complain(source_id, error)
                 continue
             source = self._sources[source_id]
+            for task in source.tasks:
+                if task.done():
+                    task.result()  # raises what nobody expected: better the end than silence
             if not fed and source.tasks:
                 await _end(source)
                 self.say(f"{source.name}: all timelines are paused")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pulsar
@@ -54,11 +54,11 @@ class PulsarMessage:
 
 
 class PulsarCursor:
-    """A reader of a partition."""
+    """A handle of the client's, of which ``take`` (with a timeout in ms) is how it gives messages."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, take: Callable[..., Any]) -> None:
         self._handle = handle
-        self._next = handle.read_next
+        self._take = take
 
     @classmethod
     def open(cls, client: pulsar.Client, topic: str, after: Position | None) -> PulsarCursor:
@@ -70,11 +70,11 @@ class PulsarCursor:
                 receiver_queue_size=QUEUE,
                 start_message_id_inclusive=True,
             )
-        return cls(handle)
+        return cls(handle, handle.read_next)
 
     def receive(self, patience_ms: int) -> PulsarMessage | None:
         try:
-            return PulsarMessage(self._next(timeout_millis=patience_ms))
+            return PulsarMessage(self._take(timeout_millis=patience_ms))
         except pulsar.Timeout:
             return None
         except pulsar.PulsarException as error:
@@ -101,10 +101,6 @@ class PulsarCursor:
 class PulsarSubscription(PulsarCursor):
     """A failover consumer: the broker remembers what was acknowledged, and gives the partition to one."""
 
-    def __init__(self, handle: Any) -> None:
-        super().__init__(handle)
-        self._next = handle.receive
-
     @classmethod
     def subscribe(cls, client: pulsar.Client, topic: str, name: str) -> PulsarSubscription:
         with plainly():
@@ -116,7 +112,7 @@ class PulsarSubscription(PulsarCursor):
                 receiver_queue_size=QUEUE,
                 batch_index_ack_enabled=True,
             )
-        return cls(handle)
+        return cls(handle, handle.receive)
 
     def acknowledge(self, message: Message) -> None:
         assert isinstance(message, PulsarMessage), "a message of another source"
