@@ -19,10 +19,12 @@ import pulsar
 
 from benchmarks.measure import Figure
 from feeder.broker import Broker, missing
-from feeder.topics.positions import ends_of
+from feeder.sources.base import ends_of
+from feeder.sources.pulsar import PulsarConnector
 from producer.generated import playback
 from producer.messages import Chunk, limited
 from producer.pulsar.connection import connect
+from producer.pulsar.positions import place_of
 from producer.send import Pace, send
 from tests.support.places import CIRR
 from timeline.spec.spec import Spec
@@ -179,12 +181,13 @@ async def _flat_out(
     else:
         await parts.broker.create_topic(name, PARTITIONS)
         await asyncio.to_thread(send, parts.client, name, chunks, Pace())
-        source = {"topic": name, "key": "session"}
-        spec = Spec.from_wire({"name": name, "expression": CIRR, "source": source})
+        where = {"topic": name, "key": "session"}
+        spec = Spec.from_wire({"name": name, "expression": CIRR, "source": where})
         await parts.timelines.register(spec)
         await _taken(parts, spec)
         begun = time.perf_counter()
-    for number, end in enumerate(await asyncio.to_thread(ends_of, parts.client, spec)):
+    source = PulsarConnector(parts.client).source(spec)
+    for number, end in enumerate(await asyncio.to_thread(ends_of, source)):
         assert end is not None
         result = node_id(spec, spec.plan.result, number)
         await _reached(parts, result, end, 0.05)
@@ -217,7 +220,7 @@ async def _latencies(parts: Parts, name: str, rate: int, probes: int, partitions
             begun = time.perf_counter()
             message = await asyncio.to_thread(producer.send, orjson.dumps(event), partition_key="probe")
             result = node_id(spec, spec.plan.result, max(0, message.partition()))
-            place = (message.ledger_id(), message.entry_id(), 0)
+            place = place_of(message)
             await _reached(parts, result, place, 0.03)
             if number >= 5:
                 found.append((time.perf_counter() - begun) * 1_000)

@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from timeline.errors import ServiceError, StoreError
 from timeline.plan import make_plan
+from timeline.sinks.batches import Open
 from workflows.client.timelines import Timelines
 from workflows.connection import task_queue
 from workflows.gauge import MAX_STORED_STATE
@@ -22,7 +23,7 @@ from workflows.registry import RegistryWorkflow
 from workflows.sink import SinkWorkflow
 from workflows.stores.store import Store
 from workflows.stores.sweep import sweep
-from workflows.writing.activity import SinkActivity, Writer
+from workflows.writing.activity import SinkActivity
 
 #: Trusted modules: they are deterministic and know nothing of clocks, so the sandbox need not load
 #: them anew for every workflow.
@@ -55,12 +56,12 @@ def sandbox(also: Sequence[str] = ()) -> SandboxedWorkflowRunner:
 
 
 def make_worker(
-    client: Client, *, max_cached_workflows: int = 2_000, topic_writer: Writer | None = None
+    client: Client, *, max_cached_workflows: int = 2_000, topic_writer: Open | None = None
 ) -> Worker:
     """A worker for the task queue; run it with ``async with`` or ``await worker.run()``.
 
     The cache must hold all live nodes: one that falls out is replayed at its next signal. Rows of sinks
-    go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.write`).
+    go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.TopicWriter`).
     """
     # The grammar is read at the first expression: here, because a workflow's first task has 2 s in all,
     # which a loaded machine may well need for it.

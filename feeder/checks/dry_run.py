@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from feeder.checks.comparison import CHUNK, Comparison, compare_keys
-from feeder.files.log import read_log
+from feeder.files.log import FileLog
 from timeline.local.evaluate import evaluate
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, concat
@@ -21,8 +21,8 @@ async def compare(timelines: Timelines, spec: Spec) -> Comparison:
     Raises:
         EventError: a file that was fed is gone or has changed.
     """
-    log = await timelines.extend_log(spec.source_id, [])
-    pieces = list(read_log(spec, log, None, spec.plan.columns))
+    log = FileLog(spec, await timelines.extend_log(spec.source_id, []))
+    pieces = list(log.pieces(None, spec.plan.columns))
     nothing = Events([], *(np.empty(0, np.int64),) * 2, {}, np.empty((0, 2), np.int64))
     events = concat([piece.events for piece in pieces]) if pieces else nothing
     evaluation = evaluate(spec.plan, events, spec.node_limits)

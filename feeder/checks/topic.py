@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-import pulsar
 
 from feeder.checks.comparison import CHUNK, Comparison, Difference, compare_keys
-from feeder.topics.positions import positions_of
-from producer.pulsar.topics import partition_name, partitions
-from timeline.errors import NotFoundError
+from feeder.shards import by_shard
+from feeder.sources.base import Connector, Log, Piece
+from feeder.topics.batches import no_events
+from feeder.topics.source import Input, MessageLog
+from timeline.errors import NotFoundError, ServiceError
 from timeline.local.evaluate import evaluate
-from timeline.reading.messages import MessageReader
 from timeline.spec.spec import Spec
-from timeline.tables.events import Events, Position, concat
+from timeline.tables.events import Events, concat
 from workflows.client.timelines import Timelines
-from workflows.names import node_id, shards_of
-
-#: How long (ms) the next message of a topic that has more is waited for.
-PATIENCE_MS = 10_000
-#: Messages that are decoded at once.
-BATCH = 20_000
+from workflows.names import node_id
 
 
 @dataclass(slots=True)
@@ -39,7 +32,7 @@ class Check:
     differences: list[Difference] = field(default_factory=list)
 
 
-async def check_topic(client: pulsar.Client, timelines: Timelines, spec: Spec) -> Check:
+async def check_topic(connector: Connector, timelines: Timelines, spec: Spec) -> Check:
     """Compares every node of every key with local evaluation of the topic up to each stream's position.
 
     Accepted and refused are what the leaves counted; a count that is not that of the local evaluation is
@@ -47,29 +40,38 @@ async def check_topic(client: pulsar.Client, timelines: Timelines, spec: Spec) -
 
     Raises:
         NotFoundError: no feeder has taken the topic yet.
+        ServiceError: the topic has fewer partitions than it had, or the broker does not answer.
     """
     opened = (await timelines.topics()).get(spec.source_id)
     if opened is None or spec.source.topic is None:
         raise NotFoundError(f"the topic of timeline {spec.name!r} was not fed yet; start `timeline feeder`")
-    topic, shards = spec.source.topic, spec.limits.shards
-    count = await asyncio.to_thread(partitions, client, topic)
+    shards = spec.limits.shards
+    partitions = await asyncio.to_thread(connector.source(spec).partitions)
+    if len(partitions) < opened["partitions"]:
+        raise ServiceError(
+            f"{spec.source.topic} has {len(partitions)} partitions, and had {opened['partitions']} when it "
+            "was first fed; is it another topic of that name?"
+        )
     check = Check()
-    for partition in range(opened["partitions"]):
-        begin = opened["starts"][partition]
-        after = None if begin is None else tuple(begin)
-        streams = range(partition * shards, (partition + 1) * shards)
+    for number, begin in enumerate(opened["starts"]):
+        streams = range(number * shards, (number + 1) * shards)
         reached = [await timelines.position(node_id(spec, spec.plan.result, s)) for s in streams]
         last = max((p for p in reached if p is not None), default=None)
         if last is None:
             continue
-        name = partition_name(topic, partition, count)
-        events, messages, broken = await asyncio.to_thread(_read, client, spec, name, after, last)
-        check.messages += messages
-        check.broken += broken
-        for shard, stream in enumerate(streams):
-            rows = np.flatnonzero(shards_of(events.keys, shards)[events.key] == shard)
-            await _compare(check, timelines, spec, stream, events.take(rows).compact())
+        entry = Input(partitions[number], number, None if begin is None else tuple(begin), spec)
+        pieces = await asyncio.to_thread(_read, MessageLog(entry, last), spec.plan.columns)
+        check.messages += sum(piece.read for piece in pieces)
+        check.broken += sum(len(piece.rejected) for piece in pieces)
+        nothing = no_events(entry.decoder(spec.plan.columns), len(last))
+        events = concat([nothing, *(piece.events for piece in pieces)])
+        for stream, part in zip(streams, by_shard(events, shards), strict=True):
+            await _compare(check, timelines, spec, stream, part.compact())
     return check
+
+
+def _read(log: Log, columns: Sequence[str]) -> list[Piece]:
+    return list(log.pieces(None, columns))
 
 
 async def _compare(check: Check, timelines: Timelines, spec: Spec, stream: int, events: Events) -> None:
@@ -90,43 +92,3 @@ async def _compare(check: Check, timelines: Timelines, spec: Spec, stream: int, 
     check.keys += len(names)
     check.timelines += comparison.timelines
     check.differences += comparison.differences
-
-
-def _read(
-    client: pulsar.Client, spec: Spec, topic: str, after: Position | None, last: Position
-) -> tuple[Events, int, int]:
-    """The events of a partition up to a position, how many messages there were, and how many were none."""
-    source = spec.source
-    reader = MessageReader(
-        topic, key=source.key, time=source.time, columns=spec.plan.columns, unit=source.numeric_unit
-    )
-    handle = client.create_reader(topic, pulsar.MessageId.earliest, receiver_queue_size=5_000)
-    if after is None and source.start not in ("earliest", "latest"):
-        from timeline.values.ticks import parse_time
-
-        handle.seek(parse_time(source.start))
-    parts: list[Events] = []
-    messages = broken = 0
-    batch: list[Any] = []
-    at_end = False
-    try:
-        while not at_end:
-            message = handle.read_next(timeout_millis=PATIENCE_MS)
-            batch.append(message)
-            place = tuple(positions_of([message])[0].tolist())
-            at_end = place >= last
-            if not at_end and len(batch) < BATCH:
-                continue
-            position = positions_of(batch)
-            events, rejected = reader.read([m.data() for m in batch])
-            places = position[events.position[:, 0]]
-            placed = Events(events.keys, events.key, events.tick, events.columns, places)
-            if after is not None:
-                placed = placed.after(after)
-            parts.append(placed)
-            messages += len(batch)
-            broken += len(rejected)
-            batch = []
-    finally:
-        handle.close()
-    return concat(parts), messages, broken

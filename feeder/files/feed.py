@@ -1,7 +1,6 @@
-"""Feeding: who gets which batch, how many are in flight, and when all have arrived.
+"""Feeding files: from where the leaves stand to the end of the log.
 
-The feeder is the only one who decides where a batch ends. It keeps nothing: where each leaf stands
-it asks, and what a leaf has had already the leaf drops.
+Nothing is kept of it: where each leaf stands is asked, and what a leaf has had already the leaf drops.
 """
 
 from __future__ import annotations
@@ -11,19 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from feeder import stream as _stream
-from feeder.files.log import Piece, describe_file, end_of, read_log
+from feeder.files.log import FileLog, describe_file
+from feeder.files.queues import ShardQueues
 from feeder.leaves import leaves_of, results_of, to_feed
+from feeder.sources.base import Piece
 from feeder.stream import Stream
 from timeline.errors import NotFoundError, PausedError
 from timeline.reading import Rejected, read_events
 from timeline.spec.spec import Spec
-from timeline.tables.events import Events, Position, concat
 from workflows.client.timelines import Timelines
-from workflows.names import shards_of
-from workflows.protocol import Segment
 
 
 @dataclass(slots=True)
@@ -73,9 +68,7 @@ async def feed_files(
     for path in files:
         # A file that is not what the spec says must not get into the log, where it would stay.
         next(read_events(path, key=spec.source.key, time=spec.source.time, columns=[], unit=unit), None)
-    described = [describe_file(path) for path in files]
-    log = await timelines.extend_log(spec.source_id, described)
-    end = end_of(log)
+    log = FileLog(spec, await timelines.extend_log(spec.source_id, [describe_file(path) for path in files]))
     every = await timelines.specs()
     if spec.name not in every:
         raise NotFoundError(f"no timeline {spec.name!r} is registered")
@@ -91,46 +84,31 @@ async def feed_files(
     known = [low for low in lows if low is not None]
     start = min(known) if len(known) == len(lows) else None
     report = Report()
-    progress = Progress(of_lines=_lines_until(log, end) - _lines_until(log, start))
+    behind = log.lines_until(start)
+    progress = Progress(of_lines=log.lines_until(log.end()) - behind)
     if progress.of_lines:
-        columns = sorted({c for other in same for c in other.plan.columns})
-        pieces = read_log(spec, log, start, columns)
-        queues: list[asyncio.Queue[tuple[Events, Position] | None]] = [
-            asyncio.Queue(maxsize=1) for _ in streams
-        ]
+        pieces = log.pieces(start, sorted({c for other in same for c in other.plan.columns}))
+        queues = ShardQueues(len(streams))
 
-        async def supply() -> None:
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                report.rejected += piece.rejected
-                for queue, events in zip(queues, _by_shard(piece, len(streams)), strict=True):
-                    await queue.put((events, piece.last))
-                progress.lines = _lines_until(log, piece.last) - _lines_until(log, start)
+        def was_read(piece: Piece) -> None:
+            report.rejected += piece.rejected
+            progress.lines = log.lines_until(piece.last) - behind
+            on_progress(progress)
+
+        async def deliver(number: int) -> None:
+            while (batch := await queues.next(number)) is not None:
+                events, last = batch
+                await streams[number].send(events, last)
+                report.events += len(events)
+                progress.events = report.events
                 on_progress(progress)
-            for queue in queues:
-                await queue.put(None)
-
-        async def deliver(stream: Stream, queue: asyncio.Queue[tuple[Events, Position] | None]) -> None:
-            done = False
-            while not done:
-                batch = [await queue.get()]
-                # All that waits goes together, up to a full batch.
-                while not queue.empty() and sum(len(b[0]) for b in batch if b) < _stream.BATCH_EVENTS:
-                    batch.append(queue.get_nowait())
-                done = batch[-1] is None
-                waiting = [b for b in batch if b is not None]
-                if waiting:
-                    events = concat([events for events, _ in waiting])
-                    await stream.send(events, waiting[-1][1])
-                    report.events += len(events)
-                    progress.events = report.events
-                    on_progress(progress)
-            await stream.drain()
+            await streams[number].drain()
 
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(supply())
-                for stream, queue in zip(streams, queues, strict=True):
-                    group.create_task(deliver(stream, queue))
+                group.create_task(queues.fill(pieces, was_read))
+                for number in range(len(streams)):
+                    group.create_task(deliver(number))
         except BaseExceptionGroup as failures:
             # What one stream ran into is what the user must hear; the others were called off.
             raise failures.exceptions[0] from None
@@ -138,22 +116,3 @@ async def feed_files(
     report.accepted = sum(a for a, _ in after) - sum(a for a, _ in before)
     report.refused = sum(r for _, r in after) - sum(r for _, r in before)
     return report
-
-
-def _by_shard(piece: Piece, shards: int) -> list[Events]:
-    if shards == 1:
-        return [piece.events]
-    shard = shards_of(piece.events.keys, shards)[piece.events.key]
-    return [piece.events.take(np.flatnonzero(shard == number)) for number in range(shards)]
-
-
-def _lines_until(log: Sequence[Segment], end: Position | None) -> int:
-    if end is None:
-        return 0
-    lines = 0
-    for number, segment in enumerate(log, start=1):
-        if number < end[0]:
-            lines += segment["last"] - segment["after"]
-        elif number == end[0]:
-            lines += end[1] - segment["after"]
-    return lines

@@ -1,28 +1,23 @@
-"""Files as a stream: the log of the files that a source has had, read from a position on."""
+"""Files as a source: the log of the files that it has had, read from a position on.
+
+It is a `feeder.sources.base.Log` and no more: nobody waits for more of a file, and the leaves say how far it
+was read.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from feeder.sources.base import Piece
 from timeline.errors import EventError
-from timeline.reading import Rejected, count_lines, read_events
+from timeline.reading import count_lines, read_events
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
 from workflows.protocol import Segment
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Events of the log up to and including ``last``; positions are (number in the log, line)."""
-
-    events: Events
-    rejected: list[Rejected]
-    last: Position
 
 
 def describe_file(path: str | Path) -> Segment:
@@ -44,54 +39,77 @@ def describe_file(path: str | Path) -> Segment:
     return Segment(path=str(path), fingerprint=fingerprint, after=0, last=last)
 
 
-def end_of(log: Sequence[Segment]) -> Position:
-    """The position of the last line of the log; (0, 0) if it is empty."""
-    return (len(log), log[-1]["last"]) if log else (0, 0)
+class FileLog:
+    """The files of a log, up to where each ended when it was described. Positions are (number of the file
+    in the log from 1, line)."""
 
+    def __init__(self, spec: Spec, files: Sequence[Segment]) -> None:
+        self._source = spec.source
+        self._files = files
 
-def read_log(
-    spec: Spec, log: Sequence[Segment], after: Position | None, columns: Sequence[str]
-) -> Iterator[Piece]:
-    """The pieces of the log behind a position, in order.
+    def end(self) -> Position | None:
+        return (len(self._files), self._files[-1]["last"]) if self._files else None
 
-    Raises:
-        EventError: a file of the log is gone, or is another than it was.
-    """
-    for number, segment in enumerate(log, start=1):
-        line = segment["after"]
-        if after is not None:
-            if (number, segment["last"]) <= after:
-                continue
-            if number == after[0]:
-                line = max(line, after[1])
-        path = Path(segment["path"])
-        now = describe_file(path) if path.exists() else None
-        if now is None or now["fingerprint"] != segment["fingerprint"] or now["last"] < segment["last"]:
-            state = "is gone" if now is None else "has changed"
-            raise EventError(
-                f"{path} was fed to this source before and {state}, but lines from {line + 1} on "
-                "are still needed; put it back as it was"
-            )
+    def lines_until(self, end: Position | None) -> int:
+        """How many lines there are up to a position."""
+        if end is None:
+            return 0
+        lines = 0
+        for number, file in enumerate(self._files, start=1):
+            if number < end[0]:
+                lines += file["last"] - file["after"]
+            elif number == end[0]:
+                lines += end[1] - file["after"]
+        return lines
+
+    def pieces(self, after: Position | None, columns: Sequence[str]) -> Iterator[Piece]:
+        """The pieces behind a position, in order.
+
+        Raises:
+            EventError: a file of the log is gone, or is another than it was.
+        """
+        for number, file in enumerate(self._files, start=1):
+            line = file["after"]
+            if after is not None:
+                if (number, file["last"]) <= after:
+                    continue
+                if number == after[0]:
+                    line = max(line, after[1])
+            _look_at(file, line)
+            yield from self._pieces_of(number, file, line, columns)
+
+    def _pieces_of(self, number: int, file: Segment, line: int, columns: Sequence[str]) -> Iterator[Piece]:
+        source, end = self._source, file["last"]
         for block in read_events(
-            path,
-            key=spec.source.key,
-            time=spec.source.time,
-            unit=spec.source.numeric_unit,
+            file["path"],
+            key=source.key,
+            time=source.time,
+            unit=source.numeric_unit,
             columns=columns,
             after=line,
         ):
-            events, rejected = block.events, block.rejected
-            if block.last > segment["last"]:
+            events, rejected, last = block.events, block.rejected, min(block.last, end)
+            if block.last > end:
                 # The file has grown since; what is new belongs to a later piece of the log.
-                keep = int(np.searchsorted(events.position[:, 0], segment["last"], side="right"))
+                keep = int(np.searchsorted(events.position[:, 0], end, side="right"))
                 events = events.take(slice(0, keep))
-                rejected = [r for r in rejected if r.line <= segment["last"]]
+                rejected = [r for r in rejected if r.line <= end]
             lines = events.position[:, -1]
             position = np.column_stack((np.full(len(lines), number, np.int64), lines))
-            yield Piece(
-                Events(events.keys, events.key, events.tick, events.columns, position),
-                rejected,
-                (number, min(block.last, segment["last"])),
-            )
-            if block.last >= segment["last"]:
+            placed = Events(events.keys, events.key, events.tick, events.columns, position)
+            yield Piece(placed, rejected, (number, last), last - line)
+            line = last
+            if block.last >= end:
                 break
+
+
+def _look_at(file: Segment, line: int) -> None:
+    """Looks whether a file still is what it was, of which lines from behind ``line`` on are needed."""
+    path = Path(file["path"])
+    now = describe_file(path) if path.exists() else None
+    if now is None or now["fingerprint"] != file["fingerprint"] or now["last"] < file["last"]:
+        state = "is gone" if now is None else "has changed"
+        raise EventError(
+            f"{path} was fed to this source before and {state}, but lines from {line + 1} on "
+            "are still needed; put it back as it was"
+        )

@@ -1,4 +1,4 @@
-"""Messages of one topic partition, from the client's thread to the event loop: in order, and bounded."""
+"""Messages of one partition, from a thread of their own to the event loop: in order, and bounded."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import pulsar
+from feeder.sources.base import Cursor, Message
 
-#: What may wait here before the thread stops taking more from the client.
+#: What may wait here before the thread stops taking more from the source.
 MAX_WAITING = 40_000
 MAX_WAITING_BYTES = 64 << 20
 #: What the thread hands over at once, so that little waits for much.
@@ -22,16 +22,16 @@ LOOK_MS = 200
 
 
 class Receiver:
-    """Takes messages by ``receive`` (of a consumer or a reader, with a timeout in ms) in a thread of its own.
+    """Takes messages from a cursor in a thread of its own.
 
-    One call waits for the first message; then all that the client has are taken, without a word to
+    One call waits for the first message; then all that the cursor has are taken, without a word to
     the event loop for each.
     """
 
-    def __init__(self, receive: Callable[[int], Any]) -> None:
-        self._receive = receive
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[list[Any], int]] = deque()
+        self._waiting: deque[tuple[list[Message], int]] = deque()
         self._count = self._bytes = 0
         self._arrived = asyncio.Event()
         self._room = threading.Event()
@@ -51,7 +51,7 @@ class Receiver:
         """Waits until at least one message does.
 
         Raises:
-            pulsar.PulsarException: the client cannot receive any more.
+            ServiceError: the source does not answer.
         """
         while not self._waiting:
             if self._error is not None:
@@ -59,27 +59,27 @@ class Receiver:
             self._arrived.clear()
             await self._arrived.wait()
 
-    async def next(self, most: int) -> list[Any]:
+    async def next(self, most: int) -> list[Message]:
         """All that waits, at least one message, at most about ``most``.
 
         Raises:
-            pulsar.PulsarException: the client cannot receive any more.
+            ServiceError: the source does not answer.
         """
         await self.any()
         return self._all(most)
 
-    async def next_if_any(self, most: int, more: Callable[[], bool]) -> list[Any]:
-        """The same, but nothing once ``more`` (asked in a thread) says that there is nothing left.
+    async def next_if_any(self, most: int) -> list[Message]:
+        """The same, but nothing once the cursor says that there is nothing left.
 
         Raises:
-            pulsar.PulsarException: the client cannot receive any more.
+            ServiceError: the source does not answer.
         """
         while not self._waiting:
             if self._error is not None:
                 raise self._error
             self._arrived.clear()
             before = self._empty
-            if not await asyncio.to_thread(more):
+            if not await asyncio.to_thread(self._cursor.more):
                 # What the thread had taken before it was asked is here once it has found nothing twice.
                 while self._empty < before + 2 and not self._waiting and self._error is None:
                     with contextlib.suppress(TimeoutError):
@@ -91,8 +91,8 @@ class Receiver:
                 await self._arrived.wait()
         return self._all(most)
 
-    def _all(self, most: int) -> list[Any]:
-        messages: list[Any] = []
+    def _all(self, most: int) -> list[Message]:
+        messages: list[Message] = []
         while self._waiting and (not messages or len(messages) + len(self._waiting[0][0]) <= most):
             burst, size = self._waiting.popleft()
             messages += burst
@@ -103,7 +103,7 @@ class Receiver:
         return messages
 
     async def stop(self) -> None:
-        """Ends the thread; to be called before the consumer is closed."""
+        """Ends the thread; to be called before the cursor is closed."""
         self._stopped = True
         self._room.set()
         await asyncio.to_thread(self._thread.join)
@@ -112,7 +112,7 @@ class Receiver:
         while not self._stopped:
             try:
                 burst, size = self._burst()
-            except Exception as error:  # what the client raises is what `next` must raise
+            except Exception as error:  # what the source raises is what `next` must raise
                 self._error = error
                 self._tell(self._arrived.set)
                 return
@@ -123,20 +123,19 @@ class Receiver:
             else:
                 self._empty += 1
 
-    def _burst(self) -> tuple[list[Any], int]:
-        burst: list[Any] = []
+    def _burst(self) -> tuple[list[Message], int]:
+        burst: list[Message] = []
         size, patience = 0, LOOK_MS
         while len(burst) < BURST and size < BURST_BYTES:
-            try:
-                message = self._receive(patience)
-            except pulsar.Timeout:
+            message = self._cursor.receive(patience)
+            if message is None:
                 break
             burst.append(message)
-            size += len(message.data())
+            size += len(message.payload)
             patience = 0
         return burst, size
 
-    def _take(self, burst: list[Any], size: int) -> None:
+    def _take(self, burst: list[Message], size: int) -> None:
         self._waiting.append((burst, size))
         self._count += len(burst)
         self._bytes += size

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import pulsar
-
 from feeder.leaves import to_feed
-from feeder.topics.partition import Counts, Partition
-from feeder.topics.positions import ends_of
-from producer.pulsar.topics import full_name, partition_name, partitions
+from feeder.sources.base import Connector, ends_of
+from feeder.topics.partition import PartitionFeeder
+from feeder.topics.settling import Counts
+from feeder.topics.source import Input
 from timeline.errors import ServiceError, TimelineError
 from timeline.spec.spec import Spec
 from workflows.client.timelines import Timelines
@@ -25,16 +24,16 @@ PAUSE, MAX_PAUSE = 0.5, 15.0
 
 
 @dataclass(slots=True)
-class _Source:
+class _Fed:
     """A source and the tasks that feed its partitions; none while all timelines on it are paused."""
 
-    topic: str
-    parts: list[Partition] = field(default_factory=list)
+    name: str
+    parts: list[PartitionFeeder] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
 class Feeder:
-    """Feeds the timelines on topics. Several may run, in other processes too: Pulsar gives each partition
+    """Feeds the timelines on topics. Several may run, in other processes too: a broker gives each partition
     to one of them, and to another when that one dies.
 
     ``only`` restricts it to the timelines on the source of that one. ``say`` is told what a person should
@@ -43,32 +42,32 @@ class Feeder:
 
     def __init__(
         self,
-        client: pulsar.Client,
+        connector: Connector,
         timelines: Timelines,
         *,
         only: str | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
-        self.client = client
+        self.connector = connector
         self.timelines = timelines
         self.only = only
         self.say = say
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, _Fed] = {}
         self._complaints: dict[str, str] = {}
 
     @property
     def counts(self) -> dict[str, Counts]:
         """What was done so far, by partition."""
-        return {p.topic: p.counts for source in self._sources.values() for p in source.parts}
+        return {p.source.name: p.counts for source in self._sources.values() for p in source.parts}
 
     async def run(self) -> None:
-        """Feeds until it is cancelled; what is under way then is delivered again by Pulsar, and ignored."""
+        """Feeds until it is cancelled; what is under way then is delivered again, and ignored."""
         try:
             while True:
                 begun = time.monotonic()
                 try:
                     await self._look()
-                except (TimelineError, pulsar.PulsarException) as error:
+                except TimelineError as error:
                     self._complain("registry", error)
                 await asyncio.sleep(max(0.0, LOOK - (time.monotonic() - begun)))
         finally:
@@ -90,8 +89,8 @@ class Feeder:
             await _end(source)
             if source_id not in wanted:
                 for partition in source.parts:
-                    await partition.unsubscribe()
-                self.say(f"{source.topic}: no timeline is on {source_id} any more")
+                    await partition.give_up()
+                self.say(f"{source.name}: no timeline is on {source_id} any more")
         paused = await self.timelines.paused()
         for source_id, specs in wanted.items():
             fed, shared, parked = to_feed(specs, paused)
@@ -100,13 +99,16 @@ class Feeder:
             try:
                 if source_id not in self._sources:
                     await self._open(source_id, specs, opened.get(source_id))
-            except (TimelineError, pulsar.PulsarException) as error:
+            except TimelineError as error:
                 self._complain(source_id, error)
                 continue
             source = self._sources[source_id]
+            for task in source.tasks:
+                if task.done():
+                    task.result()  # raises what nobody expected: better the end than silence
             if not fed and source.tasks:
                 await _end(source)
-                self.say(f"{full_name(source.topic)}: all timelines are paused")
+                self.say(f"{source.name}: all timelines are paused")
             elif fed:
                 for partition in source.parts:
                     partition.update(fed, shared, parked)
@@ -114,36 +116,30 @@ class Feeder:
 
     async def _open(self, source_id: str, specs: list[Spec], known: Topic | None) -> None:
         """Has all that it takes to feed a source."""
-        topic = specs[0].source.topic
-        assert topic is not None
-        count = await asyncio.to_thread(partitions, self.client, topic)
+        source = self.connector.source(specs[0])
+        partitions = await asyncio.to_thread(source.partitions)
+        count = len(partitions)
         if known is None:
-            starts = await asyncio.to_thread(self._starts, specs[0], count)
-            known = await self.timelines.open_topic(source_id, Topic(partitions=max(1, count), starts=starts))
-        if known["partitions"] != max(1, count):
+            latest = specs[0].source.start == "latest"
+            ends = await asyncio.to_thread(ends_of, source) if latest else [None] * count
+            # Behind which message each partition begins, where that is the newest there is.
+            starts = [None if end is None else list(end) for end in ends]
+            known = await self.timelines.open_topic(source_id, Topic(partitions=count, starts=starts))
+        if known["partitions"] != count:
             raise ServiceError(
-                f"{topic} has {max(1, count)} partitions, and had {known['partitions']} when it was first "
-                "fed: keys have moved between them, and no stream has all events of such a key; register "
-                f"the timelines on it anew: {', '.join(spec.name for spec in specs)}"
+                f"{specs[0].source.topic} has {count} partitions, and had {known['partitions']} when it was "
+                "first fed: keys have moved between them, and no stream has all events of such a key; "
+                f"register the timelines on it anew: {', '.join(spec.name for spec in specs)}"
             )
-        source = _Source(topic)
-        for number in range(known["partitions"]):
-            begin = known["starts"][number]
-            partition = Partition(
-                self.client,
-                self.timelines,
-                partition_name(topic, number, count),
-                number,
-                f"timeline-{source_id}",
-                None if begin is None else tuple(begin),
-                specs,
-                self.say,
-                known["partitions"],
+        fed = _Fed(source.name)
+        for number, (partition, begin) in enumerate(zip(partitions, known["starts"], strict=True)):
+            entry = Input(partition, number, None if begin is None else tuple(begin), specs[0])
+            fed.parts.append(
+                PartitionFeeder(self.timelines, entry, f"timeline-{source_id}", specs, self.say, count)
             )
-            source.parts.append(partition)
-        self._sources[source_id] = source
+        self._sources[source_id] = fed
 
-    def _start(self, source: _Source, specs: list[Spec]) -> None:
+    def _start(self, source: _Fed, specs: list[Spec]) -> None:
         """Begins to feed a source, unless that has begun."""
         if source.tasks:
             return
@@ -151,37 +147,31 @@ class Feeder:
         names = ", ".join(spec.name for spec in specs)
         count = len(source.parts)
         what = f"{count} partitions" if count > 1 else "one partition"
-        self.say(f"{full_name(source.topic)}: {what}, feeding {names}")
+        self.say(f"{source.name}: {what}, feeding {names}")
 
-    def _starts(self, spec: Spec, count: int) -> list[list[int] | None]:
-        """Behind which message each partition begins, where that is the newest there is."""
-        if spec.source.start != "latest":
-            return [None] * max(1, count)
-        return [None if end is None else list(end) for end in ends_of(self.client, spec)]
-
-    async def _keep_feeding(self, partition: Partition) -> None:
+    async def _keep_feeding(self, partition: PartitionFeeder) -> None:
         """Runs a partition, and again after a failure: nothing is lost by that, so nothing ends it."""
         pause = PAUSE
         while True:
             begun = time.monotonic()
             try:
                 await partition.run()
-            except (TimelineError, pulsar.PulsarException) as error:
-                self._complain(partition.topic, error)
+            except TimelineError as error:
+                self._complain(partition.source.name, error)
             if time.monotonic() - begun > MAX_PAUSE:
                 pause = PAUSE
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE)
 
-    def _complain(self, about: str, error: Exception) -> None:
+    def _complain(self, about: str, error: TimelineError) -> None:
         """Says what is wrong, once as long as it stays the same."""
-        text = f"{type(error).__name__}: {error}" if isinstance(error, pulsar.PulsarException) else str(error)
+        text = str(error)
         if self._complaints.get(about) != text:
             self._complaints[about] = text
             self.say(f"{about}: {text}")
 
 
-async def _end(source: _Source) -> None:
+async def _end(source: _Fed) -> None:
     for task in source.tasks:
         task.cancel()
     await asyncio.gather(*source.tasks, return_exceptions=True)

@@ -13,31 +13,63 @@ import pulsar
 from producer.pulsar.topics import full_name, partitions
 from timeline.errors import ServiceError
 
-#: How long (s) a broker may take to do what it was told.
+#: How long (s) a broker may take to do what it was told, and to answer.
 PATIENCE = 10.0
-
-
-#: Without what the environment may say of a proxy.
+ANSWER_TIMEOUT = 30.0
+#: Without what the environment may say of a proxy, which knows nothing of this machine's ports.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Admin:
+    """The admin API at a URL; ``token`` says who asks, if anybody must."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = f"{url.rstrip('/')}/admin/v2"
+        self._token = token
+
+    @classmethod
+    def from_environment(cls) -> Admin | None:
+        """That of ``PULSAR_ADMIN_URL``, with the token that `producer.pulsar.connection` uses; ``None`` if it
+        is not set."""
+        url = os.environ.get("PULSAR_ADMIN_URL")
+        if not url:
+            return None
+        path = os.environ.get("PULSAR_TOKEN_FILE")
+        token = Path(path).read_text() if path else os.environ.get("PULSAR_TOKEN", "")
+        return cls(url, token.strip() or None)
+
+    def ask(self, path: str, body: bytes | None = None, method: str | None = None) -> bytes:
+        """What the API answers; by default to GET, or to POST if there is a body. Blocks.
+
+        Raises:
+            OSError: it is not there, or refuses (an `urllib.error.HTTPError`).
+        """
+        headers = {"Content-Type": "application/json"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(f"{self.url}/{path}", body, headers, method=method)
+        with _DIRECT.open(request, timeout=ANSWER_TIMEOUT) as answer:
+            said: bytes = answer.read()
+        return said
 
 
 def deduplicate(client: pulsar.Client, topic: str) -> None:
     """Switches deduplication of a topic that is there on, by the admin API at ``PULSAR_ADMIN_URL``, and waits
-    until the broker does it; nothing without one.
+    until the broker does it; nothing without one. Blocks.
 
     Raises:
         ServiceError: the API is not there or refuses, or the broker does not do it.
     """
-    url = os.environ.get("PULSAR_ADMIN_URL")
-    if not url:
+    admin = Admin.from_environment()
+    if admin is None:
         return
-    path = f"{url.rstrip('/')}/admin/v2/{full_name(topic).replace('://', '/')}"
-    _ask(f"{path}/deduplicationEnabled", b"true")
+    path = full_name(topic).replace("://", "/")
+    _ask(admin, f"{path}/deduplicationEnabled", b"true")
     count = partitions(client, topic)
     waiting = [f"{path}-partition-{number}" for number in range(count)] or [path]
     deadline = time.monotonic() + PATIENCE
     # The policy is there before it is followed, and what is sent in between would not be remembered.
-    while waiting := [one for one in waiting if b'"deduplicationStatus":"Enabled"' not in _stats(one)]:
+    while waiting := [one for one in waiting if b'"deduplicationStatus":"Enabled"' not in _stats(admin, one)]:
         if time.monotonic() > deadline:
             raise ServiceError(
                 f"the broker was told to deduplicate {topic} and does not within {PATIENCE:g} s; are topic "
@@ -46,24 +78,17 @@ def deduplicate(client: pulsar.Client, topic: str) -> None:
         time.sleep(0.05)
 
 
-def _stats(path: str) -> bytes:
-    return _ask(f"{path}/stats").replace(b" ", b"")
+def _stats(admin: Admin, path: str) -> bytes:
+    return _ask(admin, f"{path}/stats").replace(b" ", b"")
 
 
-def _ask(url: str, body: bytes | None = None) -> bytes:
-    headers = {"Content-Type": "application/json"}
-    token_file = os.environ.get("PULSAR_TOKEN_FILE")
-    token = Path(token_file).read_text() if token_file else os.environ.get("PULSAR_TOKEN", "")
-    if token:
-        headers["Authorization"] = f"Bearer {token.strip()}"
+def _ask(admin: Admin, path: str, body: bytes | None = None) -> bytes:
     try:
-        with _DIRECT.open(urllib.request.Request(url, body, headers), timeout=15) as answer:
-            said: bytes = answer.read()
-            return said
+        return admin.ask(path, body)
     except urllib.error.HTTPError as error:
         raise ServiceError(
-            f"Pulsar's admin API does not switch deduplication on ({error.code} {error.reason}, {url}); do "
-            "it by hand and unset PULSAR_ADMIN_URL"
+            f"Pulsar's admin API does not switch deduplication on ({error.code} {error.reason}, "
+            f"{admin.url}/{path}); do it by hand and unset PULSAR_ADMIN_URL"
         ) from None
     except (OSError, ValueError) as error:
         raise ServiceError(f"no Pulsar admin API answers at PULSAR_ADMIN_URL: {error}") from None

@@ -18,54 +18,74 @@ from timeline.errors import ServiceError
 from timeline.sinks.batches import Batch, Written
 
 
-def write(batch: Batch) -> Written:
-    """Sends a batch, and returns when the broker has all of it. Blocks.
+class TopicWriter:
+    """A `timeline.sinks.batches.Writer`: sends to a topic as the producer of that name.
 
     Raises:
-        ServiceError: the broker is not there, or refuses a row.
+        ServiceError: the broker is not there, or does not let us in.
     """
-    client = connect()
-    try:
-        return _send(client, batch)
-    except pulsar.PulsarException as error:
-        raise failure(error, f"sending to {batch['place']}") from None
-    finally:
-        client.close()
 
+    def __init__(self, topic: str, name: str) -> None:
+        self._topic = topic
+        self._client = connect()
+        try:
+            self._producer = self._client.create_producer(
+                topic,
+                producer_name=name,
+                # Retried by the activity; a row that was given up must not be behind one that was not.
+                send_timeout_millis=30_000,
+                batching_enabled=False,
+                block_if_queue_full=True,
+            )
+        except pulsar.PulsarException as error:
+            self._client.close()
+            raise self._failure(error) from None
 
-def _send(client: pulsar.Client, batch: Batch) -> Written:
-    failed: list[str] = []
+    def write(self, batch: Batch) -> Written:
+        """Sends a batch, and returns when the broker has all of it.
 
-    def sent(result: Any, _: Any) -> None:
-        if result != pulsar.Result.Ok:
-            failed.append(str(result))
+        Raises:
+            ServiceError: the broker is not there, or refuses a row.
+        """
+        try:
+            return self._send(batch)
+        except pulsar.PulsarException as error:
+            raise self._failure(error) from None
 
-    producer = client.create_producer(
-        batch["place"],
-        producer_name=batch["name"],
-        # Retried by the activity; a row that was given up must not be behind one that was not.
-        send_timeout_millis=30_000,
-        batching_enabled=False,
-        block_if_queue_full=True,
-    )
-    if batch["number"] == 0:
-        deduplicate(client, batch["place"])
-    # What the broker remembers of this producer: nothing if it does not deduplicate.
-    known = producer.last_sequence_id()
-    # From 1 on: the client takes 0 for none, and would give a number of its own.
-    for number, row in enumerate(batch["rows"], start=batch["first"] + 1):
-        producer.send_async(
-            orjson.dumps(row),
-            sent,
-            partition_key=row.get("key"),
-            event_timestamp=row["at"],
-            sequence_id=number,
-        )
-        if number <= known:
-            # Of many repeats at once, the client sometimes does not see the answers.
-            producer.flush()
-    producer.flush()
-    producer.close()
-    if failed:
-        raise ServiceError(f"{len(failed)} rows to {batch['place']} were not taken: {failed[0]}")
-    return Written(offset=0, exactly_once=known >= 0 if batch["first"] else None)
+    def close(self) -> None:
+        try:
+            self._client.close()
+        except pulsar.PulsarException as error:
+            raise self._failure(error) from None
+
+    def _send(self, batch: Batch) -> Written:
+        failed: list[str] = []
+
+        def sent(result: Any, _: Any) -> None:
+            if result != pulsar.Result.Ok:
+                failed.append(str(result))
+
+        if batch["number"] == 0:
+            deduplicate(self._client, self._topic)
+        producer = self._producer
+        # What the broker remembers of this producer: nothing if it does not deduplicate.
+        known = producer.last_sequence_id()
+        # From 1 on: the client takes 0 for none, and would give a number of its own.
+        for number, row in enumerate(batch["rows"], start=batch["first"] + 1):
+            producer.send_async(
+                orjson.dumps(row),
+                sent,
+                partition_key=row.get("key"),
+                event_timestamp=row["at"],
+                sequence_id=number,
+            )
+            if number <= known:
+                # Of many repeats at once, the client sometimes does not see the answers.
+                producer.flush()
+        producer.flush()
+        if failed:
+            raise ServiceError(f"{len(failed)} rows to {self._topic} were not taken: {failed[0]}")
+        return Written(offset=0, exactly_once=known >= 0 if batch["first"] else None)
+
+    def _failure(self, error: Exception) -> ServiceError:
+        return failure(error, f"sending to {self._topic}")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from feeder.files.log import describe_file, read_log
+from feeder.files.log import FileLog, describe_file
 from feeder.leaves import leaves_of, results_of
 from feeder.stream import BATCH_BYTES, Stream
-from feeder.topics.partition import Partition
+from feeder.topics.roster import Leaf, Shard, State
 from timeline.errors import EventError
 from timeline.spec.spec import Spec
 from timeline.tables.events import from_rows
@@ -49,14 +49,15 @@ def test_live_leaves_of_a_timeline_that_is_not_live_as_a_whole_are_waited_for() 
     first = Spec.model_validate({**WIRE, "name": "first", "expression": "count(a == 1) + count(a == 2)"})
     later = Spec.model_validate({**WIRE, "name": "later", "expression": "has_existed(a == 1)"})
     specs = [first, later]
-    partition = Partition(None, None, "t", 0, "s", None, specs)  # type: ignore[arg-type]
+    shard = Shard(0, None)  # type: ignore[arg-type]
+    leaves = leaves_of(specs, 0)
     behind, live = sorted(leaves_of([first], 0))
-    partition._streams = [Stream(None, leaves_of(specs, 0), ())]  # type: ignore[arg-type]
-    partition._count_results()
-    assert partition._streams[0].results == results_of(specs, 0)
-    del partition._streams[0].leaves[behind]
-    partition._count_results()
-    assert partition._streams[0].results == {live} | results_of([later], 0)
+    shard.put({name: Leaf(columns, State.LIVE) for name, columns in leaves.items()})
+    shard.count_results(specs)
+    assert shard.stream.results == results_of(specs, 0)
+    shard.put({behind: Leaf(leaves[behind], State.BEHIND)})
+    shard.count_results(specs)
+    assert shard.stream.results == {live} | results_of([later], 0)
 
 
 def test_a_first_line_that_gets_its_end_later_is_the_same(tmp_path: Path) -> None:
@@ -76,9 +77,9 @@ def test_a_file_that_was_cut_short_is_told_of(tmp_path: Path) -> None:
     file.write_text("".join(lines))
     log: list[Segment] = [describe_file(file)]
     spec = Spec.from_wire(WIRE)
-    [piece] = list(read_log(spec, log, (1, 2), ["a"]))
+    [piece] = list(FileLog(spec, log).pieces((1, 2), ["a"]))
     assert (piece.events.tick.tolist(), piece.last) == ([2, 3, 4], (1, 5))
     assert piece.events.position.tolist() == [[1, 3], [1, 4], [1, 5]]
     file.write_text("".join(lines[:3]))
     with pytest.raises(EventError, match="has changed"):
-        list(read_log(spec, log, (1, 2), ["a"]))
+        list(FileLog(spec, log).pieces((1, 2), ["a"]))

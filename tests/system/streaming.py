@@ -27,8 +27,9 @@ import typer
 
 from feeder.broker import Broker
 from feeder.checks.topic import Check, check_topic
+from feeder.sources.base import ends_of
+from feeder.sources.pulsar import PulsarConnector
 from feeder.topics.dead_letters import count_by_kind
-from feeder.topics.positions import ends_of
 from producer.generated import playback
 from producer.messages import Faults, limited, with_faults
 from producer.pulsar.connection import connect
@@ -95,6 +96,7 @@ async def _run(
     later = Spec.from_wire({"name": "later", "expression": LATER, "source": source})
     await timelines.register(first)
     client = await asyncio.to_thread(connect)
+    connector = PulsarConnector(client)
     sent: list[Report] = []
     progress = Report()
 
@@ -123,9 +125,9 @@ async def _run(
                 feeders.append(await _feeder(address))
         await producing
         await _arrived(client, timelines, [first, later])
-        checks = {s.name: await check_topic(client, timelines, s) for s in (first, later)}
+        checks = {s.name: await check_topic(connector, timelines, s) for s in (first, later)}
         for _ in range(600):
-            letters = await asyncio.to_thread(count_by_kind, client, first)
+            letters = await asyncio.to_thread(count_by_kind, connector.source(first))
             if letters["late"] >= checks["first"].refused and letters["broken"] >= checks["first"].broken:
                 break
             await asyncio.sleep(0.1)
@@ -152,7 +154,7 @@ async def _until(done: Callable[[], bool]) -> None:
 async def _arrived(client: pulsar.Client, timelines: Timelines, specs: list[Spec]) -> None:
     """Waits until all results stand at the last messages of all partitions."""
 
-    last = await asyncio.to_thread(ends_of, client, specs[0])
+    last = await asyncio.to_thread(ends_of, PulsarConnector(client).source(specs[0]))
     deadline = time.monotonic() + PATIENCE
     missing = {
         (spec.name, n): node_id(spec, spec.plan.result, n) for spec in specs for n in range(PARTITIONS)

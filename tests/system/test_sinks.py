@@ -9,6 +9,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,19 @@ from feeder.broker import Broker
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from producer.pulsar.connection import connect
-from producer.pulsar.sink import write as topic_writer
+from producer.pulsar.sink import TopicWriter
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.places import ROOT
 from timeline.errors import ServiceError, SpecError
 from timeline.local.evaluate import Evaluation
-from timeline.sinks.batches import Batch
+from timeline.sinks.batches import Batch, write_batch
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
 from workflows.client.timelines import Timelines
 from workflows.connection import connect_embedded
 from workflows.names import sink_id
 from workflows.server import DevServer
-from workflows.writing.files import write_jsonl, write_parquet
+from workflows.writing.files import JsonLines, Parquet
 
 OUTPUTS = {
     "state": "latest_event_to_state(state)",
@@ -42,6 +43,8 @@ OUTPUTS = {
 }
 LIMITS = {"allowed_lateness": "3s", "retention": "1h"}
 Values = dict[str, Any]
+
+write_jsonl, write_parquet = partial(write_batch, JsonLines), partial(write_batch, Parquet)
 
 
 def spec(sink: dict[str, Any], *, shards: int = 1, **limits: str) -> Spec:
@@ -321,7 +324,7 @@ async def test_rows_that_are_sent_again(
     first, second = batch(topic, 0, 100, kind="topic"), batch(topic, 1, 50, kind="topic")
     # The first was cut off after 60 rows.
     part = batch(topic, 0, 60, kind="topic")
-    said = [await asyncio.to_thread(topic_writer, one) for one in (part, first, second, first)]
+    said = [await asyncio.to_thread(write_batch, TopicWriter, one) for one in (part, first, second, first)]
     assert said[2]["exactly_once"] is deduplicated
     ids = [row["id"] for row in await asyncio.to_thread(read_topic, topic)]
     if deduplicated:

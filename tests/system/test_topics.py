@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -15,10 +15,12 @@ import pytest
 
 from feeder.broker import Broker
 from feeder.checks.topic import check_topic
-from feeder.topics.dead_letters import count_by_kind, read
+from feeder.sources.pulsar import PulsarConnector
+from feeder.topics.dead_letters import count_by_kind
 from feeder.topics.service import Feeder
 from producer.pulsar.connection import connect
 from tests.support.cli import Cli
+from tests.support.waiting import eventually
 from timeline.errors import NotFoundError, SplitKeyError
 from timeline.spec.spec import Spec
 from workflows.client.timelines import Timelines
@@ -36,8 +38,9 @@ class Topic:
 
     def __init__(self, client: pulsar.Client, timelines: Timelines, name: str) -> None:
         self.client, self.timelines, self.name = client, timelines, name
+        self.connector = PulsarConnector(client)
         self.said: list[str] = []
-        self.feeder = Feeder(client, timelines, say=self.said.append)
+        self.feeder = Feeder(self.connector, timelines, say=self.said.append)
 
     async def send(self, *events: dict[str, Any] | bytes, key: str | None = "a") -> None:
         """Sends events, or bytes as they are, in order."""
@@ -73,14 +76,6 @@ class Topic:
         await eventually(asked)
         [answer] = await self.timelines.values(spec, spec.plan.result, [(key, at)])
         return answer.value
-
-
-async def eventually(done: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(600):
-        if await done():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("did not come about within 30 s")
 
 
 @pytest.fixture
@@ -124,7 +119,7 @@ async def test_timelines_that_come_and_go_while_the_feeder_runs(topic: Topic) ->
         await topic.send(event(9_000, "stop"))
         assert await topic.value(first, "a", 9_000) == 7
     for spec in (first, second):
-        assert (await check_topic(topic.client, topic.timelines, spec)).differences == []
+        assert (await check_topic(topic.connector, topic.timelines, spec)).differences == []
 
 
 async def test_where_a_source_begins(topic: Topic) -> None:
@@ -146,7 +141,7 @@ async def test_where_a_source_begins(topic: Topic) -> None:
         assert await topic.value(some, "a", 8_000) == 3
         assert await topic.value(none, "a", 8_000) == 1
     # A feeder that comes later does not begin elsewhere.
-    topic.feeder = Feeder(topic.client, topic.timelines, say=topic.said.append)
+    topic.feeder = Feeder(topic.connector, topic.timelines, say=topic.said.append)
     async with topic.fed():
         await topic.send(event(9_000, "play"))
         assert [await topic.value(spec, "a", 9_000) for spec in (whole, some, none)] == [4, 3, 1]
@@ -156,15 +151,16 @@ async def test_dead_letters(topic: Topic, cli: Cli, broker: Broker) -> None:
     spec = topic_spec(topic.name, "letters")
     await topic.timelines.register(spec)
     cli.environment["PULSAR_SERVICE_URL"] = broker.service_url
+    source = topic.connector.source(spec)
     async with topic.fed():
         await topic.send(event(100_000, "play"), b"{oops", event(1_000, "stop"), event(101_000, "stop"))
         assert await topic.value(spec, "a", 101_000) == 1
 
         async def written() -> bool:
-            return (await asyncio.to_thread(count_by_kind, topic.client, spec)).total() == 2
+            return (await asyncio.to_thread(count_by_kind, source)).total() == 2
 
         await eventually(written)
-        letters = await asyncio.to_thread(lambda: list(read(topic.client, spec)))
+        letters = await asyncio.to_thread(lambda: list(source.letters()))
         assert [(x.kind, x.key, x.payload) for x in letters] == [
             ("broken", "a", b"{oops"),
             ("late", "a", orjson.dumps(event(1_000, "stop"))),
@@ -180,7 +176,7 @@ async def test_dead_letters(topic: Topic, cli: Cli, broker: Broker) -> None:
         assert "sent 1 broken messages" in await asyncio.to_thread(cli.good, *again)
 
         async def back() -> bool:
-            return (await asyncio.to_thread(count_by_kind, topic.client, spec))["broken"] == 2
+            return (await asyncio.to_thread(count_by_kind, source))["broken"] == 2
 
         await eventually(back)
     # What was sent again was refused again; each dead letter is sent but once.

@@ -1,8 +1,13 @@
-"""What a sink is given to write, and what it says of it."""
+"""What a sink is given to write, who writes it, and what is said of it.
+
+A further kind of sink is a `Writer` in one file; `workflows.writing.activity` opens it by its kind.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, Protocol, TypeAlias, TypedDict
 
 
 class Batch(TypedDict):
@@ -26,3 +31,35 @@ class Written(TypedDict):
 
     offset: int
     exactly_once: bool | None
+
+
+class Writer(Protocol):
+    """Writes batches of one sink on one stream; all methods block.
+
+    A batch may be written again: by another writer, and by one that was thought dead. A writer sees to it
+    that this changes nothing, as far as the place lets it.
+    """
+
+    def write(self, batch: Batch) -> Written:
+        """Writes a batch, whole, and says whether each of its rows is there once.
+
+        Raises:
+            ServiceError: it is not written, and must be tried again.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+#: Opens a writer at a place (a folder, a topic), for what has this name there: a file, a producer.
+Open: TypeAlias = Callable[[str, str], Writer]
+
+
+def write_batch(open_writer: Open, batch: Batch) -> Written:
+    """Opens a writer where a batch is to go, writes it, and closes. Blocks.
+
+    Raises:
+        ServiceError: it is not written, and must be tried again.
+    """
+    with closing(open_writer(batch["place"], batch["name"])) as writer:
+        return writer.write(batch)

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from timeline.errors import ServiceError, TimelineError
-from timeline.sinks.batches import Batch, Written
+from timeline.sinks.batches import Batch, Open, Written, write_batch
 from workflows.protocol import HEARTBEAT
-from workflows.writing.files import write_jsonl, write_parquet
-
-#: Writes a batch, blocking; raises `ServiceError` when it must be tried again.
-Writer = Callable[[Batch], Written]
+from workflows.writing.files import JsonLines, Parquet
 
 
 class SinkActivity:
     """Writes batches by their kind. A worker that is given no way to Pulsar writes files only."""
 
-    def __init__(self, topic: Writer | None = None) -> None:
-        self.writers: Mapping[str, Writer | None] = {
-            "jsonl": write_jsonl,
-            "parquet": write_parquet,
-            "topic": topic,
-        }
+    def __init__(self, topic: Open | None = None) -> None:
+        self.writers: dict[str, Open] = {"jsonl": JsonLines, "parquet": Parquet}
+        if topic is not None:
+            self.writers["topic"] = topic
 
     @activity.defn(name="write_sink")
     async def write(self, batch: Batch) -> Written:
         """Writes one batch; one that was written before is not written twice."""
-        writer = self.writers[batch["kind"]]
         try:
-            if writer is None:
+            if batch["kind"] not in self.writers:
                 raise ServiceError(
                     "this worker was started without a way to Pulsar; start one with `timeline worker`"
                 )
-            writing = asyncio.create_task(asyncio.to_thread(writer, batch))
+            writing = asyncio.create_task(asyncio.to_thread(write_batch, self.writers[batch["kind"]], batch))
             while not (await asyncio.wait([writing], timeout=HEARTBEAT.total_seconds() / 4))[0]:
                 activity.heartbeat()
             return await writing

@@ -19,8 +19,7 @@ from timeline.cli.options import JsonOption, UsageError
 from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
-    import pulsar
-
+    from feeder.sources.base import Connector
     from timeline.spec.spec import Spec
     from workflows.client.timelines import Timelines
 
@@ -74,7 +73,7 @@ async def _demo(
     verdict: list[bool],
 ) -> None:
     from feeder.broker import Broker
-    from producer.pulsar.connection import connect
+    from feeder.sources.opening import connect
     from timeline.cli.watching import watch_timeline
     from timeline.spec.spec import Spec
     from workflows.client.timelines import Timelines
@@ -112,8 +111,8 @@ async def _demo(
         wanted = ["produce", "--to", TOPIC, "--json", "--sessions", str(sessions), *pace, *limit, *FAULTS]
         producer = await stack.enter_async_context(_process(folder, here, *wanted))
         say("worker, feeder and producer run")
-        client = await asyncio.to_thread(connect)
-        stack.callback(client.close)
+        connector = await asyncio.to_thread(connect)
+        stack.callback(connector.close)
         watching = asyncio.create_task(watch_timeline(timelines, spec, 1.0, 12, False, json))
         try:
             if events is None:
@@ -121,12 +120,12 @@ async def _demo(
             if await producer.wait():
                 words = (folder / "produce.log").read_text().strip()[-500:]
                 raise ServiceError(f"`timeline produce` ended: {words}")
-            await _arrived(client, timelines, spec, watching)
+            await _arrived(connector, timelines, spec, watching)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         if check:
-            verdict.append(await _check(client, timelines, spec, folder, json))
+            verdict.append(await _check(connector, timelines, spec, folder, json))
 
 
 async def _topic(broker: Any) -> None:
@@ -166,12 +165,12 @@ async def _process(
             await process.wait()
 
 
-async def _arrived(client: pulsar.Client, timelines: Timelines, spec: Spec, watching: Any) -> None:
+async def _arrived(connector: Connector, timelines: Timelines, spec: Spec, watching: Any) -> None:
     """Waits until the results stand at the last message of every partition."""
-    from feeder.topics.positions import ends_of
+    from feeder.sources.base import ends_of
     from workflows.names import node_id
 
-    ends = await asyncio.to_thread(ends_of, client, spec)
+    ends = await asyncio.to_thread(ends_of, connector.source(spec))
     deadline = time.monotonic() + PATIENCE
     for number, end in enumerate(ends):
         result = node_id(spec, spec.plan.result, number)
@@ -184,7 +183,7 @@ async def _arrived(client: pulsar.Client, timelines: Timelines, spec: Spec, watc
             await asyncio.sleep(0.1)
 
 
-async def _check(client: pulsar.Client, timelines: Timelines, spec: Spec, folder: Path, json: bool) -> bool:
+async def _check(connector: Connector, timelines: Timelines, spec: Spec, folder: Path, json: bool) -> bool:
     """Compares, and prints what became of all messages; whether all is as it must be."""
     import orjson
 
@@ -193,13 +192,13 @@ async def _check(client: pulsar.Client, timelines: Timelines, spec: Spec, folder
     from timeline.cli.render import print_json
 
     sent = orjson.loads((folder / "produce.log").read_bytes().splitlines()[-1])["sent"]
-    found = await check_topic(client, timelines, spec)
-    letters = await asyncio.to_thread(count_by_kind, client, spec)
+    found = await check_topic(connector, timelines, spec)
+    letters = await asyncio.to_thread(count_by_kind, connector.source(spec))
     for _ in range(50):
         if letters.total() >= found.refused + found.broken:
             break
         await asyncio.sleep(0.1)
-        letters = await asyncio.to_thread(count_by_kind, client, spec)
+        letters = await asyncio.to_thread(count_by_kind, connector.source(spec))
     total = sum(sent.values())
     right = (
         not found.differences

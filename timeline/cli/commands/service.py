@@ -15,7 +15,7 @@ from timeline.cli.options import StoreOption, UsageError
 from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
-    from timeline.sinks.batches import Batch, Written
+    from timeline.sinks.batches import Writer
 
 DEFAULT_PORT = 7233
 DEFAULT_BROKER_PORT = 6650
@@ -177,11 +177,11 @@ async def _worker(store: str | None) -> None:
         raise ServiceError(f"no worker can run at {target}: {detail}") from None
 
 
-def _to_topic(batch: Batch) -> Written:
+def _to_topic(topic: str, name: str) -> Writer:
     # Only a worker that has a sink on a topic loads Pulsar's client.
-    from producer.pulsar.sink import write
+    from producer.pulsar.sink import TopicWriter
 
-    return write(batch)
+    return TopicWriter(topic, name)
 
 
 def codec(

@@ -31,17 +31,17 @@ def feeder() -> None:
 
 async def run_feeder(only: str | None) -> None:
     """Runs a feeder, for one timeline's source or for all."""
+    from feeder.sources.opening import connect
     from feeder.topics.service import Feeder
-    from producer.pulsar.connection import connect, service_url
     from workflows.client.timelines import Timelines
 
     timelines = await Timelines.connect()
-    client = await asyncio.to_thread(connect)
+    connector = await asyncio.to_thread(connect)
     try:
-        typer.echo(f"Feeder is ready: {service_url()}. Stop with Ctrl-C.")
-        await Feeder(client, timelines, only=only, say=typer.echo).run()
+        typer.echo(f"Feeder is ready: {connector.where}. Stop with Ctrl-C.")
+        await Feeder(connector, timelines, only=only, say=typer.echo).run()
     finally:
-        await asyncio.to_thread(client.close)
+        await asyncio.to_thread(connector.close)
 
 
 def watch(
@@ -77,18 +77,17 @@ def dead_letters(
     if send_again and kind is None:
         raise UsageError("--send-again needs --kind: broken, late or closed")
     spec = connected(lambda timelines: timelines.spec(name))
-    from feeder.topics.dead_letters import read
-    from feeder.topics.dead_letters import send_again as send
-    from producer.pulsar.connection import connect
+    from feeder.sources.opening import connect
 
-    client = connect()
+    connector = connect()
     try:
+        source = connector.source(spec)
         if send_again and kind is not None:
-            count = send(client, spec, kind)
+            count = source.send_again(kind)
             typer.echo(f"sent {count} {kind} messages to {spec.source.topic} again")
             return
         count = 0
-        for letter in read(client, spec):
+        for letter in source.letters():
             if kind is not None and letter.kind != kind:
                 continue
             count += 1
@@ -107,4 +106,4 @@ def dead_letters(
         if not count and not json:
             typer.echo("no dead letters")
     finally:
-        client.close()
+        connector.close()

@@ -1,0 +1,1 @@
+"""Where events come from: what a source is, and a folder for each broker."""

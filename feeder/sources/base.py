@@ -1,0 +1,203 @@
+"""What a source is: the boundary between the feeder and whatever keeps events.
+
+A `Log` is read from a place on up to its end, as events in columns: that is all that files are. A broker
+offers more: a `Connector` opens the `Source` of a timeline, whose `Partition`s are read message by message,
+by a `Cursor` (a place of the reader's own) or a `Subscription` (a place that the source remembers), and
+which has a place for dead letters. Only positions are compared: a source chooses what its integers mean, as
+long as they grow. All methods block; what goes wrong with the source is a `ServiceError`.
+
+A further broker is a folder beside this file: see `feeder.sources.opening`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from timeline.reading import Rejected
+from timeline.spec.spec import Spec
+from timeline.tables.events import Events, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Events of a log, in order, up to and including ``last``; lines or messages that are none."""
+
+    events: Events
+    rejected: list[Rejected]
+    last: Position
+    #: How many lines or messages were read for it.
+    read: int
+
+
+class Log(Protocol):
+    """Events in the order of their positions."""
+
+    def end(self) -> Position | None:
+        """The position of the last line or message; ``None``: there is none."""
+        ...
+
+    def pieces(self, after: Position | None, columns: Sequence[str]) -> Iterator[Piece]:
+        """The events behind a position (``None``: all) with some columns, up to the end."""
+        ...
+
+
+class Message(Protocol):
+    """What a source keeps of an event: its payload as it was sent, its place, its key ("" if it has none)."""
+
+    @property
+    def position(self) -> Position: ...
+
+    @property
+    def payload(self) -> bytes: ...
+
+    @property
+    def key(self) -> str: ...
+
+
+class Cursor(Protocol):
+    """Reads a partition in order."""
+
+    def receive(self, patience_ms: int) -> Message | None:
+        """The next message; ``None`` if there is none within so many ms."""
+        ...
+
+    def more(self) -> bool:
+        """Whether there is anything behind what was received last: ``False`` at the end of the log."""
+        ...
+
+    def seek(self, after: Position | None) -> None:
+        """Goes on behind a position, or at the first message. What lies at or a little before the position
+        may come too."""
+        ...
+
+    def seek_time(self, time: int) -> None:
+        """Goes on at the first message that was published at ``time`` (ms since the epoch) or later."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Subscription(Cursor, Protocol):
+    """Reads from the place up to which messages were acknowledged under a name. Where several processes
+    subscribe under one name, one of them at a time gets messages, and another goes on when it is gone."""
+
+    def acknowledge(self, message: Message) -> None:
+        """All up to and including a message that this subscription received is done with. It may come
+        again all the same."""
+        ...
+
+    def give_up(self) -> None:
+        """Forgets the place, and closes: nobody will go on under this name."""
+        ...
+
+
+class LetterBox(Protocol):
+    """Where messages of a partition are put that are no events, or were refused."""
+
+    def put(self, message: Message, kind: str, reason: str) -> None:
+        """Takes a message: it is safe once `flush` has returned."""
+        ...
+
+    def flush(self) -> None:
+        """Waits until all that was put is safe.
+
+        Raises:
+            ServiceError: it is not.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Partition(Protocol):
+    """One of the ordered logs that a source consists of. A key's events are in one of them."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it; no other partition is called so."""
+        ...
+
+    def end(self) -> Position | None:
+        """The position of the newest message; ``None``: there is none."""
+        ...
+
+    def follows(self, before: Position | None, first: Position) -> bool:
+        """Whether no message can lie between two positions; ``False`` if that is not known."""
+        ...
+
+    def read(self, after: Position | None) -> Cursor:
+        """A reader that begins as `Cursor.seek` says."""
+        ...
+
+    def subscribe(self, name: str) -> Subscription:
+        """Takes part under a name; one that is new begins with the first message."""
+        ...
+
+    def letter_box(self) -> LetterBox:
+        """A way to the source's dead letters, for messages of this partition."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that no timeline took: ``kind`` is ``broken``, ``late`` or ``closed``; ``position`` its
+    place in ``partition`` of the source, ``published`` when it was sent first (ms)."""
+
+    kind: str
+    reason: str
+    topic: str
+    partition: int
+    position: Position
+    key: str
+    published: int
+    payload: bytes
+
+
+class Source(Protocol):
+    """What a broker keeps for the timelines with one ``source_id``: a topic, and its dead letters."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        ...
+
+    def partitions(self) -> Sequence[Partition]:
+        """Its partitions, at least one, always in the same order."""
+        ...
+
+    def letters(self) -> Iterator[DeadLetter]:
+        """All dead letters, each once however often it was put."""
+        ...
+
+    def send_again(self, kind: str) -> int:
+        """Sends the dead letters of a kind to the source again, each but once ever; how many those were.
+
+        Those that come in meanwhile (what is sent again may well be refused again) wait for the next time.
+        """
+        ...
+
+
+class Connector(Protocol):
+    """The way to a broker."""
+
+    @property
+    def where(self) -> str:
+        """Where the broker is, for a person."""
+        ...
+
+    def source(self, spec: Spec) -> Source:
+        """What a timeline on a topic reads.
+
+        Raises:
+            NotFoundError: the timeline has no topic.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+def ends_of(source: Source) -> list[Position | None]:
+    """The position of the last message of each partition; ``None``: it is empty. Blocks."""
+    return [partition.end() for partition in source.partitions()]

@@ -1,0 +1,126 @@
+"""Messages of one partition of a topic: what they are, and the readers and consumers that bring them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pulsar
+
+from feeder.sources.base import Message
+from producer.pulsar.positions import id_at, place_of
+from timeline.errors import ServiceError
+from timeline.tables.events import Position
+
+#: Messages that the client fetches ahead.
+QUEUE = 5_000
+
+
+@contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    """What the client raises inside becomes a `ServiceError`."""
+    try:
+        yield
+    except pulsar.PulsarException as error:
+        raise failed(error) from error
+
+
+def failed(error: pulsar.PulsarException) -> ServiceError:
+    """What the client raised, as an error of ours: for such a one a feeder tries again."""
+    return ServiceError(f"{type(error).__name__}: {error}")
+
+
+class PulsarMessage:
+    """A message; nothing is asked of the client's object before it is wanted."""
+
+    __slots__ = ("native",)
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+
+    @property
+    def position(self) -> Position:
+        return place_of(self.native.message_id())
+
+    @property
+    def payload(self) -> bytes:
+        payload: bytes = self.native.data()
+        return payload
+
+    @property
+    def key(self) -> str:
+        return self.native.partition_key() or ""
+
+
+class PulsarCursor:
+    """A handle of the client's, of which ``take`` (with a timeout in ms) is how it gives messages."""
+
+    def __init__(self, handle: Any, take: Callable[..., Any]) -> None:
+        self._handle = handle
+        self._take = take
+
+    @classmethod
+    def open(cls, client: pulsar.Client, topic: str, after: Position | None) -> PulsarCursor:
+        """A reader that begins at the entry of a position, or at the first message."""
+        with plainly():
+            handle = client.create_reader(
+                topic,
+                pulsar.MessageId.earliest if after is None else id_at(after),
+                receiver_queue_size=QUEUE,
+                start_message_id_inclusive=True,
+            )
+        return cls(handle, handle.read_next)
+
+    def receive(self, patience_ms: int) -> PulsarMessage | None:
+        try:
+            return PulsarMessage(self._take(timeout_millis=patience_ms))
+        except pulsar.Timeout:
+            return None
+        except pulsar.PulsarException as error:
+            raise failed(error) from error
+
+    def more(self) -> bool:
+        with plainly():
+            more: bool = self._handle.has_message_available()
+        return more
+
+    def seek(self, after: Position | None) -> None:
+        with plainly():
+            self._handle.seek(pulsar.MessageId.earliest if after is None else id_at(after))
+
+    def seek_time(self, time: int) -> None:
+        with plainly():
+            self._handle.seek(time)
+
+    def close(self) -> None:
+        with plainly():
+            self._handle.close()
+
+
+class PulsarSubscription(PulsarCursor):
+    """A failover consumer: the broker remembers what was acknowledged, and gives the partition to one."""
+
+    @classmethod
+    def subscribe(cls, client: pulsar.Client, topic: str, name: str) -> PulsarSubscription:
+        with plainly():
+            handle = client.subscribe(
+                topic,
+                name,
+                consumer_type=pulsar.ConsumerType.Failover,
+                initial_position=pulsar.InitialPosition.Earliest,
+                receiver_queue_size=QUEUE,
+                batch_index_ack_enabled=True,
+            )
+        return cls(handle, handle.receive)
+
+    def acknowledge(self, message: Message) -> None:
+        assert isinstance(message, PulsarMessage), "a message of another source"
+        with plainly():
+            # By its own id: one that was made of a position would not name a message within a batch.
+            self._handle.acknowledge_cumulative(message.native.message_id())
+
+    def give_up(self) -> None:
+        # The broker may refuse while another feeder still has it; then that one gives it up.
+        with contextlib.suppress(pulsar.PulsarException):
+            self._handle.unsubscribe()

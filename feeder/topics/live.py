@@ -1,0 +1,133 @@
+"""Feeding live leaves: what the subscription brings, as soon as few enough batches are on their way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from feeder import stream as _stream
+from feeder.shards import by_shard
+from feeder.sources.base import Message
+from feeder.topics.batches import read_batch
+from feeder.topics.receiving import Receiver
+from feeder.topics.roster import Roster
+from feeder.topics.settling import Counts, Settling
+from feeder.topics.source import Input
+from timeline.tables.events import Events, Position
+from workflows.client.timelines import Timelines
+
+#: So many waiting messages are worth a batch of their own while others are on their way.
+MANY = 4_000
+
+
+class MovedError(Exception):
+    """Another feeder has been at it: the leaves are not where they were left."""
+
+
+class KeyCheck:
+    """Says so, once, if messages have no key where there are several partitions."""
+
+    def __init__(self, source: Input, partitions: int, say: Callable[[str], None]) -> None:
+        self._source = source
+        self._partitions = partitions
+        self._say = say
+        self._said = partitions == 1
+
+    def look(self, message: Message) -> None:
+        if not self._said and not message.key:
+            self._said = True
+            source = self._source
+            self._say(
+                f"{source.name}: messages without a message key may be in any of {self._partitions} "
+                f"partitions; producers must send with the column {source.source.key!r} as the key, or all "
+                "events of a key are not in one stream"
+            )
+
+
+class Live:
+    """Sends what is received to the live leaves of a roster. ``sent`` is up to where they were sent
+    everything; who holds ``sending`` is the only one who sends."""
+
+    def __init__(
+        self,
+        timelines: Timelines,
+        source: Input,
+        roster: Roster,
+        settling: Settling,
+        counts: Counts,
+        keys: KeyCheck,
+        sent: Position | None,
+    ) -> None:
+        self.sent = sent
+        self.sending = asyncio.Lock()
+        self._timelines = timelines
+        self._source = source
+        self._roster = roster
+        self._settling = settling
+        self._counts = counts
+        self._keys = keys
+        #: The newest event (ms) that the live leaves have heard of, or were sent.
+        self._newest = -1
+
+    async def run(self, receiver: Receiver) -> None:
+        """Takes what waits, and sends it, until it is cancelled.
+
+        Raises:
+            MovedError: somebody else fed the leaves, or they are others.
+            TimelineError: Temporal does not answer, the source does not, or a node cannot take any more.
+        """
+        some = [min(stream.leaves) for stream in self._roster.streams if stream.leaves]
+        self._newest = max([(await self._timelines.status(leaf))["newest"] for leaf in some], default=-1)
+        columns = self._roster.columns
+        reader = self._source.decoder(columns)
+        received: Position | None = None
+        while True:
+            await receiver.any()
+            if receiver.waiting < MANY:
+                # While a few are on their way, others come that then go together: a wave through the
+                # nodes costs the same for one as for all of them.
+                await asyncio.gather(*(stream.drain() for stream in self._roster.streams))
+            messages = await receiver.next(_stream.BATCH_EVENTS)
+            if not self._source.partition.follows(received, messages[0].position):
+                await self._look()
+            received = messages[-1].position
+            batch, events = await read_batch(reader, messages)
+            async with self.sending:
+                if columns != (wanted := self._roster.columns):
+                    # Leaves have come that read others, or gone, since this batch was read.
+                    columns, reader = wanted, self._source.decoder(wanted)
+                    batch, events = await read_batch(reader, messages)
+                batch = replace(batch, doubtful=self._some_may_be_late(events))
+                await self._send(events, batch.last)
+                self.sent = batch.last if self.sent is None else max(self.sent, batch.last)
+                self._settling.add(batch)
+            self._counts.messages += len(messages)
+            self._keys.look(messages[0])
+
+    async def _look(self) -> None:
+        """Asks whether the live leaves stand where this feeder left them."""
+        async with self.sending:
+            for stream in self._roster.streams:
+                born = stream.born
+                stands = await asyncio.gather(*map(self._timelines.stands, born))
+                for leaf, (position, since) in zip(born, stands, strict=True):
+                    ahead = position is not None and (self.sent is None or position > self.sent)
+                    if ahead or since != born[leaf]:
+                        raise MovedError
+
+    def _some_may_be_late(self, events: Events) -> bool:
+        """Whether a leaf may refuse an event: not if all are within the lateness of the newest one."""
+        if not len(events):
+            return False
+        limits = self._source.limits
+        bounds = [limits.allowed_lateness, *([] if limits.key_ttl is None else [limits.key_ttl])]
+        self._newest = max(self._newest, int(events.tick.max()))
+        return int(events.tick.min()) < self._newest - min(bounds)
+
+    async def _send(self, events: Events, last: Position) -> None:
+        streams: Sequence[_stream.Stream] = self._roster.streams
+        parts = by_shard(events, len(streams))
+        await asyncio.gather(
+            *(s.send(part, last) for s, part in zip(streams, parts, strict=True) if s.leaves)
+        )

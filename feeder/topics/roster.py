@@ -1,0 +1,145 @@
+"""The leaves that a partition is fed to, and where each of them is: live, behind or gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from feeder.leaves import leaves_of, results_of
+from feeder.stream import Stream
+from feeder.topics.source import Input
+from timeline.spec.spec import Spec
+from timeline.tables.events import Position
+from workflows.client.timelines import Timelines
+
+
+class State(Enum):
+    """Where a leaf is, as far as a feeder knows."""
+
+    #: It stands where the furthest does, and gets what the subscription brings.
+    LIVE = auto()
+    #: It has not had all that the live ones have: a reader of its own brings it up to them.
+    BEHIND = auto()
+    #: No timeline needs it any more; if one does again, it may be another node.
+    GONE = auto()
+
+
+@dataclass(slots=True)
+class Leaf:
+    """A leaf: the columns that it reads, where it is; where it stood when it was asked (``position``), and
+    since when it has been the node that it is (``born``)."""
+
+    columns: frozenset[str]
+    state: State
+    position: Position | None = None
+    born: str = ""
+
+
+class Shard:
+    """The leaves of stream ``number``; ``stream`` is what the live ones are fed by."""
+
+    def __init__(self, number: int, timelines: Timelines, low: Position | None = None) -> None:
+        self.number = number
+        self.stream = Stream(timelines, {}, ())
+        self.stream.low = low
+        self._leaves: dict[str, Leaf] = {}
+
+    def put(self, leaves: Mapping[str, Leaf]) -> None:
+        """Takes note of leaves, as they are now."""
+        self._leaves.update(leaves)
+        live = self.in_state(State.LIVE)
+        # Not changed in place: what is being sent goes to those that it was for.
+        self.stream.leaves = {name: leaf.columns for name, leaf in live.items()}
+        self.stream.born = {name: leaf.born for name, leaf in live.items()}
+
+    def in_state(self, state: State) -> dict[str, Leaf]:
+        """The leaves that are in a state."""
+        return {name: leaf for name, leaf in self._leaves.items() if leaf.state is state}
+
+    def let_go(self, wanted: Iterable[str]) -> None:
+        """Live leaves that are not wanted are gone. One that is behind is once it is up: see `meet`."""
+        gone = self.in_state(State.LIVE).keys() - set(wanted)
+        self.put({name: Leaf(self._leaves[name].columns, State.GONE) for name in gone})
+
+    def unknown(self, wanted: Iterable[str]) -> list[str]:
+        """Of the wanted leaves, those that are neither live nor behind."""
+        gone = self.in_state(State.GONE)
+        return [name for name in wanted if name in gone or name not in self._leaves]
+
+    def meet(self, born: Mapping[str, str], wanted: Iterable[str]) -> None:
+        """Leaves that were behind are where the live ones are: those that are wanted are live."""
+        wanted = set(wanted)
+        self.put(
+            {
+                name: Leaf(
+                    self._leaves[name].columns, State.LIVE if name in wanted else State.GONE, born=since
+                )
+                for name, since in born.items()
+            }
+        )
+
+    def count_results(self, specs: Iterable[Spec]) -> None:
+        """A batch has arrived when all live leaves have it, and the results that hang on nothing else.
+
+        The result of a timeline of which a leaf is behind would not get there: its live leaves count then.
+        """
+        live = self.stream.leaves.keys()
+        whole = [spec for spec in specs if leaves_of([spec], self.number).keys() <= live]
+        alone = live - leaves_of(whole, self.number).keys()
+        self.stream.results = results_of(whole, self.number) | alone
+
+
+class Roster:
+    """The shards of a partition, and the timelines on it."""
+
+    def __init__(self, shards: list[Shard], specs: list[Spec]) -> None:
+        self.shards = shards
+        self.specs = specs
+
+    @property
+    def streams(self) -> list[Stream]:
+        return [shard.stream for shard in self.shards]
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """What the live leaves read."""
+        return frozenset().union(*(columns for s in self.streams for columns in s.leaves.values()))
+
+    @property
+    def any_behind(self) -> bool:
+        return any(shard.in_state(State.BEHIND) for shard in self.shards)
+
+    def wanted(self, shard: Shard) -> dict[str, frozenset[str]]:
+        """The leaves that the timelines have on a shard, and their columns."""
+        return leaves_of(self.specs, shard.number)
+
+    def has_live(self, specs: list[Spec]) -> bool:
+        """Whether all leaves of some timelines are live."""
+        return all(leaves_of(specs, s.number).keys() <= s.stream.leaves.keys() for s in self.shards)
+
+    def count_results(self) -> None:
+        for shard in self.shards:
+            shard.count_results(self.specs)
+
+
+async def call_the_roll(
+    timelines: Timelines, source: Input, specs: list[Spec]
+) -> tuple[Roster, Position | None]:
+    """Asks all leaves where they stand: those that are at the furthest, which is given too, are live."""
+    every = [leaf for number in source.numbers for leaf in leaves_of(specs, number)]
+    stands = dict(zip(every, await asyncio.gather(*map(timelines.stands, every)), strict=True))
+    furthest = max((position for position, _ in stands.values() if position is not None), default=None)
+    roster = Roster([], specs)
+    for number in source.numbers:
+        shard = Shard(number, timelines, source.begin if furthest is None else furthest)
+        leaves = {}
+        for name, columns in leaves_of(specs, number).items():
+            position, born = stands[name]
+            state = State.LIVE if position == furthest else State.BEHIND
+            leaves[name] = Leaf(columns, state, position, born)
+        shard.put(leaves)
+        roster.shards.append(shard)
+    roster.count_results()
+    return roster, furthest

@@ -1,0 +1,95 @@
+"""Settling: a batch has arrived, its dead letters are safe, and then it is acknowledged; in this order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from feeder.sources.base import LetterBox, Message, Subscription
+from feeder.topics.batches import MessageBatch
+from feeder.topics.dead_letters import put_broken, put_refused
+from feeder.topics.roster import Roster
+from timeline.tables.events import Position
+from workflows.client.timelines import Timelines
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a feeder has done on a partition since it began."""
+
+    messages: int = 0
+    broken: int = 0
+    refused: int = 0
+    acknowledged: Position | None = None
+
+
+class Settling:
+    """Takes batches that were sent, in order, and settles one after the other.
+
+    Nothing is acknowledged while a leaf is behind, or ``held()`` says so: what it has not had must stay
+    where it is.
+    """
+
+    def __init__(
+        self,
+        timelines: Timelines,
+        subscription: Subscription,
+        box: LetterBox,
+        roster: Roster,
+        counts: Counts,
+        held: Callable[[], bool],
+    ) -> None:
+        self._timelines = timelines
+        self._subscription = subscription
+        self._box = box
+        self._roster = roster
+        self._counts = counts
+        self._held = held
+        self._sent: deque[MessageBatch] = deque()
+        self._more = asyncio.Event()
+        self._settled: Message | None = None
+
+    def add(self, batch: MessageBatch) -> None:
+        """Takes a batch that was sent to all live leaves. Not before: one that is not on its way would look
+        like one that has arrived."""
+        self._sent.append(batch)
+        self._more.set()
+
+    async def run(self) -> None:
+        """Settles what is added, until it is cancelled.
+
+        Raises:
+            TimelineError: Temporal does not answer, or the source does not.
+        """
+        while True:
+            while not self._sent:
+                self._more.clear()
+                await self._more.wait()
+            await self._settle(self._sent[0])
+            self._sent.popleft()
+            await self.acknowledge()
+
+    async def acknowledge(self) -> None:
+        """Acknowledges all that is settled, if that may be."""
+        if self._settled is not None and not self._roster.any_behind and not self._held():
+            await asyncio.to_thread(self._subscription.acknowledge, self._settled)
+
+    async def _settle(self, batch: MessageBatch) -> None:
+        """Waits until a batch has arrived, and puts what is no event or was refused elsewhere."""
+        await asyncio.gather(*(stream.arrived(batch.last) for stream in self._roster.streams))
+        first = batch.position[0].tolist()
+        before: Position = (*first[:-1], first[-1] - 1)
+        self._counts.broken += put_broken(self._box, batch)
+        for stream in self._roster.streams:
+            leaf = min(stream.leaves, default=None)
+            if leaf is not None and batch.doubtful:
+                refused = [r async for r in self._timelines.refused_by(leaf, before, batch.last)]
+                self._counts.refused += put_refused(self._box, batch, refused)
+        if batch.rejected or batch.doubtful:
+            await asyncio.to_thread(self._box.flush)
+        for stream in self._roster.streams:
+            stream.settled = batch.last
+        self._settled = batch.messages[-1]
+        self._counts.acknowledged = batch.last

@@ -1,0 +1,97 @@
+"""One partition of a source as the timelines on it read it: from where it begins for them, as events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from feeder.sources.base import Cursor, Message, Partition, Piece
+from feeder.topics.batches import decode
+from timeline.errors import ServiceError
+from timeline.reading.messages import MessageReader
+from timeline.spec.spec import Spec
+from timeline.tables.events import Position
+from timeline.values.ticks import parse_time
+
+#: How long (ms) the next message of a partition that has more is waited for.
+PATIENCE_MS = 10_000
+#: Messages that are decoded at once.
+AT_ONCE = 20_000
+
+
+class Input:
+    """Partition ``number`` of a source; ``begin`` is the position behind which the source begins for its
+    timelines, of which ``spec`` is any: key, time, start and limits are the same for all."""
+
+    def __init__(self, partition: Partition, number: int, begin: Position | None, spec: Spec) -> None:
+        self.partition = partition
+        self.begin = begin
+        self.source = spec.source
+        self.limits = spec.limits
+        #: The streams that the partition is divided into.
+        self.numbers = range(number * spec.limits.shards, (number + 1) * spec.limits.shards)
+
+    @property
+    def name(self) -> str:
+        return self.partition.name
+
+    def decoder(self, columns: Iterable[str]) -> MessageReader:
+        """Makes events of messages."""
+        source = self.source
+        return MessageReader(
+            self.name, key=source.key, time=source.time, columns=sorted(columns), unit=source.numeric_unit
+        )
+
+    def seek_to_begin(self, cursor: Cursor) -> None:
+        """Puts a cursor where the source begins. Blocks."""
+        if (time := self._time()) is not None:
+            cursor.seek_time(time)
+        else:
+            cursor.seek(self.begin)
+
+    def read(self, low: Position | None) -> Cursor:
+        """A reader of its own for what is behind a position, or for all of the source. Blocks."""
+        cursor = self.partition.read(self.begin if low is None else low)
+        if low is None and (time := self._time()) is not None:
+            cursor.seek_time(time)
+        return cursor
+
+    def _time(self) -> int | None:
+        """When (ms) the first message was published, if the source begins at a time."""
+        start = self.source.start
+        return parse_time(start) if self.begin is None and start not in ("earliest", "latest") else None
+
+
+class MessageLog:
+    """What is in a partition up to a position, as a `feeder.sources.base.Log`."""
+
+    def __init__(self, source: Input, end: Position | None) -> None:
+        self._input = source
+        self._end = end
+
+    def end(self) -> Position | None:
+        return self._end
+
+    def pieces(self, after: Position | None, columns: Sequence[str]) -> Iterator[Piece]:
+        low = self._input.begin if after is None else after
+        if self._end is None or (low is not None and low >= self._end):
+            return
+        decoder, cursor = self._input.decoder(columns), self._input.read(after)
+        try:
+            messages: list[Message] = []
+            place = None
+            while place is None or place < self._end:
+                message = cursor.receive(PATIENCE_MS)
+                if message is None:
+                    raise ServiceError(
+                        f"{self._input.name} has nothing more behind {place}, and had messages up to "
+                        f"{self._end}; were they deleted?"
+                    )
+                place = message.position
+                if low is None or place > low:
+                    messages.append(message)
+                if messages and (place >= self._end or len(messages) == AT_ONCE):
+                    batch, events = decode(decoder, messages)
+                    yield Piece(events, batch.rejected, batch.last, len(messages))
+                    messages = []
+        finally:
+            cursor.close()
