@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypeAlias, TypedDict
+from typing import Any, NotRequired, TypeAlias, TypedDict, final
 
 from timeline.tables.wire import Wire
 from timeline.values.scalars import Value
@@ -148,6 +148,7 @@ class HeldKey(TypedDict):
     lost: bool
 
 
+@final
 class Partial(TypedDict):
     """What the keys of one stream answer to a question over all keys (`timeline.aggregate.Partial`)."""
 
