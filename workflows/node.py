@@ -232,7 +232,7 @@ class NodeWorkflow:
         return [
             {
                 "key": self.node.keys.names[code],
-                "position": to_position(q.position),
+                "position": list(q.position),
                 "error": q.error,
                 "own": q.own,
                 "lost": q.since is None,

@@ -166,11 +166,12 @@ async def until_answered(ask: Callable[[], Awaitable[T]], after: float) -> T:
 async def _again(
     ask: Callable[[], Awaitable[T]], *, on: Callable[[Exception], bool], attempts: int | None
 ) -> T:
-    # Only so many attempts and not so long: `Asking._patiently` bounds the time.
-    async for attempt in stamina.retry_context(on=on, attempts=attempts, timeout=None, **BACKOFF):
-        with attempt:
-            return await ask()
-    raise AssertionError("not reached")
+    # Only so many attempts, and not so long: `Asking._patiently` bounds the time.
+    @stamina.retry(on=on, attempts=attempts, timeout=None, **BACKOFF)
+    async def once() -> T:
+        return await ask()
+
+    return await once()
 
 
 def _was_cut(error: Exception) -> bool:

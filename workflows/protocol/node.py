@@ -142,7 +142,7 @@ class HeldKey(TypedDict):
     and whether what it would be rebuilt from is ``lost``."""
 
     key: str
-    position: Place
+    position: list[int]
     error: str
     own: bool
     lost: bool
