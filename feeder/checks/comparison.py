@@ -14,7 +14,7 @@ from timeline.reading import Rejected
 from timeline.tables.splicing import cut
 from timeline.tables.table import Window
 from timeline.values.ticks import TICK_BITS
-from workflows.client.timelines import KeyTimeline
+from workflows.client import KeyTimeline
 
 #: Keys compared at a time.
 CHUNK = 1_000

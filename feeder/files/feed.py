@@ -21,7 +21,7 @@ from timeline.errors import NotFoundError, PausedError
 from timeline.reading import Rejected, read_events
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position, concat
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.names import shards_of
 from workflows.protocol import Segment
 
@@ -48,7 +48,7 @@ class Report:
 
 
 async def feed_files(
-    timelines: Timelines,
+    timelines: Client,
     spec: Spec,
     files: Sequence[str | Path],
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -64,7 +64,7 @@ async def feed_files(
         LimitError: a node's state is as large as it may be.
         ServiceError: the server or the workers do not answer.
     """
-    paused = await timelines.paused()
+    paused = await timelines.registry.paused()
     if spec.name in paused:
         raise PausedError(
             f"timeline {spec.name!r} is paused and takes no events; `timeline resume {spec.name}` first"
@@ -74,9 +74,9 @@ async def feed_files(
         # A file that is not what the spec says must not get into the log, where it would stay.
         next(read_events(path, key=spec.source.key, time=spec.source.time, columns=[], unit=unit), None)
     described = [describe_file(path) for path in files]
-    log = await timelines.extend_log(spec.source_id, described)
+    log = await timelines.registry.extend_log(spec.source_id, described)
     end = end_of(log)
-    every = await timelines.specs()
+    every = await timelines.registry.specs()
     if spec.name not in every:
         raise NotFoundError(f"no timeline {spec.name!r} is registered")
     fed, held, _ = to_feed([s for s in every.values() if s.source_id == spec.source_id], paused)

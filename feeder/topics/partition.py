@@ -31,7 +31,7 @@ from timeline.reading.messages import MessageReader
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
 from timeline.values.ticks import parse_time
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.names import shards_of
 
 #: So many waiting messages are worth a batch of their own while others are on their way.
@@ -62,7 +62,7 @@ class Partition:
     """A partition and what it is read for; ``begin`` is the position behind which the source begins."""
 
     client: pulsar.Client
-    timelines: Timelines
+    timelines: Client
     topic: str
     number: int
     subscription: str
@@ -181,7 +181,9 @@ class Partition:
             for stream in self._numbers()
             for leaf, columns in leaves_of(self.specs, stream).items()
         }
-        stands = dict(zip(every, await asyncio.gather(*map(self.timelines.stands, every)), strict=True))
+        stands = dict(
+            zip(every, await asyncio.gather(*map(self.timelines.leaves.stands, every)), strict=True)
+        )
         furthest = max((position for position, _ in stands.values() if position is not None), default=None)
         if furthest is None:
             # Nothing was accepted of this source yet, whatever the subscription was at.
@@ -203,7 +205,7 @@ class Partition:
         self._behind = set(laggards)
         self._sent = furthest
         live = [min(stream.leaves) for stream in self._streams if stream.leaves]
-        self._newest = max([(await self.timelines.status(leaf))["newest"] for leaf in live], default=-1)
+        self._newest = max([(await self.timelines.nodes.status(leaf))["newest"] for leaf in live], default=-1)
         self._count_results()
         return laggards
 
@@ -293,7 +295,7 @@ class Partition:
         """
         async with self._dispatching:
             for stream in self._streams:
-                stands = await asyncio.gather(*map(self.timelines.stands, stream.leaves))
+                stands = await asyncio.gather(*map(self.timelines.leaves.stands, stream.leaves))
                 for leaf, (position, born) in zip(stream.leaves, stands, strict=True):
                     ahead = position is not None and (self._sent is None or position > self._sent)
                     if ahead or born != stream.born[leaf]:
@@ -322,7 +324,7 @@ class Partition:
             for number, stream in zip(self._numbers(), self._streams, strict=True):
                 leaf = min(stream.leaves, default=None)
                 if leaf is not None and batch.doubtful:
-                    refused = [r async for r in self.timelines.refused_by(leaf, before, batch.last)]
+                    refused = [r async for r in self.timelines.leaves.refused_by(leaf, before, batch.last)]
                     self.counts.refused += letters.refused(batch.messages, batch.position, refused, number)
             if batch.rejected or batch.doubtful:
                 await letters.flush()
@@ -356,7 +358,7 @@ class Partition:
                     del stream.leaves[leaf]
                 new = wanted.keys() - stream.leaves.keys() - self._behind
                 if new:
-                    stands = await asyncio.gather(*map(self.timelines.stands, new))
+                    stands = await asyncio.gather(*map(self.timelines.leaves.stands, new))
                     self._behind |= new
                     here = {leaf: position for leaf, (position, _) in zip(new, stands, strict=True)}
                     group.create_task(self._bring_up(number, here, consumer))

@@ -15,7 +15,7 @@ from feeder.topics.positions import ends_of
 from producer.pulsar.topics import full_name, partition_name, partitions
 from timeline.errors import ServiceError, TimelineError
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.protocol import Topic
 
 #: How often (s) the registry is asked what there is to feed.
@@ -44,7 +44,7 @@ class Feeder:
     def __init__(
         self,
         client: pulsar.Client,
-        timelines: Timelines,
+        timelines: Client,
         *,
         only: str | None = None,
         say: Callable[[str], None] = print,
@@ -78,12 +78,12 @@ class Feeder:
     async def _look(self) -> None:
         """Compares what is registered with what is fed."""
         wanted: dict[str, list[Spec]] = {}
-        every = await self.timelines.specs()
+        every = await self.timelines.registry.specs()
         only = every[self.only].source_id if self.only in every else None
         for spec in every.values():
             if spec.source.topic is not None and (self.only is None or spec.source_id == only):
                 wanted.setdefault(spec.source_id, []).append(spec)
-        opened = await self.timelines.topics()
+        opened = await self.timelines.registry.topics()
         # A source that the registry has forgotten had no timeline for a moment: it begins anew.
         for source_id in self._sources.keys() - (wanted.keys() & opened.keys()):
             source = self._sources.pop(source_id)
@@ -92,7 +92,7 @@ class Feeder:
                 for partition in source.parts:
                     await partition.unsubscribe()
                 self.say(f"{source.topic}: no timeline is on {source_id} any more")
-        paused = await self.timelines.paused()
+        paused = await self.timelines.registry.paused()
         for source_id, specs in wanted.items():
             fed, shared, parked = to_feed(specs, paused)
             if not fed and source_id not in opened:
@@ -119,7 +119,9 @@ class Feeder:
         count = await asyncio.to_thread(partitions, self.client, topic)
         if known is None:
             starts = await asyncio.to_thread(self._starts, specs[0], count)
-            known = await self.timelines.open_topic(source_id, Topic(partitions=max(1, count), starts=starts))
+            known = await self.timelines.registry.open_topic(
+                source_id, Topic(partitions=max(1, count), starts=starts)
+            )
         if known["partitions"] != max(1, count):
             raise ServiceError(
                 f"{topic} has {max(1, count)} partitions, and had {known['partitions']} when it was first "

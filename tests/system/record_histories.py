@@ -16,7 +16,7 @@ from typing import Any
 from feeder.files.feed import feed_files
 from tests.support.timelines import many, write
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import REGISTRY_ID, node_id, sink_id
 from workflows.server import DevServer
@@ -48,14 +48,14 @@ async def record() -> None:
         async with DevServer(Path(folder) / "dev.db", options=often) as server:
             client = await connect_embedded(server.address)
             async with make_worker(client):
-                timelines = Timelines(client)
+                timelines = Client(client)
                 file = Path(folder) / "events.jsonl"
                 ids = {REGISTRY_ID: REGISTRY_ID}
                 meant: dict[str, dict[str, Any]] = {n: {"expression": e} for n, e in EXPRESSIONS.items()}
                 meant |= {"several": {"outputs": OUTPUTS}, "sink": {"expression": STATE, **SINK}}
                 for name, what in meant.items():
                     spec = Spec.from_wire({"name": name, **what, "source": {"key": "session"}})
-                    await timelines.register(spec)
+                    await timelines.registry.register(spec)
                     for end in range(5, 26, 4):
                         write(file, many(3, 10)[:end])
                         await feed_files(timelines, spec, [file])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pulsar
 
     from timeline.spec.spec import Spec
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
 
 TOPIC = "sessions"
 PARTITIONS = 4
@@ -77,7 +77,7 @@ async def _demo(
     from producer.pulsar.connection import connect
     from timeline.cli.watching import watch_timeline
     from timeline.spec.spec import Spec
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
     from workflows.connection import connect_embedded
     from workflows.server import DevServer
 
@@ -102,8 +102,8 @@ async def _demo(
             {"name": "cirr", "expression": CIRR, "source": {"topic": TOPIC, "key": "session"}}
         )
         await stack.enter_async_context(_process(folder, here, "worker"))
-        timelines = Timelines(await connect_embedded(server.address))
-        await timelines.register(spec)
+        timelines = Client(await connect_embedded(server.address))
+        await timelines.registry.register(spec)
         say("timeline cirr is registered")
         await stack.enter_async_context(_process(folder, here, "feeder"))
         pace = ["--flat-out"] if check else ["--speed", speed]
@@ -166,7 +166,7 @@ async def _process(
             await process.wait()
 
 
-async def _arrived(client: pulsar.Client, timelines: Timelines, spec: Spec, watching: Any) -> None:
+async def _arrived(client: pulsar.Client, timelines: Client, spec: Spec, watching: Any) -> None:
     """Waits until the results stand at the last message of every partition."""
     from feeder.topics.positions import ends_of
     from workflows.names import node_id
@@ -176,7 +176,7 @@ async def _arrived(client: pulsar.Client, timelines: Timelines, spec: Spec, watc
     for number, end in enumerate(ends):
         result = node_id(spec, spec.plan.result, number)
         while end is not None and not watching.done():
-            position = await timelines.position(result)
+            position = await timelines.nodes.position(result)
             if position is not None and position >= end:
                 break
             if time.monotonic() > deadline:
@@ -184,7 +184,7 @@ async def _arrived(client: pulsar.Client, timelines: Timelines, spec: Spec, watc
             await asyncio.sleep(0.1)
 
 
-async def _check(client: pulsar.Client, timelines: Timelines, spec: Spec, folder: Path, json: bool) -> bool:
+async def _check(client: pulsar.Client, timelines: Client, spec: Spec, folder: Path, json: bool) -> bool:
     """Compares, and prints what became of all messages; whether all is as it must be."""
     import orjson
 
