@@ -33,7 +33,7 @@ from timeline.aggregate.samples import ACCURACY
 from timeline.local.evaluate import Evaluation, evaluate
 from timeline.spec.spec import Spec
 from timeline.tables.events import EventColumn, Events
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
 from workflows.stores.opening import with_store
@@ -146,17 +146,17 @@ def problems(result: Result, want: dict[tuple[int, str], dict[str, Any]]) -> lis
     return found
 
 
-async def ask(timelines: Timelines, wanted: Spec, request: Request, times: int) -> list[float]:
+async def ask(timelines: Client, wanted: Spec, request: Request, times: int) -> list[float]:
     """Seconds that each of some questions took."""
     taken = []
     for _ in range(times):
         begin = time.perf_counter()
-        await timelines.aggregate(wanted, request)
+        await timelines.questions.aggregate(wanted, request)
         taken.append(time.perf_counter() - begin)
     return taken
 
 
-async def under_load(timelines: Timelines, wanted: Spec, request: Request, file: Path) -> list[float]:
+async def under_load(timelines: Client, wanted: Spec, request: Request, file: Path) -> list[float]:
     """Seconds that questions take while a file is fed: one after the other, as many as there is time for."""
     feeding = asyncio.create_task(feed_files(timelines, wanted, [file]))
     taken: list[float] = []
@@ -179,14 +179,14 @@ async def measure(count: int, folder: Path, out: Console) -> bool:
         client = await connect_embedded(server.address)
         async with with_store(client, f"file:{folder / 'store'}") as (stored, store), make_worker(stored):
             await agree(stored, store)
-            timelines = Timelines(client)
-            await timelines.register(wanted)
+            timelines = Client(client)
+            await timelines.registry.register(wanted)
             begin = time.perf_counter()
             await feed_files(timelines, wanted, [early])
             rate = half / (time.perf_counter() - begin)
-            now = await timelines.request(wanted, agg=AGG, group_by=["cdn"])
+            now = await timelines.questions.request(wanted, agg=AGG, group_by=["cdn"])
             loaded = await under_load(timelines, wanted, now, late)
-            instants = await timelines.request(wanted, agg=AGG, group_by=["cdn"], at=at)
+            instants = await timelines.questions.request(wanted, agg=AGG, group_by=["cdn"], at=at)
             idle = {
                 "by CDN, now": await ask(timelines, wanted, now, REPETITIONS),
                 "by CDN, at one instant": await ask(
@@ -194,8 +194,8 @@ async def measure(count: int, folder: Path, out: Console) -> bool:
                 ),
                 "by CDN, at ten instants": await ask(timelines, wanted, instants, REPETITIONS),
             }
-            result = await timelines.aggregate(wanted, instants)
-            await timelines.remove(wanted.name)
+            result = await timelines.questions.aggregate(wanted, instants)
+            await timelines.registry.remove(wanted.name)
     table = TextTable("question", "median ms", "slowest ms", "questions", box=None)
     for name, taken in (idle | {"by CDN, now, while fed": loaded}).items():
         table.add_row(

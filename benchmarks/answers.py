@@ -33,7 +33,7 @@ async def _run(quick: bool) -> list[Figure]:
     figures = []
     async with deployment() as running:
         idle = spec("idle", 1)
-        await running.timelines.register(idle)
+        await running.timelines.registry.register(idle)
         stream = Stream(running.timelines, leaves_of([idle], 0), results_of([idle], 0))
         await stream.locate()
         batch = events(10_000, KEYS)
@@ -65,9 +65,9 @@ async def _event_to_answer(running: Deployment, idle: Spec, stream: Stream, prob
         position = np.array([last], np.int64)
         late = Events(["session-0"], batch.key, np.array([3_600_000 + number]), batch.columns, position)
         begin = time.perf_counter()
-        await running.timelines.signal_events(stream.leaves, late, last, {})
+        await running.timelines.leaves.signal_events(stream.leaves, late, last, {})
         while True:
-            [answer] = await running.timelines.values(idle, idle.plan.result, [("session-0", None)])
+            [answer] = await running.timelines.questions.values(idle, idle.plan.result, [("session-0", None)])
             if answer.at == 3_600_000 + number:
                 break
             # There is nothing to await: a query is the only way to learn where a node stands.
@@ -84,7 +84,7 @@ async def _queries(running: Deployment, asked: Spec, count: int) -> list[float]:
     for number in range(count):
         node = asked.plan.nodes[number % len(asked.plan.nodes)]
         begin = time.perf_counter()
-        await running.timelines.values(asked, node, [(f"session-{number % KEYS}", None)])
+        await running.timelines.questions.values(asked, node, [(f"session-{number % KEYS}", None)])
         taken.append(time.perf_counter() - begin)
     return taken
 
@@ -92,7 +92,7 @@ async def _queries(running: Deployment, asked: Spec, count: int) -> list[float]:
 async def _under_load(running: Deployment, file: Path) -> list[float]:
     """Queries of the nodes that are being fed, one after the other until all is there."""
     loaded = spec("loaded", 4)
-    await running.timelines.register(loaded)
+    await running.timelines.registry.register(loaded)
     begun = asyncio.Event()
     feeding = asyncio.create_task(feed_files(running.timelines, loaded, [file], lambda _: begun.set()))
     await begun.wait()
@@ -101,7 +101,7 @@ async def _under_load(running: Deployment, file: Path) -> list[float]:
     while not feeding.done():
         taken += await _queries(running, loaded, 7)
     await feeding
-    await running.timelines.remove("loaded")
+    await running.timelines.registry.remove("loaded")
     return taken
 
 
@@ -109,10 +109,10 @@ async def _recovery(running: Deployment, idle: Spec, times: int) -> Figure:
     """From the moment of the kill, the start of another worker included; it is asked at once."""
     taken = []
     for _ in range(times):
-        await running.timelines.values(idle, idle.plan.result, [("session-0", None)])
+        await running.timelines.questions.values(idle, idle.plan.result, [("session-0", None)])
         begin = time.perf_counter()
         starting = asyncio.create_task(running.worker.replace())
-        await running.timelines.values(idle, idle.plan.result, [("session-0", None)])
+        await running.timelines.questions.values(idle, idle.plan.result, [("session-0", None)])
         answered = time.perf_counter() - begin
         await starting
         taken.append((answered, time.perf_counter() - begin))

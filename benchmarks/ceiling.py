@@ -26,7 +26,7 @@ from timeline.local.graph import Graph
 from timeline.plan import make_plan
 from timeline.reading import read_events
 from timeline.tables.events import Events, Position, concat
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import shards_of
 from workflows.server import DevServer
@@ -132,9 +132,9 @@ async def rate(server: DevServer, path: Path, streams: int) -> float:
     try:
         assert process.stdout is not None
         await process.stdout.readline()
-        timelines = Timelines(await connect_embedded(server.address))
+        timelines = Client(await connect_embedded(server.address))
         handles = [
-            await timelines.client.start_workflow(
+            await timelines.temporal.start_workflow(
                 "nothing",
                 args=[stream, node.index],
                 id=workflow_id(stream, node.index),
@@ -155,7 +155,7 @@ async def rate(server: DevServer, path: Path, streams: int) -> float:
     return sum(len(events) for stream in waves for events, _ in stream) / taken
 
 
-async def _feed(timelines: Timelines, number: int, waves: list[tuple[Events, Position]]) -> None:
+async def _feed(timelines: Client, number: int, waves: list[tuple[Events, Position]]) -> None:
     leaves = {workflow_id(number, node.index): node.leaf.columns for node in PLAN.leaves if node.leaf}
     stream = Stream(timelines, leaves, [workflow_id(number, PLAN.result.index)])
     for events, last in waves:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
 
@@ -71,7 +71,7 @@ class Deployment:
     """What is running."""
 
     server: DevServer
-    timelines: Timelines
+    timelines: Client
     worker: Worker
 
 
@@ -83,7 +83,7 @@ async def deployment(processes: int = 1, options: Sequence[str] = ()) -> AsyncIt
         async with DevServer(folder / "dev.db", options=options) as server:
             worker = await Worker.start(server.address, folder, processes)
             try:
-                yield Deployment(server, Timelines(await connect_embedded(server.address)), worker)
+                yield Deployment(server, Client(await connect_embedded(server.address)), worker)
             finally:
                 await worker.stop()
 

@@ -14,7 +14,7 @@ from benchmarks.measure import Figure, at_least, say
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.names import node_id
 
 SINGLE_EVENTS = 60
@@ -95,39 +95,39 @@ async def _run(quick: bool) -> list[Figure]:
 
 async def fed(running: Deployment, wanted: Spec, path: Path, count: int) -> float:
     """Events a second of a file fed to a timeline that is registered for it, and removed."""
-    await running.timelines.register(wanted)
+    await running.timelines.registry.register(wanted)
     begin = time.perf_counter()
     report = await feed_files(running.timelines, wanted, [path])
     rate = report.accepted / (time.perf_counter() - begin)
     assert 0.9 * count <= report.accepted + report.refused == report.events <= count, report
-    await running.timelines.remove(wanted.name)
+    await running.timelines.registry.remove(wanted.name)
     return rate
 
 
 async def _exact(running: Deployment, path: Path) -> bool:
     """Every node of every key, compared with local evaluation."""
     wanted = spec("exact", STREAMS)
-    await running.timelines.register(wanted)
+    await running.timelines.registry.register(wanted)
     await feed_files(running.timelines, wanted, [path])
     comparison = await compare(running.timelines, wanted)
-    await running.timelines.remove(wanted.name)
+    await running.timelines.registry.remove(wanted.name)
     return not comparison.differences
 
 
-async def _one_by_one(timelines: Timelines) -> float:
+async def _one_by_one(timelines: Client) -> float:
     """Events a second when each goes alone and the next waits for the answer."""
     wanted = spec("one-by-one", 1)
-    await timelines.register(wanted)
+    await timelines.registry.register(wanted)
     leaves = {node_id(wanted, n, 0): n.leaf.columns for n in wanted.plan.leaves if n.leaf}
     result = node_id(wanted, wanted.plan.result, 0)
     batch = events(SINGLE_EVENTS, 10)
     begin = time.perf_counter()
     for row in range(SINGLE_EVENTS):
         last = (1, row + 1)
-        await timelines.signal_events(leaves, batch.take(slice(row, row + 1)).compact(), last)
-        while await timelines.position(result) != last:  # noqa: ASYNC110
+        await timelines.leaves.signal_events(leaves, batch.take(slice(row, row + 1)).compact(), last)
+        while await timelines.nodes.position(result) != last:  # noqa: ASYNC110
             # A query is the only way to learn where a node stands.
             await asyncio.sleep(0.002)
     taken = time.perf_counter() - begin
-    await timelines.remove("one-by-one")
+    await timelines.registry.remove("one-by-one")
     return SINGLE_EVENTS / taken

@@ -59,7 +59,7 @@ async def _tenths(running: Deployment, count: int) -> Figure:
         marks.append((progress.events, time.perf_counter()))
 
     wanted = spec("tenths", STREAMS)
-    await running.timelines.register(wanted)
+    await running.timelines.registry.register(wanted)
     begin = time.perf_counter()
     await feed_files(running.timelines, wanted, [parquet(count, 10_000)], note)
     end = time.perf_counter()
@@ -114,13 +114,13 @@ async def _eight(running: Deployment, count: int, repetitions: int) -> Figure:
         for texts, taken in ((EIGHT[:1], one), (EIGHT, eight)):
             specs = [spec(f"eight-{i}", STREAMS, text, "eight") for i, text in enumerate(texts)]
             for wanted in specs:
-                await running.timelines.register(wanted)
+                await running.timelines.registry.register(wanted)
             begin = time.perf_counter()
             await feed_files(running.timelines, specs[0], [path])
             taken.append(time.perf_counter() - begin)
-            nodes = len(await running.timelines.users()) // STREAMS
+            nodes = len(await running.timelines.registry.users()) // STREAMS
             for wanted in specs:
-                await running.timelines.remove(wanted.name)
+                await running.timelines.registry.remove(wanted.name)
     alone, together = statistics.median(one), statistics.median(eight)
     detail = f"{nodes} nodes a stream; {min(eight):.2f} to {max(eight):.2f} s"
     return at_most("growth-eight-timelines", together, "s", alone, f"one: {alone:.2f} s", 3, detail)
@@ -131,7 +131,7 @@ async def _memory(keys: int, count: int) -> list[Figure]:
     path = parquet(count, keys)
     async with deployment() as running:
         wanted = Spec.from_wire({"name": "memory", "expression": CIRR, "limits": {"shards": STREAMS}})
-        await running.timelines.register(wanted)
+        await running.timelines.registry.register(wanted)
         await feed_files(running.timelines, wanted, [path])
         resident = sum(resident_mib(pid) for pid in running.worker.pids)
     # What nodes carry when they continue as new is what these nodes, fed the same, would.
@@ -141,7 +141,7 @@ async def _memory(keys: int, count: int) -> list[Figure]:
         for events, last in waves:
             graph.feed(events, last)
         held += sum(len(node.state.keys) for node in graph.nodes)
-        carried += sum(len(to_state(node, inbox=[], newcomers=[], full=None)) for node in graph.nodes)
+        carried += sum(len(to_state(node.state, inbox=[], newcomers=[], full=None)) for node in graph.nodes)
     return [
         Figure(
             f"memory-worker-{keys}-keys",

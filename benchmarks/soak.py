@@ -29,7 +29,7 @@ from timeline.engine.answers import Answers
 from timeline.local.graph import Graph
 from timeline.spec.spec import Spec
 from timeline.tables.events import EventColumn, Events, Position
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.names import node_id
 
 KEYS = 200
@@ -104,7 +104,7 @@ async def run(waves: int, console: Console) -> tuple[list[Sample], int]:
     looks: list[Sample] = []
     async with deployment(options=("--dynamic-config-value", option)) as running:
         timelines = running.timelines
-        await timelines.register(soaked)
+        await timelines.registry.register(soaked)
         stream = Stream(timelines, leaves_of([soaked], 0), results_of([soaked], 0))
         await stream.locate()
         begin = time.monotonic()
@@ -127,19 +127,19 @@ async def run(waves: int, console: Console) -> tuple[list[Sample], int]:
 
 
 async def _look(
-    timelines: Timelines, soaked: Spec, batches: int, seconds: float, memory: tuple[float, float]
+    timelines: Client, soaked: Spec, batches: int, seconds: float, memory: tuple[float, float]
 ) -> Sample:
     rows, carried = {}, {}
     keys = history = 0
     for node in soaked.plan.nodes:
         workflow_id = node_id(soaked, node, 0)
-        status = await timelines.status(workflow_id)
+        status = await timelines.nodes.status(workflow_id)
         rows[node.text] = status["rows"]
         keys = max(keys, status["keys"])
         history = max(history, status["history_length"])
         # What the run at hand was started with: a state is written only when it is carried.
         first = await anext(
-            timelines.client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1)
+            timelines.temporal.get_workflow_handle(workflow_id).fetch_history_events(page_size=1)
         )
         payloads = first.workflow_execution_started_event_attributes.input.payloads
         carried[node.text] = len(payloads[1].data) if len(payloads) > 1 else 0
@@ -161,7 +161,7 @@ def _most(looks: list[Sample]) -> Sample:
     )
 
 
-async def _differences(timelines: Timelines, soaked: Spec, graph: Graph) -> int:
+async def _differences(timelines: Client, soaked: Spec, graph: Graph) -> int:
     """In how many values and counters the workflows differ from the same batches in this process.
 
     Asked is every node of every key, at every second that retention promises.
@@ -171,10 +171,10 @@ async def _differences(timelines: Timelines, soaked: Spec, graph: Graph) -> int:
     for planned, node in zip(soaked.plan.nodes, graph.nodes, strict=True):
         newest = {key: Answers(node.state).timeline(key)[2] for key in node.state.keys.names}
         asked = [(key, t) for key, last in newest.items() for t in range(last - kept, last + 1, 1_000)]
-        answers = await timelines.values(soaked, planned, asked)
+        answers = await timelines.questions.values(soaked, planned, asked)
         for (key, tick), answer in zip(asked, answers, strict=True):
             wrong += answer.error is not None or answer.value != Answers(node.state).value(key, tick)[0]
-        status = await timelines.status(node_id(soaked, planned, 0))
+        status = await timelines.nodes.status(node_id(soaked, planned, 0))
         wrong += (status["accepted"], status["refused"]) != (node.state.accepted, node.state.refused.count)
     return wrong
 

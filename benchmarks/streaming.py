@@ -29,7 +29,7 @@ from producer.send import Pace, send
 from tests.support.places import CIRR
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
 from workflows.server import DevServer
@@ -47,7 +47,7 @@ class Parts:
     """What is running."""
 
     broker: Broker
-    timelines: Timelines
+    timelines: Client
     client: pulsar.Client
 
 
@@ -116,7 +116,7 @@ async def _everything() -> AsyncIterator[Parts]:
         folder = Path(name)
         async with Broker(folder / "pulsar") as broker, DevServer(folder / "dev.db") as server:
             os.environ |= {"PULSAR_SERVICE_URL": broker.service_url, "TEMPORAL_ADDRESS": server.address}
-            timelines = Timelines(await connect_embedded(server.address))
+            timelines = Client(await connect_embedded(server.address))
             client = await asyncio.to_thread(connect)
             processes = [await _command(command) for command in ("worker", "feeder")]
             try:
@@ -142,20 +142,20 @@ async def _registered(parts: Parts, name: str, partitions: int) -> Spec:
     await parts.broker.create_topic(name, partitions)
     source = {"topic": name, "key": "session"}
     spec = Spec.from_wire({"name": name, "expression": CIRR, "source": source})
-    await parts.timelines.register(spec)
+    await parts.timelines.registry.register(spec)
     return spec
 
 
 async def _taken(parts: Parts, spec: Spec) -> None:
     async def taken() -> bool:
-        return spec.source_id in await parts.timelines.topics()
+        return spec.source_id in await parts.timelines.registry.topics()
 
     await _until(taken)
 
 
 async def _reached(parts: Parts, result: str, end: Position, pause: float) -> None:
     async def reached() -> bool:
-        return (await parts.timelines.position(result) or ()) >= end
+        return (await parts.timelines.nodes.position(result) or ()) >= end
 
     await _until(reached, pause)
 
@@ -183,7 +183,7 @@ async def _flat_out(
         await asyncio.to_thread(send, parts.client, name, chunks, Pace())
         where = {"topic": name, "key": "session"}
         spec = Spec.from_wire({"name": name, "expression": CIRR, "source": where})
-        await parts.timelines.register(spec)
+        await parts.timelines.registry.register(spec)
         await _taken(parts, spec)
         begun = time.perf_counter()
     source = PulsarConnector(parts.client).source(spec)
@@ -193,11 +193,11 @@ async def _flat_out(
         await _reached(parts, result, end, 0.05)
     whole = events / (time.perf_counter() - begun)
     counts = [
-        (await parts.timelines.leaf_status(spec, stream))["accepted"]
-        for stream in await parts.timelines.streams(spec)
+        (await parts.timelines.leaves.status(spec, stream))["accepted"]
+        for stream in await parts.timelines.registry.streams(spec)
     ]
     assert sum(counts) == events, f"{sum(counts)} of {events} events are there"
-    await parts.timelines.remove(name)
+    await parts.timelines.registry.remove(name)
     alone = await asyncio.to_thread(send, parts.client, f"{name}-alone", chunks, Pace()) if together else None
     return whole, events / alone.seconds if alone else 0.0
 
@@ -229,5 +229,5 @@ async def _latencies(parts: Parts, name: str, rate: int, probes: int, partitions
         stop.set()
         await load
         producer.close()
-        await parts.timelines.remove(name)
+        await parts.timelines.registry.remove(name)
     return found

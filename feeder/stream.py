@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from timeline.errors import LimitError, ServiceError
 from timeline.tables.events import Events, Position
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.names import is_sink
+from workflows.protocol.node import About
 
 #: Events a batch and batches in flight per stream: a wave costs the same whatever it carries.
 BATCH_EVENTS = 20_000
@@ -39,7 +39,7 @@ class Stream:
     """
 
     def __init__(
-        self, timelines: Timelines, leaves: Mapping[str, frozenset[str]], results: Iterable[str]
+        self, timelines: Client, leaves: Mapping[str, frozenset[str]], results: Iterable[str]
     ) -> None:
         self.timelines = timelines
         self.leaves = dict(leaves)
@@ -63,7 +63,7 @@ class Stream:
             LimitError: a node has stopped taking events; whatever is sent would wait beside what does.
         """
         await self._complain()
-        stands = await asyncio.gather(*map(self.timelines.stands, self.leaves))
+        stands = await asyncio.gather(*map(self.timelines.leaves.stands, self.leaves))
         self.born = {leaf: born for leaf, (_, born) in zip(self.leaves, stands, strict=True)}
         known = [position for position, _ in stands if position is not None]
         self.furthest = max(known, default=None)
@@ -71,7 +71,7 @@ class Stream:
 
     async def counts(self) -> tuple[int, int]:
         """Events accepted and refused so far, as any one leaf counts them."""
-        status = await self.timelines.status(next(iter(self.leaves)))
+        status = await self.timelines.nodes.status(next(iter(self.leaves)))
         return status["accepted"], status["refused"]
 
     async def send(self, events: Events, last: Position) -> None:
@@ -83,7 +83,7 @@ class Stream:
         for part, end in self._divide(events.compact(), last):
             await self._until(lambda: len(self.in_flight) < IN_FLIGHT)
             about = {leaf: self._about(leaf) for leaf in self.leaves}
-            await self.timelines.signal_events(self.leaves, part, end, about)
+            await self.timelines.leaves.signal_events(self.leaves, part, end, about)
             self.in_flight.append(end)
             self._sent_at.append(time.monotonic())
 
@@ -95,9 +95,11 @@ class Stream:
         """Waits until the results have all batches that were sent and begin at or below a position."""
         await self._until(lambda: not self.in_flight or self.in_flight[0] > position)
 
-    def _about(self, leaf: str) -> dict[str, Any]:
-        settled = {} if self.settled is None else {"settled": list(self.settled)}
-        return {"born": self.born.get(leaf), **settled}
+    def _about(self, leaf: str) -> About:
+        about = About(born=self.born.get(leaf))
+        if self.settled is not None:
+            about["settled"] = list(self.settled)
+        return about
 
     def _divide(self, events: Events, last: Position) -> list[tuple[Events, Position]]:
         """Batches that are small enough, and that end where the furthest leaf stands.
@@ -140,7 +142,7 @@ class Stream:
         furthest = self.furthest
         behind = furthest is not None and self.in_flight[0] < furthest
         asked = self.leaves if behind else self.results
-        reached = await asyncio.gather(*map(self.timelines.position, asked))
+        reached = await asyncio.gather(*map(self.timelines.nodes.position, asked))
         before = len(self.in_flight)
         while self.in_flight and all(r is not None and r >= self.in_flight[0] for r in reached):
             if behind and furthest is not None and self.in_flight[0] >= furthest:
@@ -162,7 +164,7 @@ class Stream:
         Raises:
             ReplacedError: a leaf is another than the one that was located, or a result is gone.
         """
-        stands = await asyncio.gather(*map(self.timelines.stands, self.leaves))
+        stands = await asyncio.gather(*map(self.timelines.leaves.stands, self.leaves))
         for leaf, (_, born) in zip(self.leaves, stands, strict=True):
             if self.born.get(leaf, born) != born:
                 raise ReplacedError(
@@ -171,7 +173,7 @@ class Stream:
                 )
         self.furthest = max((p for p, _ in stands if p is not None), default=None)
         nodes = {result for result in self.results if not is_sink(result)}
-        gone = nodes - (await self.timelines.users()).keys()
+        gone = nodes - (await self.timelines.registry.users()).keys()
         if gone:
             raise ReplacedError(
                 f"{min(gone)} was stopped while it was fed: its timeline was changed or removed; "
@@ -186,14 +188,14 @@ class Stream:
             NotFoundError: a node is gone.
         """
         source, _, _, number = next(iter(self.leaves)).rsplit(".", 3)
-        for node in await self.timelines.users():
+        for node in await self.timelines.registry.users():
             if node.startswith(f"{source}.") and node.endswith(f".{number}"):
-                full = (await self.timelines.status(node))["full"]
+                full = (await self.timelines.nodes.status(node))["full"]
                 if full:
                     raise LimitError(full)
         for sink in self.results:
             if sink.startswith(f"{source}.sink."):
-                status = await self.timelines.sink(sink)
+                status = await self.timelines.nodes.sink(sink)
                 if status["full"] or status.get("attempt", 0) >= ATTEMPTS:
                     raise LimitError(status["full"] or f"{sink} cannot write: {status['error']}")
 

@@ -11,7 +11,7 @@ import pytest
 
 from feeder.broker import Broker, missing
 from tests.support.cli import Cli, _started
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
 from workflows.worker import make_worker
@@ -25,11 +25,11 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevS
 
 
 @pytest.fixture(scope="session")
-async def timelines(server: DevServer) -> AsyncIterator[Timelines]:
+async def timelines(server: DevServer) -> AsyncIterator[Client]:
     """A client of that server, with a worker in this process."""
     client = await connect_embedded(server.address)
     async with make_worker(client):
-        yield Timelines(client)
+        yield Client(client)
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +62,7 @@ def local_cli(tmp_path: Path) -> Cli:
 
 
 @pytest.fixture
-def cli(server: DevServer, timelines: Timelines, tmp_path: Path) -> Cli:
+def cli(server: DevServer, timelines: Client, tmp_path: Path) -> Cli:
     """The command line against the shared server and worker.
 
     The worker lives in this process: run commands through `asyncio.to_thread`.

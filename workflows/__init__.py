@@ -1,6 +1,6 @@
 """Timelines as Temporal workflows: thin shells round the operators, with client and worker.
 
-The public API is `workflows.client.api`: ``from workflows import Client``.
+The public API is ``from workflows import Client``.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workflows.client.api import Client, Look, Timeline, Values, Version
-    from workflows.client.timelines import Answer, Registered
+    from workflows.client import Answer, Client, Look, Registered, Timeline, Values, Version
 
 _API = ("Answer", "Client", "Look", "Registered", "Timeline", "Values", "Version")
 
@@ -19,7 +18,7 @@ __all__ = ["Answer", "Client", "Look", "Registered", "Timeline", "Values", "Vers
 def __getattr__(name: str) -> Any:
     # Only when it is used: workflow code is in this package too, and has no business with a client.
     if name in _API:
-        from workflows.client import api
+        from workflows import client
 
-        return getattr(api, name)
+        return getattr(client, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from workflows.inbox import Batch, ChildPatch, Entry, Release, from_carried, to_carried
 from workflows.protocol import MAX_ANSWER, NodeSpec, Subscriber
+from workflows.protocol import node as protocol
 
 with workflow.unsafe.imports_passed_through():
     import time  # for queries, which leave no trace in a history
@@ -30,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from timeline.limits import Limits
     from timeline.plan import make_plan
     from timeline.tables.events import concat
-    from timeline.tables.wire import from_events, from_position, to_position
+    from timeline.tables.wire import Wire, from_events, from_position, to_position
     from workflows.gauge import MAX_STATE, Gauge
 
 
@@ -68,7 +70,7 @@ class NodeWorkflow:
             planned.before_origin,
         )
         self.answers = Answers(self.node.state)
-        self.inbox: list[dict[str, Any]] = []
+        self.inbox: list[Entry] = []
         self.newcomers: list[Subscriber] = []
         self.stopped = False
         self.full: str | None = None
@@ -76,7 +78,7 @@ class NodeWorkflow:
         if state is not None:
             rest = from_state(state, self.node.state)
             self.gauge.measured = len(state)
-            self.inbox = rest["inbox"]
+            self.inbox = from_carried(rest["inbox"])
             self.newcomers = rest["newcomers"]
             self.full = rest["full"]
 
@@ -100,54 +102,50 @@ class NodeWorkflow:
 
     # --- signals ---------------------------------------------------------------------------------
 
-    @workflow.signal
-    def events(self, batch: dict, about: dict | None = None) -> None:  # type: ignore[type-arg]
-        """A batch of events, as `timeline.tables.to_events` writes it.
-
-        ``about`` may say for whom it is (``born``, as `stands` gives it: another of the same id may be
-        at another place), and up to where the sender has ``settled`` what was refused.
-        """
+    @protocol.EVENTS.handler
+    def events(self, batch: Wire, about: protocol.About | None = None) -> None:
+        """A batch of events, if it is for this node and not for one that had its id before."""
         about = about or {}
         if about.get("born") in (None, workflow.info().first_execution_run_id):
-            self.inbox.append(batch | {"settled": about["settled"]} if about.get("settled") else batch)
+            self.inbox.append(Batch(batch, about.get("settled")))
 
-    @workflow.signal
-    def patch(self, patch: dict) -> None:  # type: ignore[type-arg]
-        """A patch of a child (`timeline.engine.to_patch`) with the ``inputs`` that it is for."""
-        self.inbox.append(patch)
+    @protocol.PATCH.handler
+    def patch(self, patch: Wire) -> None:
+        """A patch of a child."""
+        self.inbox.append(ChildPatch(patch))
 
-    @workflow.signal
-    def subscribe(self, subscriber: dict) -> None:  # type: ignore[type-arg]
+    @protocol.SUBSCRIBE.handler
+    def subscribe(self, subscriber: Subscriber) -> None:
         """A new parent: it gets a snapshot, then every patch."""
         self.newcomers.append(Subscriber(workflow=subscriber["workflow"], inputs=subscriber["inputs"]))
 
-    @workflow.signal
+    @protocol.UNSUBSCRIBE.handler
     def unsubscribe(self, workflow_id: str) -> None:
         """A parent that wants no more patches."""
         self.newcomers = [s for s in self.newcomers if s["workflow"] != workflow_id]
         self.spec["subscribers"] = [s for s in self.spec["subscribers"] if s["workflow"] != workflow_id]
 
-    @workflow.signal
+    @protocol.LIMIT.handler
     def limit(self, max_state: int) -> None:
         """How many bytes the state may have from now on; a node that was full goes on if it may."""
         self.spec["max_state"] = self.gauge.limit = max_state
         if self.full is not None:
             self.full = self.gauge.full(self._state(), len(self.node.state.keys))
 
-    @workflow.signal
+    @protocol.RELEASE.handler
     def release(self, key: str) -> None:
         """A key that this node's operator raised for is to be tried again."""
-        self.inbox.append({"release": key})
+        self.inbox.append(Release(key))
 
-    @workflow.signal
+    @protocol.STOP.handler
     def stop(self) -> None:
         """Ends the workflow: nobody uses the node any more."""
         self.stopped = True
 
     # --- queries ---------------------------------------------------------------------------------
 
-    @workflow.query
-    def status(self) -> dict[str, Any]:
+    @protocol.STATUS.handler
+    def status(self) -> protocol.NodeStatus:
         """Position, counters, sizes, and what is wrong if anything is."""
         node = self.node.state
         return {
@@ -165,46 +163,46 @@ class NodeWorkflow:
             "full": self.full,
             "subscribers": [s["workflow"] for s in self.spec["subscribers"]],
             "quarantined": len(node.quarantined),
-            **self.answers.late_keys(),
+            **cast("protocol.Late", self.answers.late_keys()),
             "history_length": workflow.info().get_current_history_length(),
         }
 
-    @workflow.query
-    def position(self) -> list[int] | None:
+    @protocol.POSITION.handler
+    def position(self) -> protocol.Place:
         """The place in the stream that the node's table stands for."""
         return to_position(self.node.state.position)
 
-    @workflow.query
-    def stands(self) -> dict[str, Any]:
+    @protocol.STANDS.handler
+    def stands(self) -> protocol.Stand:
         """The same, and which of all nodes that ever had this id this is: what a feeder must know."""
         born = workflow.info().first_execution_run_id
         return {"position": to_position(self.node.state.position), "born": born}
 
-    @workflow.query
-    def values(self, wanted: list) -> dict[str, Any]:  # type: ignore[type-arg]
+    @protocol.VALUES.handler
+    def values(self, wanted: list[Any]) -> protocol.Values:
         """Values of ``[[key, tick or null], ...]``, in that order; an unknown key gives null."""
         return {
             "position": to_position(self.node.state.position),
             "values": [self._value(key, at) for key, at in wanted],
         }
 
-    @workflow.query
+    @protocol.KEYS.handler
     def keys(self, first: int) -> list[str]:
         """The names of up to `MAX_ANSWER` keys, from the ``first`` on in order of appearance."""
         return self.answers.known_keys()[first : first + MAX_ANSWER]
 
-    @workflow.query
-    def recent(self, most: int) -> dict[str, Any]:
+    @protocol.RECENT.handler
+    def recent(self, most: int) -> protocol.RecentKeys:
         """The keys with the newest events, newest first, with their values; and how many keys there are."""
         names = self.answers.recent_keys(min(most, MAX_ANSWER))
         return {
             "position": to_position(self.node.state.position),
             "count": len(self.answers.known_keys()),
-            "keys": [{"key": name, **(self._value(name, None) or {})} for name in names],
+            "keys": [self._recent(name) for name in names],
         }
 
-    @workflow.query
-    def aggregate(self, request: dict) -> dict[str, Any]:  # type: ignore[type-arg]
+    @protocol.AGGREGATE.handler
+    def aggregate(self, request: Wire) -> protocol.Partial | protocol.Refusal:
         """What all keys together answer to a `timeline.aggregate.Request`: the ``partial``, or the
         ``error`` that is to be told, and its class. It is refused before it is too large for a message.
         """
@@ -215,28 +213,28 @@ class NodeWorkflow:
         except TimelineError as error:
             return {"error": str(error), "class": type(error).__name__}
 
-    @workflow.query
+    @protocol.SPAN.handler
     def span(self) -> list[int] | None:
         """The earliest origin and the newest event (ms) of all keys; null before the first event."""
         found = span(self.answers)
         return None if found is None else list(found)
 
-    @workflow.query
-    def refused(self, after: list[int] | None) -> list[list[Any]]:
+    @protocol.REFUSED.handler
+    def refused(self, after: protocol.Place) -> list[protocol.RefusedRow]:
         """Up to `MAX_ANSWER` refused events, from behind a position on: position, key, time (ms), reason."""
         return [
-            [list(r.position), r.key, r.tick, r.reason.name.lower()]
+            (list(r.position), r.key, r.tick, r.reason.name.lower())
             for r in self.node.state.refused.after(from_position(after), MAX_ANSWER)
         ]
 
-    @workflow.query
-    def quarantined(self, first: int) -> list[dict[str, Any]]:
+    @protocol.QUARANTINED.handler
+    def quarantined(self, first: int) -> list[protocol.HeldKey]:
         """Up to `MAX_ANSWER` keys that have no function here, from the ``first`` on, and why."""
         held = list(self.node.state.quarantined.items())[first : first + MAX_ANSWER]
         return [
             {
                 "key": self.node.state.keys.names[code],
-                "position": to_position(q.position),
+                "position": list(q.position),
                 "error": q.error,
                 "own": q.own,
                 "lost": q.since is None,
@@ -244,10 +242,10 @@ class NodeWorkflow:
             for code, q in held
         ]
 
-    @workflow.query
-    def timelines(self, keys: list) -> dict[str, Any]:  # type: ignore[type-arg]
+    @protocol.TIMELINES.handler
+    def timelines(self, keys: list[Any]) -> protocol.Rows:
         """The whole timelines of some keys: origin, newest tick and rows of each known one."""
-        known: dict[str, Any] = {}
+        known: dict[str, protocol.KeyRows] = {}
         for key in keys[:MAX_ANSWER]:
             try:
                 table, origin, newest = self.answers.timeline(key)
@@ -256,58 +254,71 @@ class NodeWorkflow:
             except QuarantineError as error:
                 known[key] = {"origin": 0, "newest": 0, "rows": [], "error": str(error)}
                 continue
-            known[key] = {"origin": origin, "newest": newest, "rows": table.json_rows()}
-            known[key] |= self.answers.exact_from(key)
+            rows = {"origin": origin, "newest": newest, "rows": table.json_rows()}
+            known[key] = cast("protocol.KeyRows", rows | self.answers.exact_from(key))
         return {"position": to_position(self.node.state.position), "timelines": known}
 
-    def _value(self, key: str, at: int | None) -> dict[str, Any] | None:
+    def _recent(self, key: str) -> protocol.RecentKey:
+        return cast("protocol.RecentKey", {"key": key, **(self._value(key, None) or {})})
+
+    def _value(self, key: str, at: int | None) -> protocol.KeyValue | None:
         try:
             value, tick, final = self.answers.value(key, at)
         except KeyError:
             return None
         except (LimitError, QuarantineError, RetentionError) as error:
             return {"at": at, "error": str(error)}
-        return {"at": tick, "value": value, "final": final, **self.answers.exact_from(key)}
+        found = {"at": tick, "value": value, "final": final}
+        return cast("protocol.KeyValue", found | self.answers.exact_from(key))
 
     # --- work ------------------------------------------------------------------------------------
 
     def _step(self) -> list[Patch]:
         """Takes all that waits in the inbox; one patch for it, and one for every key that is released."""
         waiting, self.inbox = self.inbox, []
-        releases = [message["release"] for message in waiting if "release" in message]
-        messages = [message for message in waiting if "release" not in message]
-        patch = self._take(messages) if messages else None
+        releases = [entry for entry in waiting if isinstance(entry, Release)]
+        patch = self._take(waiting) if len(releases) < len(waiting) else None
         patches = [] if patch is None else [patch]
-        for key in releases:
+        for release in releases:
             try:
-                patches.append(self.node.release(key))
+                patches.append(self.node.release(release.key))
             except TimelineError as error:
-                workflow.logger.warning("release of %r: %s", key, error)
+                workflow.logger.warning("release of %r: %s", release.key, error)
         for patch in patches:
             if self.gauge.grown(self.node.state, patch):
                 self.full = self.gauge.full(self._state(), len(self.node.state.keys))
         return patches
 
-    def _take(self, messages: list[dict[str, Any]]) -> Patch | None:
-        if self.node.state.leaf is None:
-            for message in messages:
-                incoming = from_patch(message)
-                for index in message["inputs"]:
-                    self.node.receive(index, incoming)
-            return self.node.advance()
+    def _take(self, entries: Sequence[Entry]) -> Patch | None:
+        """Takes batches, if this is a leaf, or children's patches."""
+        batches = [entry for entry in entries if isinstance(entry, Batch)]
+        patches = [entry for entry in entries if isinstance(entry, ChildPatch)]
+        if misfits := len(batches if self.node.state.leaf is None else patches):
+            workflow.logger.warning("%d signals are not for such a node, and set aside", misfits)
+        if self.node.state.leaf is not None:
+            return self._accept(batches)
+        for patch in patches:
+            incoming = from_patch(patch.wire)
+            for index in patch.wire["inputs"]:
+                self.node.receive(index, incoming)
+        return self.node.advance()
+
+    def _accept(self, batches: Sequence[Batch]) -> Patch | None:
         fresh = []
         last = self.node.state.position
-        for message in messages:
-            if "settled" in message:
-                self.node.state.refused.settle(tuple(message["settled"]))
-        for events, reaches in map(from_events, messages):
+        for batch in batches:
+            if batch.settled:
+                self.node.state.refused.settle(tuple(batch.settled))
+        for events, reaches in (from_events(batch.wire) for batch in batches):
             if last is None or reaches > last:
                 fresh.append(events if last is None else events.after(last))
                 last = reaches
         return self.node.accept(concat(fresh), last) if fresh and last is not None else None
 
     def _state(self) -> bytes:
-        return to_state(self.node.state, inbox=self.inbox, newcomers=self.newcomers, full=self.full)
+        return to_state(
+            self.node.state, inbox=to_carried(self.inbox), newcomers=self.newcomers, full=self.full
+        )
 
     async def _welcome(self) -> None:
         """Sends new subscribers a snapshot, and counts them among the others from then on."""
@@ -331,7 +342,7 @@ class NodeWorkflow:
         pause = 0.1
         while parent in {s["workflow"] for s in self.spec["subscribers"]} and not self.stopped:
             try:
-                await workflow.get_external_workflow_handle(parent).signal("patch", message)
+                await workflow.get_external_workflow_handle(parent).signal(protocol.PATCH.name, message)
                 return
             except ApplicationError as error:
                 # The parent is not there (yet), or its run has had all the signals it may.

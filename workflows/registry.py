@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Collection, Sequence
-from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+from temporalio.exceptions import ApplicationError
 
 from workflows.protocol import RegistryState, Segment, Topic
-from workflows.wiring import parents_of
+from workflows.protocol import registry as protocol
+from workflows.wiring import Wiring
 
 with workflow.unsafe.imports_passed_through():
     import orjson
     import zstandard
 
-    from timeline.plan import PlanNode
-    from timeline.sinks.emission import Emission
     from timeline.spec.spec import Spec
+    from timeline.tables.wire import Wire
     from workflows import life
-    from workflows.gauge import MAX_STATE
-    from workflows.names import REGISTRY_TYPE, SINK_TYPE, node_id, sink_id
-    from workflows.protocol import NodeSpec, SinkSpec, Subscriber
+    from workflows.names import REGISTRY_TYPE, node_id
 
 #: The most pieces of files that one source remembers; each is about 150 bytes of state.
 MAX_SEGMENTS = 2_000
-#: A workflow may have 2 000 signals under way to others.
-SIGNALS_AT_ONCE = 500
 #: A run that has started so many nodes continues as new: Temporal lets one have 2 000 children that run,
 #: and a timeline of 256 streams needs most of them.
 STARTS_A_RUN = 200
-#: How long (s) a node that was told to stop may take to be gone, before another of its id is given up.
-STOPPING = 10.0
 
 
 @workflow.defn(name=REGISTRY_TYPE)
@@ -51,16 +41,15 @@ class RegistryWorkflow:
         )
         self.state = carried or RegistryState(timelines={}, users={}, logs={})
         self.lock = asyncio.Lock()
-        self.started = 0
-        #: Nodes that this run told to stop, and did not start again.
-        self.stopping: set[str] = set()
+        self.wiring = Wiring(self.state)
 
     @workflow.run
     async def run(self, state: RegistryState | bytes | None = None) -> None:
         most = STARTS_A_RUN if workflow.patched("starts-a-run") else None
         await workflow.wait_condition(
             lambda: (
-                workflow.info().is_continue_as_new_suggested() or (most is not None and self.started >= most)
+                workflow.info().is_continue_as_new_suggested()
+                or (most is not None and self.wiring.started >= most)
             )
         )
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -68,16 +57,14 @@ class RegistryWorkflow:
 
     # --- updates ---------------------------------------------------------------------------------
 
-    @workflow.update
-    async def register(self, wire: dict[str, Any]) -> dict[str, Any]:
+    @protocol.REGISTER.handler
+    async def register(self, wire: Wire) -> Wire:
         """Starts what a timeline needs and does not run yet. The same spec again changes nothing."""
         await self.register_all([wire], {})
         return wire
 
-    @workflow.update
-    async def register_all(
-        self, wires: list[dict[str, Any]], replaces: dict[str, int]
-    ) -> list[dict[str, Any]]:
+    @protocol.REGISTER_ALL.handler
+    async def register_all(self, wires: list[Wire], replaces: dict[str, int]) -> list[protocol.Accepted]:
         """Starts what timelines need and does not run yet; all of them, or none if one cannot be.
 
         A spec may be another than the one that is registered under its name if ``replaces`` has the
@@ -87,7 +74,7 @@ class RegistryWorkflow:
         specs = [Spec.from_wire(wire) for wire in wires]
         async with self.lock:
             timelines = self.state["timelines"]
-            befores: dict[str, dict[str, Any]] = {}
+            befores: dict[str, Wire] = {}
             for spec, wire in zip(specs, wires, strict=True):
                 known = timelines.get(spec.name)
                 if known is not None and known != wire:
@@ -101,7 +88,11 @@ class RegistryWorkflow:
             for spec in specs:
                 sources.setdefault(spec.source_id, []).append(spec)
             await asyncio.gather(
-                *(self._start(same, stream) for same in sources.values() for stream in self._streams(same[0]))
+                *(
+                    self.wiring.start(same, stream)
+                    for same in sources.values()
+                    for stream in self.wiring.streams(same[0])
+                )
             )
             done = []
             for spec, wire in zip(specs, wires, strict=True):
@@ -113,12 +104,12 @@ class RegistryWorkflow:
                 timelines[spec.name] = wire
                 stopped = [] if before is None else await self._retire(Spec.from_wire(before), spec)
                 version = life.standing(self._life(spec.name), wire)["version"]
-                done.append({"version": version, "new": is_new, "stopped": stopped})
+                done.append(protocol.Accepted(version=version, new=is_new, stopped=stopped))
             if befores:
                 self._forget_sources()
         return done
 
-    @workflow.update
+    @protocol.PAUSE.handler
     async def pause(self, name: str, paused: bool) -> bool:
         """Pauses a timeline, or has it go on: feeders heed that. False if it was so already."""
         async with self.lock:
@@ -128,20 +119,20 @@ class RegistryWorkflow:
             lives.setdefault(name, life.Life(versions=life.versions(None, wire)))["paused"] = paused
         return was != paused
 
-    @workflow.update
+    @protocol.REMOVE.handler
     async def remove(self, name: str) -> list[str]:
         """Forgets a timeline and stops the nodes that nobody else uses; returns their ids."""
         async with self.lock:
             spec = Spec.from_wire(self._registered(name))
             stopped = []
-            for stream in self._streams(spec):
-                stopped += await self._stop(spec, stream)
+            for stream in self.wiring.streams(spec):
+                stopped += await self.wiring.stop(spec, stream)
             del self.state["timelines"][name]
             self.state.get("lives", {}).pop(name, None)
             self._forget_sources()
         return stopped
 
-    @workflow.update
+    @protocol.EXTEND_LOG.handler
     async def extend_log(self, source: str, files: list[Segment]) -> list[Segment]:
         """Appends what is new of some files to a source's log; returns the whole log.
 
@@ -179,7 +170,7 @@ class RegistryWorkflow:
             )
         return log
 
-    @workflow.update
+    @protocol.OPEN_TOPIC.handler
     async def open_topic(self, source: str, topic: Topic) -> Topic:
         """Starts the nodes of a topic's partitions. Who comes first says where they begin; returns that."""
         async with self.lock:
@@ -200,62 +191,58 @@ class RegistryWorkflow:
             if source not in topics:
                 topics[source] = topic
                 for spec in specs:
-                    await asyncio.gather(*(self._start([spec], stream) for stream in self._streams(spec)))
+                    await asyncio.gather(
+                        *(self.wiring.start([spec], stream) for stream in self.wiring.streams(spec))
+                    )
         return topics[source]
 
-    @workflow.update
+    @protocol.USE_STORE.handler
     async def use_store(self, store: str, max_state: int) -> None:
         """Workers keep large states in a store from now on: nodes may have so many bytes, full ones go on."""
         async with self.lock:
             old = self.state.get("max_state")
             self.state["store"] = store
             self.state["max_state"] = max_state
-            nodes = [] if old == max_state else list(self.state["users"])
-            for first in range(0, len(nodes), SIGNALS_AT_ONCE):
-                part = nodes[first : first + SIGNALS_AT_ONCE]
-                await asyncio.gather(*(self._signal(node, "limit", max_state) for node in part))
+            if old != max_state:
+                await self.wiring.limit(self.state["users"], max_state)
 
     # --- queries ---------------------------------------------------------------------------------
 
-    @workflow.query
+    @protocol.STORE.handler
     def store(self) -> str | None:
         """The store in which workers keep large states, if they do."""
         return self.state.get("store")
 
-    @workflow.query
-    def timelines(self) -> dict[str, Any]:
+    @protocol.TIMELINES.handler
+    def timelines(self) -> dict[str, Wire]:
         """All specs by name."""
         return self.state["timelines"]
 
-    @workflow.query
+    @protocol.LIVES.handler
     def lives(self) -> dict[str, life.Standing]:
         """Version and state of all timelines by name."""
         timelines = self.state["timelines"].items()
         return {name: life.standing(self._life(name), wire) for name, wire in timelines}
 
-    @workflow.query
+    @protocol.VERSIONS.handler
     def versions(self, name: str) -> list[life.Version]:
         """The remembered versions of a timeline, oldest first; none if it is not registered."""
         wire = self.state["timelines"].get(name)
         return [] if wire is None else life.versions(self._life(name), wire)
 
-    @workflow.query
-    def topics(self) -> dict[str, Any]:
+    @protocol.TOPICS.handler
+    def topics(self) -> dict[str, Topic]:
         """The topics that feeders have taken, by source."""
         return dict(self.state.get("topics", {}))
 
-    @workflow.query
+    @protocol.USERS.handler
     def users(self) -> dict[str, list[str]]:
         """For every node that runs, the timelines that use it."""
         return self.state["users"]
 
     # --- work ------------------------------------------------------------------------------------
 
-    def _streams(self, spec: Spec) -> range:
-        topic = self.state.get("topics", {}).get(spec.source_id)
-        return range(spec.limits.shards * (topic["partitions"] if topic else 1))
-
-    def _registered(self, name: str) -> dict[str, Any]:
+    def _registered(self, name: str) -> Wire:
         wire = self.state["timelines"].get(name)
         if wire is None:
             raise ApplicationError(f"no timeline {name!r} is registered", type="NotFound", non_retryable=True)
@@ -264,111 +251,13 @@ class RegistryWorkflow:
     def _life(self, name: str) -> life.Life | None:
         return self.state.get("lives", {}).get(name)
 
-    async def _start(self, specs: Sequence[Spec], stream: int) -> None:
-        """Starts what timelines on one source need on a stream, each node once."""
-        users = self.state["users"]
-        nodes: dict[str, tuple[Spec, PlanNode]] = {}
-        parents: dict[str, list[Subscriber]] = {}
-        for spec in specs:
-            of_spec = parents_of(spec, stream)
-            for node in spec.plan.nodes:
-                workflow_id = node_id(spec, node, stream)
-                nodes.setdefault(workflow_id, (spec, node))
-                known = parents.setdefault(workflow_id, [])
-                known += [parent for parent in of_spec[node.index] if parent not in known]
-        missing = {workflow_id for workflow_id in nodes if workflow_id not in users}
-        await asyncio.gather(
-            *(self._start_node(*nodes[i], stream, parents[i]) for i in nodes if i in missing)
-        )
-        for workflow_id in nodes:
-            for parent in parents[workflow_id] if workflow_id not in missing else []:
-                if parent["workflow"] in missing:
-                    await self._signal(workflow_id, "subscribe", parent)
-        for spec in specs:
-            for node in spec.plan.nodes:
-                using = users.setdefault(node_id(spec, node, stream), [])
-                if spec.name not in using:
-                    using.append(spec.name)
-        for spec in specs:
-            if spec.sink is not None:
-                await self._start_sink(spec, stream)
-
-    async def _start_sink(self, spec: Spec, stream: int) -> None:
-        max_state = self.state.get("max_state", MAX_STATE)
-        args = SinkSpec(spec=spec.to_wire(), stream=stream, max_state=max_state)
-        # Left over from a registry that was lost, it runs already; a snapshot does no harm then.
-        with contextlib.suppress(WorkflowAlreadyStartedError):
-            await workflow.start_child_workflow(
-                SINK_TYPE,
-                args=[args],
-                id=sink_id(spec, stream),
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                cancellation_type=ChildWorkflowCancellationType.ABANDON,
-            )
-        for index, inputs in Emission(spec, stream).inputs().items():
-            subscriber = Subscriber(workflow=sink_id(spec, stream), inputs=inputs)
-            await self._signal(node_id(spec, spec.plan.nodes[index], stream), "subscribe", subscriber)
-
-    async def _stop_sink(self, spec: Spec, stream: int) -> None:
-        sink = sink_id(spec, stream)
-        for index in Emission(spec, stream).inputs():
-            await self._signal(node_id(spec, spec.plan.nodes[index], stream), "unsubscribe", sink)
-        await self._signal(sink, "stop", None)
-
-    async def _start_node(
-        self, spec: Spec, node: PlanNode, stream: int, subscribers: list[Subscriber]
-    ) -> None:
-        args = NodeSpec(
-            expression=node.text,
-            stream=stream,
-            allowed_lateness=spec.limits.allowed_lateness,
-            retention=spec.limits.retention,
-            key_ttl=spec.limits.key_ttl,
-            subscribers=subscribers,
-            max_state=self.state.get("max_state", MAX_STATE),
-        )
-        workflow_id = node_id(spec, node, stream)
-        self.started += 1
-        waited = 0.0
-        while not await self._started(workflow_id, node, args):
-            if (
-                workflow_id in self.stopping
-                and waited < STOPPING
-                and workflow.patched("one-of-that-id-is-stopping")
-            ):
-                await workflow.sleep(0.1)
-                waited += 0.1
-                continue
-            # Left over from a registry that was lost: it runs, so it is told of its parents.
-            for subscriber in subscribers:
-                await self._signal(workflow_id, "subscribe", subscriber)
-            if "max_state" in self.state:
-                await self._signal(workflow_id, "limit", self.state["max_state"])
-            break
-        self.stopping.discard(workflow_id)
-
-    async def _started(self, workflow_id: str, node: PlanNode, args: NodeSpec) -> bool:
-        """Starts a node; false if there is one of that id."""
-        try:
-            await workflow.start_child_workflow(
-                node.operator.name,
-                args=[args],
-                id=workflow_id,
-                static_summary=node.text[:200],
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                cancellation_type=ChildWorkflowCancellationType.ABANDON,
-            )
-        except WorkflowAlreadyStartedError:
-            return False
-        return True
-
     async def _retire(self, before: Spec, after: Spec) -> list[str]:
         """Stops what a timeline used before its spec was changed, and nobody uses now."""
         same = before.source_id == after.source_id
         stopped = []
-        for stream in self._streams(before):
+        for stream in self.wiring.streams(before):
             kept = {node_id(after, node, stream) for node in after.plan.nodes} if same else set()
-            stopped += await self._stop(before, stream, kept)
+            stopped += await self.wiring.stop(before, stream, kept)
         logs = self.state["logs"]
         if not same and before.source.topic is after.source.topic is None and before.source_id in logs:
             # Files are those of the timeline, whatever its source is called: the next feed reads them again.
@@ -382,42 +271,6 @@ class RegistryWorkflow:
         topics = self.state.get("topics", {})
         for source in [source for source in topics if source not in sources]:
             del topics[source]
-
-    async def _stop(self, spec: Spec, stream: int, kept: Collection[str] = ()) -> list[str]:
-        """Stops the nodes of a timeline on a stream that no other uses, but for those that are kept."""
-        users = self.state["users"]
-        stopped = []
-        if spec.sink is not None:
-            await self._stop_sink(spec, stream)
-        parents = parents_of(spec, stream)
-        for node in reversed(spec.plan.nodes):
-            workflow_id = node_id(spec, node, stream)
-            if workflow_id in kept:
-                continue
-            using = users[workflow_id] = [u for u in users.get(workflow_id, []) if u != spec.name]
-            if not using:
-                del users[workflow_id]
-                stopped.append(workflow_id)
-                self.stopping.add(workflow_id)
-                await self._signal(workflow_id, "stop", None)
-        # What goes on to run must not send to what has stopped.
-        for node in spec.plan.nodes:
-            workflow_id = node_id(spec, node, stream)
-            for parent in parents[node.index]:
-                if workflow_id in users and parent["workflow"] in stopped:
-                    await self._signal(workflow_id, "unsubscribe", parent["workflow"])
-        return stopped
-
-    async def _signal(self, workflow_id: str, name: str, arg: Any) -> None:
-        handle = workflow.get_external_workflow_handle(workflow_id)
-        try:
-            if arg is None:
-                await handle.signal(name)
-            else:
-                await handle.signal(name, arg)
-        except ApplicationError as error:
-            # A node that somebody terminated by hand cannot be stopped again.
-            workflow.logger.warning("%s to %s not delivered: %s", name, workflow_id, error)
 
 
 def _conflict(name: str, version: int, seen: int | None) -> ApplicationError:

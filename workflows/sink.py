@@ -16,7 +16,9 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
+from workflows.inbox import ChildPatch, Entry, from_carried, to_carried
 from workflows.protocol import Progress, SinkSpec
+from workflows.protocol import sink as protocol
 
 with workflow.unsafe.imports_passed_through():
     import orjson
@@ -27,10 +29,9 @@ with workflow.unsafe.imports_passed_through():
     from timeline.sinks.batches import Batch, Written
     from timeline.sinks.emission import Emission, Row
     from timeline.spec.spec import Spec
-    from timeline.tables.wire import to_position
+    from timeline.tables.wire import Wire, to_position
     from workflows.gauge import MAX_STATE, Gauge
     from workflows.names import SINK_TYPE
-    from workflows.protocol import HEARTBEAT
 
 #: About how many bytes of rows one activity takes.
 BATCH_BYTES = 500_000
@@ -50,7 +51,7 @@ class SinkWorkflow:
         self.args = args
         self.spec = Spec.from_wire(args["spec"])
         self.node = Emission(self.spec, args["stream"])
-        self.inbox: list[dict[str, Any]] = []
+        self.inbox: list[Entry] = []
         self.progress = Progress(rows=0, batches=0, offset=0, exactly_once=None)
         self.written: list[int] | None = None
         self.stopped = False
@@ -59,7 +60,7 @@ class SinkWorkflow:
         if state is not None:
             rest = from_state(state, self.node.state)
             self.gauge.measured = len(state)
-            self.inbox = rest["inbox"]
+            self.inbox = from_carried(rest["inbox"])
             self.progress = rest["progress"]
             self.written = rest["written"]
             self.node.restore(rest["emission"])
@@ -84,25 +85,25 @@ class SinkWorkflow:
 
     # --- signals ---------------------------------------------------------------------------------
 
-    @workflow.signal
-    def patch(self, patch: dict) -> None:  # type: ignore[type-arg]
-        """A patch of an output's node (`timeline.engine.to_patch`) with the ``inputs`` that it is for."""
-        self.inbox.append(patch)
+    @protocol.PATCH.handler
+    def patch(self, patch: Wire) -> None:
+        """A patch of an output's node."""
+        self.inbox.append(ChildPatch(patch))
 
-    @workflow.signal
+    @protocol.STOP.handler
     def stop(self) -> None:
         """Ends the workflow: the timeline was removed. What is not written yet is not written."""
         self.stopped = True
 
     # --- queries ---------------------------------------------------------------------------------
 
-    @workflow.query
-    def position(self) -> list[int] | None:
+    @protocol.POSITION.handler
+    def position(self) -> protocol.Place:
         """The place in the stream up to which all that is final is written."""
         return self.written
 
-    @workflow.query
-    def status(self) -> dict[str, Any]:
+    @protocol.STATUS.handler
+    def status(self) -> protocol.SinkStatus:
         """Where rows go, how many are written, whether a repeat changes nothing, and what is wrong."""
         assert self.spec.sink is not None
         return {
@@ -121,10 +122,11 @@ class SinkWorkflow:
 
     async def _work(self) -> None:
         waiting, self.inbox = self.inbox, []
-        for message in waiting:
-            incoming = from_patch(message)
-            for index in message["inputs"]:
-                self.node.receive(index, incoming)
+        for entry in waiting:
+            if isinstance(entry, ChildPatch):
+                incoming = from_patch(entry.wire)
+                for index in entry.wire["inputs"]:
+                    self.node.receive(index, incoming)
         while not self.stopped and (target := self.node.next_position()) is not None:
             # First what is final because a key begins anew there.
             await self._drain()
@@ -158,7 +160,7 @@ class SinkWorkflow:
             batch,
             result_type=dict,
             start_to_close_timeout=timedelta(minutes=5),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=protocol.HEARTBEAT,
             retry_policy=RETRY,
         )
         await workflow.wait_condition(lambda: writing.done() or self.stopped)
@@ -183,7 +185,7 @@ class SinkWorkflow:
     def _state(self) -> bytes:
         return to_state(
             self.node.state,
-            inbox=self.inbox,
+            inbox=to_carried(self.inbox),
             progress=self.progress,
             written=self.written,
             emission=self.node.carried(),

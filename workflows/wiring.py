@@ -1,17 +1,198 @@
-"""Who is whose parent among the workflows of a timeline."""
+"""Starting and stopping the nodes and sinks of timelines, and who of them is whose parent.
+
+A part of the registry's workflow: what is done here, and in which order, is in its history.
+"""
 
 from __future__ import annotations
 
-from timeline.spec.spec import Spec
-from workflows.names import node_id
-from workflows.protocol import Subscriber
+import asyncio
+import contextlib
+from collections.abc import Collection, Iterable, Sequence
+from typing import ParamSpec
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+from workflows.protocol import NodeSpec, RegistryState, SinkSpec, Subscriber, node
+from workflows.protocol.calls import Signal
+
+with workflow.unsafe.imports_passed_through():
+    from timeline.plan import PlanNode
+    from timeline.sinks.emission import Emission
+    from timeline.spec.spec import Spec
+    from workflows.gauge import MAX_STATE
+    from workflows.names import SINK_TYPE, node_id, sink_id
+
+P = ParamSpec("P")
+
+#: A workflow may have 2 000 signals under way to others.
+SIGNALS_AT_ONCE = 500
+#: How long (s) a node that was told to stop may take to be gone, before another of its id is given up.
+STOPPING = 10.0
 
 
 def parents_of(spec: Spec, stream: int) -> dict[int, list[Subscriber]]:
     """For each node of the plan its parents, with the inputs of theirs that it is."""
     parents: dict[int, list[Subscriber]] = {n.index: [] for n in spec.plan.nodes}
-    for node in spec.plan.nodes:
-        for child in sorted(set(node.inputs)):
-            inputs = [i for i, c in enumerate(node.inputs) if c == child]
-            parents[child].append(Subscriber(workflow=node_id(spec, node, stream), inputs=inputs))
+    for planned in spec.plan.nodes:
+        for child in sorted(set(planned.inputs)):
+            inputs = [i for i, c in enumerate(planned.inputs) if c == child]
+            parents[child].append(Subscriber(workflow=node_id(spec, planned, stream), inputs=inputs))
     return parents
+
+
+class Wiring:
+    """The workflows that run for a registry: it starts, connects and stops them, and notes in the
+    registry's ``state`` who uses them. ``started`` counts the nodes that this run started."""
+
+    def __init__(self, state: RegistryState) -> None:
+        self.state = state
+        self.started = 0
+        #: Nodes that this run told to stop, and did not start again.
+        self.stopping: set[str] = set()
+
+    def streams(self, spec: Spec) -> range:
+        """The streams of a timeline's source, as far as its topic is known."""
+        topic = self.state.get("topics", {}).get(spec.source_id)
+        return range(spec.limits.shards * (topic["partitions"] if topic else 1))
+
+    async def start(self, specs: Sequence[Spec], stream: int) -> None:
+        """Starts what timelines on one source need on a stream, each node once."""
+        users = self.state["users"]
+        nodes: dict[str, tuple[Spec, PlanNode]] = {}
+        parents: dict[str, list[Subscriber]] = {}
+        for spec in specs:
+            of_spec = parents_of(spec, stream)
+            for planned in spec.plan.nodes:
+                workflow_id = node_id(spec, planned, stream)
+                nodes.setdefault(workflow_id, (spec, planned))
+                known = parents.setdefault(workflow_id, [])
+                known += [parent for parent in of_spec[planned.index] if parent not in known]
+        missing = {workflow_id for workflow_id in nodes if workflow_id not in users}
+        await asyncio.gather(
+            *(self._start_node(*nodes[i], stream, parents[i]) for i in nodes if i in missing)
+        )
+        for workflow_id in nodes:
+            for parent in parents[workflow_id] if workflow_id not in missing else []:
+                if parent["workflow"] in missing:
+                    await _signal(workflow_id, node.SUBSCRIBE, parent)
+        for spec in specs:
+            for planned in spec.plan.nodes:
+                using = users.setdefault(node_id(spec, planned, stream), [])
+                if spec.name not in using:
+                    using.append(spec.name)
+        for spec in specs:
+            if spec.sink is not None:
+                await self._start_sink(spec, stream)
+
+    async def stop(self, spec: Spec, stream: int, kept: Collection[str] = ()) -> list[str]:
+        """Stops the nodes of a timeline on a stream that no other uses, but for those that are kept."""
+        users = self.state["users"]
+        stopped = []
+        if spec.sink is not None:
+            await self._stop_sink(spec, stream)
+        parents = parents_of(spec, stream)
+        for planned in reversed(spec.plan.nodes):
+            workflow_id = node_id(spec, planned, stream)
+            if workflow_id in kept:
+                continue
+            using = users[workflow_id] = [u for u in users.get(workflow_id, []) if u != spec.name]
+            if not using:
+                del users[workflow_id]
+                stopped.append(workflow_id)
+                self.stopping.add(workflow_id)
+                await _signal(workflow_id, node.STOP)
+        # What goes on to run must not send to what has stopped.
+        for planned in spec.plan.nodes:
+            workflow_id = node_id(spec, planned, stream)
+            for parent in parents[planned.index]:
+                if workflow_id in users and parent["workflow"] in stopped:
+                    await _signal(workflow_id, node.UNSUBSCRIBE, parent["workflow"])
+        return stopped
+
+    async def limit(self, nodes: Iterable[str], max_state: int) -> None:
+        """Tells nodes how many bytes their states may have from now on."""
+        every = list(nodes)
+        for first in range(0, len(every), SIGNALS_AT_ONCE):
+            part = every[first : first + SIGNALS_AT_ONCE]
+            await asyncio.gather(*(_signal(workflow_id, node.LIMIT, max_state) for workflow_id in part))
+
+    async def _start_node(
+        self, spec: Spec, planned: PlanNode, stream: int, subscribers: list[Subscriber]
+    ) -> None:
+        args = NodeSpec(
+            expression=planned.text,
+            stream=stream,
+            allowed_lateness=spec.limits.allowed_lateness,
+            retention=spec.limits.retention,
+            key_ttl=spec.limits.key_ttl,
+            subscribers=subscribers,
+            max_state=self.state.get("max_state", MAX_STATE),
+        )
+        workflow_id = node_id(spec, planned, stream)
+        self.started += 1
+        waited = 0.0
+        while not await _started(workflow_id, planned, args):
+            if (
+                workflow_id in self.stopping
+                and waited < STOPPING
+                and workflow.patched("one-of-that-id-is-stopping")
+            ):
+                await workflow.sleep(0.1)
+                waited += 0.1
+                continue
+            # Left over from a registry that was lost: it runs, so it is told of its parents.
+            for subscriber in subscribers:
+                await _signal(workflow_id, node.SUBSCRIBE, subscriber)
+            if "max_state" in self.state:
+                await _signal(workflow_id, node.LIMIT, self.state["max_state"])
+            break
+        self.stopping.discard(workflow_id)
+
+    async def _start_sink(self, spec: Spec, stream: int) -> None:
+        max_state = self.state.get("max_state", MAX_STATE)
+        args = SinkSpec(spec=spec.to_wire(), stream=stream, max_state=max_state)
+        # Left over from a registry that was lost, it runs already; a snapshot does no harm then.
+        with contextlib.suppress(WorkflowAlreadyStartedError):
+            await workflow.start_child_workflow(
+                SINK_TYPE,
+                args=[args],
+                id=sink_id(spec, stream),
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            )
+        for index, inputs in Emission(spec, stream).inputs().items():
+            subscriber = Subscriber(workflow=sink_id(spec, stream), inputs=inputs)
+            await _signal(node_id(spec, spec.plan.nodes[index], stream), node.SUBSCRIBE, subscriber)
+
+    async def _stop_sink(self, spec: Spec, stream: int) -> None:
+        sink = sink_id(spec, stream)
+        for index in Emission(spec, stream).inputs():
+            await _signal(node_id(spec, spec.plan.nodes[index], stream), node.UNSUBSCRIBE, sink)
+        await _signal(sink, node.STOP)
+
+
+async def _started(workflow_id: str, planned: PlanNode, args: NodeSpec) -> bool:
+    """Starts a node; false if there is one of that id."""
+    try:
+        await workflow.start_child_workflow(
+            planned.operator.name,
+            args=[args],
+            id=workflow_id,
+            static_summary=planned.text[:200],
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            cancellation_type=ChildWorkflowCancellationType.ABANDON,
+        )
+    except WorkflowAlreadyStartedError:
+        return False
+    return True
+
+
+async def _signal(workflow_id: str, signal: Signal[P], *args: P.args, **_: P.kwargs) -> None:
+    handle = workflow.get_external_workflow_handle(workflow_id)
+    try:
+        await handle.signal(signal.name, args=args)
+    except ApplicationError as error:
+        # A node that somebody terminated by hand cannot be stopped again.
+        workflow.logger.warning("%s to %s not delivered: %s", signal.name, workflow_id, error)

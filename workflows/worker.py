@@ -15,7 +15,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from timeline.errors import ServiceError, StoreError
 from timeline.plan import make_plan
 from timeline.sinks.batches import Open
-from workflows.client.timelines import Timelines
+from workflows.client.asking import Asking
+from workflows.client.registry import Registry
 from workflows.connection import task_queue
 from workflows.gauge import MAX_STORED_STATE
 from workflows.node import NodeWorkflow
@@ -87,10 +88,10 @@ async def agree(client: Client, store: Store | None) -> None:
         StoreError: other workers keep states in a store, and this one has none.
         ServiceError: the registry does not answer.
     """
-    timelines = Timelines(client)
+    registry = Registry(Asking(client))
     if store is not None:
-        await timelines.use_store(store.url, MAX_STORED_STATE)
-    elif (url := await timelines.store()) is not None:
+        await registry.use_store(store.url, MAX_STORED_STATE)
+    elif (url := await registry.store()) is not None:
         # It could not read them, and would fail to write any of more than 2 MiB.
         raise StoreError(
             f"large states are kept in {url}, and this worker has no store; "

@@ -11,7 +11,7 @@ from timeline.plan import PlanNode
 from timeline.reading import Rejected
 from timeline.tables.splicing import cut
 from timeline.tables.table import Window
-from workflows.client.timelines import KeyTimeline
+from workflows.client import KeyTimeline
 
 #: Keys compared at a time.
 CHUNK = 1_000

@@ -9,10 +9,10 @@ from feeder.files.log import FileLog
 from timeline.local.evaluate import evaluate
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, concat
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 
-async def compare(timelines: Timelines, spec: Spec) -> Comparison:
+async def compare(timelines: Client, spec: Spec) -> Comparison:
     """Compares every node's timeline of every key with local evaluation of all that the source was fed.
 
     What retention has collapsed is compared from where the node's rows begin. Keys for which a node that
@@ -21,16 +21,16 @@ async def compare(timelines: Timelines, spec: Spec) -> Comparison:
     Raises:
         EventError: a file that was fed is gone or has changed.
     """
-    log = FileLog(spec, await timelines.extend_log(spec.source_id, []))
+    log = FileLog(spec, await timelines.registry.extend_log(spec.source_id, []))
     pieces = list(log.pieces(None, spec.plan.columns))
     nothing = Events([], *(np.empty(0, np.int64),) * 2, {}, np.empty((0, 2), np.int64))
     events = concat([piece.events for piece in pieces]) if pieces else nothing
     evaluation = evaluate(spec.plan, events, spec.node_limits)
     comparison = Comparison(evaluation, rejected=[r for piece in pieces for r in piece.rejected])
-    names = sorted({*evaluation.names(), *await timelines.keys(spec)})
+    names = sorted({*evaluation.names(), *await timelines.questions.keys(spec)})
     for first in range(0, len(names), CHUNK):
         part = names[first : first + CHUNK]
         for node in spec.plan.nodes:
-            found = await timelines.timelines(spec, node, part)
+            found = await timelines.questions.timelines(spec, node, part)
             compare_keys(comparison, node, part, found)
     return comparison

@@ -15,7 +15,7 @@ from timeline.errors import NotFoundError, ServiceError
 from timeline.local.evaluate import evaluate
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, concat
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.names import node_id
 
 
@@ -32,7 +32,7 @@ class Check:
     differences: list[Difference] = field(default_factory=list)
 
 
-async def check_topic(connector: Connector, timelines: Timelines, spec: Spec) -> Check:
+async def check_topic(connector: Connector, timelines: Client, spec: Spec) -> Check:
     """Compares every node of every key with local evaluation of the topic up to each stream's position.
 
     Accepted and refused are what the leaves counted; a count that is not that of the local evaluation is
@@ -42,7 +42,7 @@ async def check_topic(connector: Connector, timelines: Timelines, spec: Spec) ->
         NotFoundError: no feeder has taken the topic yet.
         ServiceError: the topic has fewer partitions than it had, or the broker does not answer.
     """
-    opened = (await timelines.topics()).get(spec.source_id)
+    opened = (await timelines.registry.topics()).get(spec.source_id)
     if opened is None or spec.source.topic is None:
         raise NotFoundError(f"the topic of timeline {spec.name!r} was not fed yet; start `timeline feeder`")
     shards = spec.limits.shards
@@ -55,7 +55,7 @@ async def check_topic(connector: Connector, timelines: Timelines, spec: Spec) ->
     check = Check()
     for number, begin in enumerate(opened["starts"]):
         streams = range(number * shards, (number + 1) * shards)
-        reached = [await timelines.position(node_id(spec, spec.plan.result, s)) for s in streams]
+        reached = [await timelines.nodes.position(node_id(spec, spec.plan.result, s)) for s in streams]
         last = max((p for p in reached if p is not None), default=None)
         if last is None:
             continue
@@ -74,15 +74,17 @@ def _read(log: Log, columns: Sequence[str]) -> list[Piece]:
     return list(log.pieces(None, columns))
 
 
-async def _compare(check: Check, timelines: Timelines, spec: Spec, stream: int, events: Events) -> None:
+async def _compare(check: Check, timelines: Client, spec: Spec, stream: int, events: Events) -> None:
     evaluation = await asyncio.to_thread(evaluate, spec.plan, events, spec.node_limits)
     comparison = Comparison(evaluation)
-    names = sorted({*evaluation.names(), *await timelines.keys_on(spec, stream)})
+    names = sorted({*evaluation.names(), *await timelines.questions.keys_on(spec, stream)})
     for first in range(0, len(names), CHUNK):
         part = names[first : first + CHUNK]
         for node in spec.plan.nodes:
-            compare_keys(comparison, node, part, await timelines.timelines_on(spec, node, stream, part))
-    status = await timelines.leaf_status(spec, stream)
+            compare_keys(
+                comparison, node, part, await timelines.questions.timelines_on(spec, node, stream, part)
+            )
+    status = await timelines.leaves.status(spec, stream)
     check.accepted += status["accepted"]
     check.refused += status["refused"]
     mine, theirs = evaluation.accepted, status["accepted"]

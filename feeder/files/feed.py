@@ -18,7 +18,7 @@ from feeder.stream import Stream
 from timeline.errors import NotFoundError, PausedError
 from timeline.reading import Rejected, read_events
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Report:
 
 
 async def feed_files(
-    timelines: Timelines,
+    timelines: Client,
     spec: Spec,
     files: Sequence[str | Path],
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -59,7 +59,7 @@ async def feed_files(
         LimitError: a node's state is as large as it may be.
         ServiceError: the server or the workers do not answer.
     """
-    paused = await timelines.paused()
+    paused = await timelines.registry.paused()
     if spec.name in paused:
         raise PausedError(
             f"timeline {spec.name!r} is paused and takes no events; `timeline resume {spec.name}` first"
@@ -68,8 +68,10 @@ async def feed_files(
     for path in files:
         # A file that is not what the spec says must not get into the log, where it would stay.
         next(read_events(path, key=spec.source.key, time=spec.source.time, columns=[], unit=unit), None)
-    log = FileLog(spec, await timelines.extend_log(spec.source_id, [describe_file(path) for path in files]))
-    every = await timelines.specs()
+    log = FileLog(
+        spec, await timelines.registry.extend_log(spec.source_id, [describe_file(path) for path in files])
+    )
+    every = await timelines.registry.specs()
     if spec.name not in every:
         raise NotFoundError(f"no timeline {spec.name!r} is registered")
     fed, held, _ = to_feed([s for s in every.values() if s.source_id == spec.source_id], paused)

@@ -14,7 +14,7 @@ from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Leaf, Roster, Shard
 from feeder.topics.source import Input
 from timeline.tables.events import Position
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 
 class CatchingUp:
@@ -22,7 +22,7 @@ class CatchingUp:
 
     def __init__(
         self,
-        timelines: Timelines,
+        timelines: Client,
         source: Input,
         roster: Roster,
         shard: Shard,

@@ -15,7 +15,7 @@ from feeder.topics.roster import Roster
 from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
 from timeline.tables.events import Events, Position
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 #: So many waiting messages are worth a batch of their own while others are on their way.
 MANY = 4_000
@@ -51,7 +51,7 @@ class Live:
 
     def __init__(
         self,
-        timelines: Timelines,
+        timelines: Client,
         source: Input,
         roster: Roster,
         settling: Settling,
@@ -78,7 +78,9 @@ class Live:
             TimelineError: Temporal does not answer, the source does not, or a node cannot take any more.
         """
         some = [min(stream.leaves) for stream in self._roster.streams if stream.leaves]
-        self._newest = max([(await self._timelines.status(leaf))["newest"] for leaf in some], default=-1)
+        self._newest = max(
+            [(await self._timelines.nodes.status(leaf))["newest"] for leaf in some], default=-1
+        )
         columns = self._roster.columns
         reader = self._source.decoder(columns)
         received: Position | None = None
@@ -110,7 +112,7 @@ class Live:
         async with self.sending:
             for stream in self._roster.streams:
                 born = stream.born
-                stands = await asyncio.gather(*map(self._timelines.stands, born))
+                stands = await asyncio.gather(*map(self._timelines.leaves.stands, born))
                 for leaf, (position, since) in zip(born, stands, strict=True):
                     ahead = position is not None and (self.sent is None or position > self.sent)
                     if ahead or since != born[leaf]:

@@ -24,7 +24,7 @@ from feeder.topics.roster import Leaf, Roster, Shard, State, call_the_roll
 from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 
 class PartitionFeeder:
@@ -32,7 +32,7 @@ class PartitionFeeder:
 
     def __init__(
         self,
-        timelines: Timelines,
+        timelines: Client,
         source: Input,
         subscription: str,
         specs: list[Spec],
@@ -118,7 +118,7 @@ class PartitionFeeder:
                 wanted = roster.wanted(shard)
                 shard.let_go(wanted)
                 if new := shard.unknown(wanted):
-                    stands = await asyncio.gather(*map(self._timelines.stands, new))
+                    stands = await asyncio.gather(*map(self._timelines.leaves.stands, new))
                     behind = {
                         name: Leaf(wanted[name], State.BEHIND, position)
                         for name, (position, _) in zip(new, stands, strict=True)

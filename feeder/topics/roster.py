@@ -12,7 +12,7 @@ from feeder.stream import Stream
 from feeder.topics.source import Input
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 
 class State(Enum):
@@ -40,7 +40,7 @@ class Leaf:
 class Shard:
     """The leaves of stream ``number``; ``stream`` is what the live ones are fed by."""
 
-    def __init__(self, number: int, timelines: Timelines, low: Position | None = None) -> None:
+    def __init__(self, number: int, timelines: Client, low: Position | None = None) -> None:
         self.number = number
         self.stream = Stream(timelines, {}, ())
         self.stream.low = low
@@ -125,11 +125,11 @@ class Roster:
 
 
 async def call_the_roll(
-    timelines: Timelines, source: Input, specs: list[Spec]
+    timelines: Client, source: Input, specs: list[Spec]
 ) -> tuple[Roster, Position | None]:
     """Asks all leaves where they stand: those that are at the furthest, which is given too, are live."""
     every = [leaf for number in source.numbers for leaf in leaves_of(specs, number)]
-    stands = dict(zip(every, await asyncio.gather(*map(timelines.stands, every)), strict=True))
+    stands = dict(zip(every, await asyncio.gather(*map(timelines.leaves.stands, every)), strict=True))
     furthest = max((position for position, _ in stands.values() if position is not None), default=None)
     roster = Roster([], specs)
     for number in source.numbers:

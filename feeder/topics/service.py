@@ -14,7 +14,7 @@ from feeder.topics.settling import Counts
 from feeder.topics.source import Input
 from timeline.errors import ServiceError, TimelineError
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.protocol import Topic
 
 #: How often (s) the registry is asked what there is to feed.
@@ -43,7 +43,7 @@ class Feeder:
     def __init__(
         self,
         connector: Connector,
-        timelines: Timelines,
+        timelines: Client,
         *,
         only: str | None = None,
         say: Callable[[str], None] = print,
@@ -77,12 +77,12 @@ class Feeder:
     async def _look(self) -> None:
         """Compares what is registered with what is fed."""
         wanted: dict[str, list[Spec]] = {}
-        every = await self.timelines.specs()
+        every = await self.timelines.registry.specs()
         only = every[self.only].source_id if self.only in every else None
         for spec in every.values():
             if spec.source.topic is not None and (self.only is None or spec.source_id == only):
                 wanted.setdefault(spec.source_id, []).append(spec)
-        opened = await self.timelines.topics()
+        opened = await self.timelines.registry.topics()
         # A source that the registry has forgotten had no timeline for a moment: it begins anew.
         for source_id in self._sources.keys() - (wanted.keys() & opened.keys()):
             source = self._sources.pop(source_id)
@@ -91,7 +91,7 @@ class Feeder:
                 for partition in source.parts:
                     await partition.give_up()
                 self.say(f"{source.name}: no timeline is on {source_id} any more")
-        paused = await self.timelines.paused()
+        paused = await self.timelines.registry.paused()
         for source_id, specs in wanted.items():
             fed, shared, parked = to_feed(specs, paused)
             if not fed and source_id not in opened:
@@ -124,7 +124,9 @@ class Feeder:
             ends = await asyncio.to_thread(ends_of, source) if latest else [None] * count
             # Behind which message each partition begins, where that is the newest there is.
             starts = [None if end is None else list(end) for end in ends]
-            known = await self.timelines.open_topic(source_id, Topic(partitions=count, starts=starts))
+            known = await self.timelines.registry.open_topic(
+                source_id, Topic(partitions=count, starts=starts)
+            )
         if known["partitions"] != count:
             raise ServiceError(
                 f"{specs[0].source.topic} has {count} partitions, and had {known['partitions']} when it was "

@@ -12,7 +12,7 @@ from feeder.topics.batches import MessageBatch
 from feeder.topics.dead_letters import put_broken, put_refused
 from feeder.topics.roster import Roster
 from timeline.tables.events import Position
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Settling:
 
     def __init__(
         self,
-        timelines: Timelines,
+        timelines: Client,
         subscription: Subscription,
         box: LetterBox,
         roster: Roster,
@@ -85,7 +85,7 @@ class Settling:
         for stream in self._roster.streams:
             leaf = min(stream.leaves, default=None)
             if leaf is not None and batch.doubtful:
-                refused = [r async for r in self._timelines.refused_by(leaf, before, batch.last)]
+                refused = [r async for r in self._timelines.leaves.refused_by(leaf, before, batch.last)]
                 self._counts.refused += put_refused(self._box, batch, refused)
         if batch.rejected or batch.doubtful:
             await asyncio.to_thread(self._box.flush)

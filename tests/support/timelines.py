@@ -10,7 +10,7 @@ from typing import Any
 from feeder.checks.dry_run import compare
 from tests.support.places import CIRR
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 
 def spec(expression: str = CIRR, *, shards: int = 1, **limits: Any) -> Spec:
@@ -52,7 +52,7 @@ def many(keys: int, each: int) -> list[tuple[Any, ...]]:
     ]
 
 
-async def assert_exact(timelines: Timelines, wanted: Spec, keys: int) -> None:
+async def assert_exact(timelines: Client, wanted: Spec, keys: int) -> None:
     comparison = await compare(timelines, wanted)
     assert comparison.differences == []
     assert comparison.timelines == keys * len(wanted.plan.nodes)

@@ -20,7 +20,7 @@ from tests.support.timelines import many, write
 from tests.support.trees import plain_text
 from timeline.language.signatures import signatures
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import REGISTRY_ID, node_id, sink_id
 from workflows.server import DevServer
@@ -55,7 +55,7 @@ async def record(names: list[str]) -> None:
         async with DevServer(Path(folder) / "dev.db", options=often) as server:
             client = await connect_embedded(server.address)
             async with make_worker(client):
-                timelines = Timelines(client)
+                timelines = Client(client)
                 file = Path(folder) / "events.jsonl"
                 ids = {REGISTRY_ID: REGISTRY_ID}
                 meant: dict[str, dict[str, Any]] = {n: {"expression": e} for n, e in EXPRESSIONS.items()}
@@ -68,7 +68,7 @@ async def record(names: list[str]) -> None:
                     spec = Spec.from_wire(
                         {"name": name.replace("_", "-"), **what, "source": {"key": "session"}}
                     )
-                    await timelines.register(spec)
+                    await timelines.registry.register(spec)
                     for end in range(5, 26, 4):
                         write(file, many(3, 10)[:end])
                         await feed_files(timelines, spec, [file])

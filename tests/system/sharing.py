@@ -27,7 +27,7 @@ from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from timeline.errors import ServiceError
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import REGISTRY_ID
 from workflows.server import DevServer
@@ -150,12 +150,12 @@ async def play(seed: int, count: int, folder: Path, say: Callable[[str], None]) 
     numbers = list(range(count))
     draw.shuffle(numbers)
     async with rig(folder) as running:
-        timelines = Timelines(await connect_embedded(running.server.address))
+        timelines = Client(await connect_embedded(running.server.address))
         live: list[Spec] = []
         for step, number in enumerate(numbers):
             # While the piece before is still on its way the next timeline comes.
             feeding = await _feed(running, live, piece(folder, step, draw))
-            await _patiently(partial(timelines.register, spec(number)))
+            await _patiently(partial(timelines.registry.register, spec(number)))
             live.append(spec(number))
             fault = draw.choice(FAULTS)
             await running.hurt(fault, feeding)
@@ -167,12 +167,12 @@ async def play(seed: int, count: int, folder: Path, say: Callable[[str], None]) 
             feeding = await _feed(running, live, piece(folder, count + step, draw))
             gone = live.pop()
             fault = draw.choice(FAULTS)
-            removed = _patiently(partial(timelines.remove, gone.name))
+            removed = _patiently(partial(timelines.registry.remove, gone.name))
             await asyncio.gather(removed, running.hurt(fault, feeding))
             await _settle(running, timelines, live, feeding, outcome, fault)
             say(f"- {gone.name} (fault: {fault}): {len(live)} timelines exact")
-        await timelines.remove(live[0].name)
-        assert not await timelines.users()
+        await timelines.registry.remove(live[0].name)
+        assert not await timelines.registry.users()
         await _nothing_runs(timelines)
     return outcome
 
@@ -196,7 +196,7 @@ async def _patiently(ask: Callable[[], Awaitable[object]]) -> None:
 
 async def _settle(
     running: Rig,
-    timelines: Timelines,
+    timelines: Client,
     live: list[Spec],
     feeding: asyncio.subprocess.Process,
     outcome: Outcome,
@@ -214,23 +214,23 @@ async def _settle(
         outcome.compared += comparison.timelines
 
 
-async def _count(timelines: Timelines, live: list[Spec], outcome: Outcome) -> None:
+async def _count(timelines: Client, live: list[Spec], outcome: Outcome) -> None:
     """Nodes and signals, with sharing and without."""
-    users = await timelines.users()
+    users = await timelines.registry.users()
     outcome.nodes, outcome.nodes_apart = len(users), sum(len(one.plan.nodes) for one in live)
     for workflow_id, names in users.items():
         signals = 0
-        async for event in timelines.client.get_workflow_handle(workflow_id).fetch_history_events():
+        async for event in timelines.temporal.get_workflow_handle(workflow_id).fetch_history_events():
             signals += event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
         outcome.signals += signals
         outcome.signals_apart += signals * len(names)
 
 
-async def _nothing_runs(timelines: Timelines) -> None:
+async def _nothing_runs(timelines: Client) -> None:
     """Waits until no node runs; visibility follows after a moment."""
     left: list[str] = []
     for _ in range(100):
-        found = timelines.client.list_workflows('ExecutionStatus = "Running"')
+        found = timelines.temporal.list_workflows('ExecutionStatus = "Running"')
         left = [one.id async for one in found if one.id != REGISTRY_ID]
         if not left:
             return

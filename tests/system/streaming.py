@@ -36,7 +36,7 @@ from producer.pulsar.connection import connect
 from producer.send import Pace, Report, send
 from tests.support.places import CIRR
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
 from workflows.server import DevServer
@@ -68,7 +68,7 @@ async def stream_and_kill(events: int, sessions: int, seed: int, folder: Path, k
         async with DevServer(folder / "dev.db") as server:
             temporal = await connect_embedded(server.address)
             async with make_worker(temporal):
-                return await _run(events, sessions, seed, kills, broker, Timelines(temporal), server.address)
+                return await _run(events, sessions, seed, kills, broker, Client(temporal), server.address)
     finally:
         await broker.stop(kill=True)
 
@@ -87,14 +87,14 @@ async def _feeder(address: str) -> asyncio.subprocess.Process:
 
 
 async def _run(
-    events: int, sessions: int, seed: int, kills: int, broker: Broker, timelines: Timelines, address: str
+    events: int, sessions: int, seed: int, kills: int, broker: Broker, timelines: Client, address: str
 ) -> Outcome:
     topic = f"streaming-{seed}"
     await broker.create_topic(topic, PARTITIONS)
     source = {"topic": topic, "key": "session"}
     first = Spec.from_wire({"name": "first", "expression": CIRR, "source": source})
     later = Spec.from_wire({"name": "later", "expression": LATER, "source": source})
-    await timelines.register(first)
+    await timelines.registry.register(first)
     client = await asyncio.to_thread(connect)
     connector = PulsarConnector(client)
     sent: list[Report] = []
@@ -115,7 +115,7 @@ async def _run(
             await _until(partial(_far, progress, events * (number + 1) / (kills + 2), producing))
             if number == 0:
                 feeders.append(await _feeder(address))  # waits until the other is gone
-                await timelines.register(later)
+                await timelines.registry.register(later)
             feeders[0].send_signal(signal.SIGKILL)
             await feeders.pop(0).wait()
             if number == 1:
@@ -151,7 +151,7 @@ async def _until(done: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _arrived(client: pulsar.Client, timelines: Timelines, specs: list[Spec]) -> None:
+async def _arrived(client: pulsar.Client, timelines: Client, specs: list[Spec]) -> None:
     """Waits until all results stand at the last messages of all partitions."""
 
     last = await asyncio.to_thread(ends_of, PulsarConnector(client).source(specs[0]))
@@ -161,7 +161,7 @@ async def _arrived(client: pulsar.Client, timelines: Timelines, specs: list[Spec
     }
     while missing:
         for (name, number), result in list(missing.items()):
-            position = await timelines.position(result)
+            position = await timelines.nodes.position(result)
             end = last[number]
             if end is None or (position is not None and position >= end):
                 del missing[name, number]

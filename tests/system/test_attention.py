@@ -17,19 +17,19 @@ from tests.support.timelines import spec, write
 from timeline.errors import NotFoundError
 from timeline.operators.duration_where import DurationWhere
 from timeline.tables.table import Table, Window
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 EXPRESSION = 'duration_where(latest_event_to_state(playerStateChange) == "buffer") > 2'
 
 
-async def test_refused_events_are_listed(timelines: Timelines, cli: Cli, tmp_path: Path) -> None:
+async def test_refused_events_are_listed(timelines: Client, cli: Cli, tmp_path: Path) -> None:
     timeline = spec(EXPRESSION, allowed_lateness="1s", key_ttl="10s")
-    await timelines.register(timeline)
+    await timelines.registry.register(timeline)
     rows = [("a", 5000, "play"), ("a", 3000, "seek"), ("a", 4000, "buffer"), ("b", 30_000, "play")]
     rows += [("a", 6000, "play"), ("a", 31_000, "buffer")]
     report = await feed_files(timelines, timeline, [write(tmp_path / "a.jsonl", rows)])
     assert (report.events, report.accepted, report.refused) == (6, 4, 2)
-    listed = [event async for event in timelines.refused(timeline, 0)]
+    listed = [event async for event in timelines.leaves.refused(timeline, 0)]
     assert [(e["position"], e["key"], e["at"], e["reason"]) for e in listed] == [
         ([1, 2], "a", 3000, "late"),
         ([1, 5], "a", 6000, "closed"),
@@ -43,10 +43,10 @@ async def test_refused_events_are_listed(timelines: Timelines, cli: Cli, tmp_pat
 
 
 async def test_a_poisoned_key_is_lost_alone_and_released(
-    timelines: Timelines, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    timelines: Client, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timeline = spec(EXPRESSION)
-    await timelines.register(timeline)
+    await timelines.registry.register(timeline)
     rows = [("a", 1000, "buffer"), ("b", 1000, "buffer"), ("a", 3000, "play")]
     await feed_files(timelines, timeline, [write(tmp_path / "a.jsonl", rows)])
     whole = DurationWhere.compute
@@ -60,13 +60,13 @@ async def test_a_poisoned_key_is_lost_alone_and_released(
         patch.setattr(DurationWhere, "compute", compute)
         more = [("a", 4000, "buffer"), ("b", 2000, "play"), ("b", 5000, "buffer")]
         await feed_files(timelines, timeline, [write(tmp_path / "b.jsonl", more)])
-        held = await timelines.quarantined(timeline)
+        held = await timelines.nodes.quarantined(timeline)
         assert [(q["key"], q["position"], q["error"]) for q in held] == [
             ("a", [2, 3], "ValueError: cannot stand it")
         ]
-        (b,) = await timelines.values(timeline, timeline.plan.result, [("b", 9000)])
+        (b,) = await timelines.questions.values(timeline, timeline.plan.result, [("b", 9000)])
         assert b.value is True
-        (a,) = await timelines.values(timeline, timeline.plan.result, [("a", 9000)])
+        (a,) = await timelines.questions.values(timeline, timeline.plan.result, [("a", 9000)])
         assert a.error is not None
         assert "'a' is quarantined since position [2, 3]" in a.error
         described = await asyncio.to_thread(cli.good, "describe", timeline.name)
@@ -75,10 +75,10 @@ async def test_a_poisoned_key_is_lost_alone_and_released(
         assert failed.returncode != 0
         assert "cannot stand it" in failed.stderr
     with pytest.raises(NotFoundError, match=r"'b' of timeline .* is not quarantined"):
-        await timelines.release(timeline, "b")
+        await timelines.nodes.release(timeline, "b")
     assert "released a in 1 nodes" in await asyncio.to_thread(cli.good, "release", timeline.name, "a")
     rows = [("a", 8000, "play")]
     await feed_files(timelines, timeline, [write(tmp_path / "c.jsonl", rows)])
-    assert await timelines.quarantined(timeline) == []
+    assert await timelines.nodes.quarantined(timeline) == []
     comparison = await compare(timelines, timeline)
     assert not comparison.differences

@@ -11,7 +11,8 @@ import feeder.stream
 from feeder.files.feed import feed_files
 from tests.support.timelines import assert_exact, many, spec, two_on_a_topic, write
 from timeline.tables.events import from_rows
-from workflows.client.timelines import Timelines
+from workflows.client import Client
+from workflows.client.leaves import Leaves
 from workflows.names import node_id
 
 
@@ -21,15 +22,15 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_new_leaf_is_many_batches_behind_one_that_is_shared(
-    timelines: Timelines, tmp_path: Path
+    timelines: Client, tmp_path: Path
 ) -> None:
     """Its result cannot follow before the new leaf is where the shared one stands."""
     play = 'has_existed(playerStateChange == "play")'
     first, second = two_on_a_topic(play, f'{play} && has_existed(playerStateChange == "pause")')
-    await timelines.register(first)
+    await timelines.registry.register(first)
     file = write(tmp_path / "many.jsonl", many(3, 20))
     await feed_files(timelines, first, [file])
-    await timelines.register(second)
+    await timelines.registry.register(second)
     # Without end if it waits for that result at a batch in between.
     async with asyncio.timeout(60):
         await feed_files(timelines, second, [write(tmp_path / "more.jsonl", [("k1", 99_000, "seek")])])
@@ -38,18 +39,18 @@ async def test_a_new_leaf_is_many_batches_behind_one_that_is_shared(
 
 
 async def test_leaves_become_uneven_while_they_are_fed(
-    timelines: Timelines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    timelines: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another feeder brings one leaf far ahead after this one has asked where they stand, and dies."""
     cirr = spec()
-    await timelines.register(cirr)
+    await timelines.registry.register(cirr)
     rows = many(3, 20)
     leaf = cirr.plan.leaves[0]
     assert leaf.leaf is not None
     ahead = from_rows([(k, t, {"playerStateChange": s}) for k, t, s in rows[:41]], (1, 1))
     ends: list[object] = []
 
-    class Overtaken(Timelines):
+    class Overtaken(Leaves):
         async def signal_events(self, leaves, events, last, about=None):  # type: ignore[no-untyped-def]
             if not ends:
                 await super().signal_events({node_id(cirr, leaf, 0): leaf.leaf.columns}, ahead, (1, 41))  # type: ignore[union-attr]
@@ -58,6 +59,8 @@ async def test_leaves_become_uneven_while_they_are_fed(
 
     file = write(tmp_path / "many.jsonl", rows)
     async with asyncio.timeout(60):
-        await feed_files(Overtaken(timelines.client), cirr, [file])
+        client = Client(timelines.temporal)
+        client.leaves = Overtaken(client.leaves.asking)
+        await feed_files(client, cirr, [file])
     assert len(ends) > 5
     await assert_exact(timelines, cirr, 3)

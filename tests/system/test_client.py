@@ -24,7 +24,7 @@ from timeline.errors import DurationError, NotFoundError, RequestError, SpecErro
 from timeline.spec.loading import load_spec
 from timeline.values.kinds import Kind
 from workflows import Client
-from workflows.client.timelines import Timelines, _until_answered
+from workflows.client.asking import until_answered
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
 from workflows.worker import make_worker
@@ -34,11 +34,11 @@ CDN = ROOT / "examples" / "rebuffering-by-cdn.toml"
 
 
 @pytest.fixture(autouse=True)
-async def nothing_left(timelines: Timelines) -> AsyncIterator[None]:
+async def nothing_left(timelines: Client) -> AsyncIterator[None]:
     """Removes what a failed test did not."""
     yield
     with contextlib.suppress(NotFoundError):
-        await timelines.remove("rebuffering-by-cdn")
+        await timelines.registry.remove("rebuffering-by-cdn")
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ async def test_the_program_of_the_page(alone: str, monkeypatch: pytest.MonkeyPat
         assert out.getvalue() == promised
 
 
-async def test_from_register_to_remove(timelines: Timelines) -> None:
-    client = Client(timelines)
+async def test_from_register_to_remove(timelines: Client) -> None:
+    client = timelines
     timeline = await client.register(load_spec(CDN))
     assert (timeline.name, timeline.streams) == ("rebuffering-by-cdn", 1)
     assert timeline.outputs == {"cdn": Kind.STATE, "rebuffering": Kind.NUMERIC, "on_c1": Kind.NUMERIC}
@@ -116,8 +116,8 @@ async def test_from_register_to_remove(timelines: Timelines) -> None:
 about = {"final": False, "position": [1, 12], "error": None}
 
 
-async def test_what_is_wrong_is_said(timelines: Timelines, tmp_path: Path) -> None:
-    client = Client(timelines)
+async def test_what_is_wrong_is_said(timelines: Client, tmp_path: Path) -> None:
+    client = timelines
     (tmp_path / "wrong.toml").write_text("name = 'wrong'\n")
     with pytest.raises(SpecError, match="1 problem"):
         await client.register(tmp_path / "wrong.toml")
@@ -186,7 +186,7 @@ async def test_a_query_that_a_killed_worker_had_is_asked_again() -> None:
     refused = RPCError("no such workflow", RPCStatusCode.NOT_FOUND, b"")
     for script, times in ((["a"], 1), (["lost", "a"], 2), ([cut, "lost", cut, "lost", "a"], 5)):
         asked = Asked(*script)
-        assert await _until_answered(asked, 0.01) == "a"
+        assert await until_answered(asked, 0.01) == "a"
         assert asked.times == times
     with pytest.raises(RPCError, match="no such workflow"):
-        await _until_answered(Asked("lost", refused, "a"), 0.01)
+        await until_answered(Asked("lost", refused, "a"), 0.01)

@@ -13,7 +13,7 @@ from temporalio.worker import Replayer
 from tests.support.cli import Cli
 from tests.support.timelines import spec, write
 from timeline.errors import EncryptionError
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
 from workflows.payloads.codec import TimelineCodec, data_converter, is_state
@@ -30,14 +30,14 @@ async def fill(folder: Path) -> bytes:
     async with DevServer(folder / "dev.db") as server:
         client = await connect_embedded(server.address)
         async with make_worker(client):
-            timelines = Timelines(client)
-            await timelines.register(timeline)
+            timelines = Client(client)
+            await timelines.registry.register(timeline)
             from feeder.files.feed import feed_files
 
             await feed_files(
                 timelines, timeline, [write(folder / "e.jsonl", [(WORD, 5, "very-private-value")])]
             )
-            [answer] = await timelines.values(timeline, timeline.plan.result, [(WORD, None)])
+            [answer] = await timelines.questions.values(timeline, timeline.plan.result, [(WORD, None)])
             assert answer.value is True
         leaf = client.get_workflow_handle(node_id(timeline, timeline.plan.result, 0))
         replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)

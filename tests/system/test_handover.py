@@ -8,7 +8,7 @@ from typing import Any
 
 from timeline.plan import make_plan
 from timeline.tables.events import Position, from_rows
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded, task_queue
 from workflows.protocol import NodeSpec, Subscriber
 from workflows.server import DevServer
@@ -18,21 +18,21 @@ PARENT, LEAF = make_plan('!has_existed(state == "play")').nodes[::-1]
 COLUMNS = frozenset({"state"})
 
 
-async def start(timelines: Timelines, node: Any, subscribers: list[Subscriber]) -> str:
+async def start(timelines: Client, node: Any, subscribers: list[Subscriber]) -> str:
     spec = NodeSpec(
         expression=node.text, stream=0, allowed_lateness=None, retention=None, subscribers=subscribers
     )
     workflow_id = f"the-{node.operator.name}"
-    await timelines.client.start_workflow(
+    await timelines.temporal.start_workflow(
         node.operator.name, args=[spec], id=workflow_id, task_queue=task_queue()
     )
     return workflow_id
 
 
-async def reached(timelines: Timelines, workflow_id: str, position: Position) -> None:
+async def reached(timelines: Client, workflow_id: str, position: Position) -> None:
     """Waits until a node is there; there is nothing to await but its answers."""
     for _ in range(600):
-        if await timelines.position(workflow_id) == position:
+        if await timelines.nodes.position(workflow_id) == position:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{workflow_id} did not reach {position} within 30 s")
@@ -43,19 +43,19 @@ async def test_inbox_and_undelivered_patch_survive_continue_as_new(tmp_path: Pat
     async with DevServer(tmp_path / "dev.db", options=suggest_at_once) as server:
         client = await connect_embedded(server.address)
         async with make_worker(client):
-            timelines = Timelines(client)
+            timelines = Client(client)
             leaf = await start(timelines, LEAF, [Subscriber(workflow="the-not", inputs=[0])])
             for number in range(3):
                 # A key in each: a patch that is lost or comes twice is seen in the names that follow.
                 batch = from_rows([(f"key-{number}", 1_000, {"state": "play"})], first=(number + 1,))
-                await timelines.signal_events({leaf: COLUMNS}, batch, (number + 1,))
+                await timelines.leaves.signal_events({leaf: COLUMNS}, batch, (number + 1,))
                 if number == 0:
                     await reached(timelines, leaf, (1,))
             # The parent is not there: the first patch is on its way, the other batches wait.
-            assert (await timelines.status(leaf))["waiting"] == 2
+            assert (await timelines.nodes.status(leaf))["waiting"] == 2
             parent = await start(timelines, PARENT, [])
             await reached(timelines, parent, (3,))
-            status = await timelines.status(leaf)
+            status = await timelines.nodes.status(leaf)
             assert (status["accepted"], status["waiting"]) == (3, 0)
             assert await client.get_workflow_handle(parent).query("keys", 0) == ["key-0", "key-1", "key-2"]
             runs = [run async for run in client.list_workflows(f'WorkflowId = "{leaf}"')]

@@ -15,7 +15,7 @@ from tests.support.cli import Cli
 from timeline.errors import NotFoundError, PausedError, TimelineError
 from timeline.spec.changes import changes
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.server import DevServer
 
 STATES = ("play", "buffer", "seek", "pause")
@@ -35,74 +35,74 @@ def write(path: Path, first: int, count: int) -> Path:
     return path
 
 
-async def exact(timelines: Timelines, wanted: Spec) -> int:
+async def exact(timelines: Client, wanted: Spec) -> int:
     """How many timelines are as local evaluation has them; all must be."""
     comparison = await compare(timelines, wanted)
     assert not comparison.differences
     return comparison.timelines
 
 
-async def running(timelines: Timelines, wanted: Spec) -> set[str]:
-    return {node for node in await timelines.users() if node.startswith(f"{wanted.source_id}.")}
+async def running(timelines: Client, wanted: Spec) -> set[str]:
+    return {node for node in await timelines.registry.users() if node.startswith(f"{wanted.source_id}.")}
 
 
-async def test_a_changed_spec_goes_on_where_its_nodes_stand(timelines: Timelines, tmp_path: Path) -> None:
+async def test_a_changed_spec_goes_on_where_its_nodes_stand(timelines: Client, tmp_path: Path) -> None:
     before = spec("changed", f"duration_where({BUFFERING})")
     after = spec("changed", f"count_rises({BUFFERING})", description="how often")
-    await timelines.register(before)
+    await timelines.registry.register(before)
     early, late = write(tmp_path / "early.jsonl", 0, 300), write(tmp_path / "late.jsonl", 300, 300)
     await feed_files(timelines, before, [early])
     with pytest.raises(TimelineError, match=r"another spec \(v1\)"):
-        await timelines.register_all([after])
+        await timelines.registry.register_all([after])
     with pytest.raises(TimelineError, match="was v7 when you looked and is v1 now; look again"):
-        await timelines.register_all([after], {"changed": 7})
+        await timelines.registry.register_all([after], {"changed": 7})
     shown = changes(before, after)
     assert (len(shown.stays), len(shown.new), len(shown.goes), shown.anew) == (2, 1, 1, False)
     assert shown.settings == (("description", "", "how often"),)
-    [done] = await timelines.register_all([after], {"changed": 1})
+    [done] = await timelines.registry.register_all([after], {"changed": 1})
     assert (done.version, done.new, done.replaced, len(done.stopped)) == (2, True, 1, 1)
-    assert await timelines.spec("changed") == after
-    assert [v["number"] for v in await timelines.versions("changed")] == [1, 2]
+    assert await timelines.registry.spec("changed") == after
+    assert [v["number"] for v in await timelines.registry.versions("changed")] == [1, 2]
     assert len(await running(timelines, after)) == 3
     report = await feed_files(timelines, after, [late])
     assert (report.accepted, report.refused) == (300, 0)
     assert await exact(timelines, after) == 7 * 3
     # The same once more is nothing new.
-    [done] = await timelines.register_all([after])
+    [done] = await timelines.registry.register_all([after])
     assert (done.version, done.new, done.stopped) == (2, False, ())
-    await timelines.remove("changed")
+    await timelines.registry.remove("changed")
     assert not await running(timelines, after)
     with pytest.raises(NotFoundError):
-        await timelines.versions("changed")
+        await timelines.registry.versions("changed")
 
 
-async def test_other_limits_begin_anew(timelines: Timelines, tmp_path: Path) -> None:
+async def test_other_limits_begin_anew(timelines: Client, tmp_path: Path) -> None:
     before = spec("anew", BUFFERING)
     after = spec("anew", BUFFERING, limits={"shards": 2})
     assert changes(before, after).anew
     file = write(tmp_path / "events.jsonl", 0, 200)
-    await timelines.register(before)
+    await timelines.registry.register(before)
     await feed_files(timelines, before, [file])
-    [done] = await timelines.register_all([after], {"anew": 1})
+    [done] = await timelines.registry.register_all([after], {"anew": 1})
     assert len(done.stopped) == 2
     assert not await running(timelines, before)
     report = await feed_files(timelines, after, [file])
     assert report.accepted == 200
     assert await exact(timelines, after) == 7 * 2
-    await timelines.remove("anew")
+    await timelines.registry.remove("anew")
 
 
-async def test_a_change_while_events_are_fed(timelines: Timelines, tmp_path: Path) -> None:
+async def test_a_change_while_events_are_fed(timelines: Client, tmp_path: Path) -> None:
     """Back and forth, with another timeline on the same source; in the end all is exact."""
     source = {"name": "busy"}
     one = spec("busy-one", f"duration_where({BUFFERING})", source=source)
     other = spec("busy-one", f"count_rises({BUFFERING})", source=source)
     steady = spec("busy-two", f'duration_where({BUFFERING} && has_existed(state == "seek"))', source=source)
-    await timelines.register_all([one, steady])
+    await timelines.registry.register_all([one, steady])
     for round_ in range(6):
         file = write(tmp_path / f"{round_}.jsonl", round_ * 400, 400)
         feeding = asyncio.create_task(feed_files(timelines, steady, [file]))
-        await timelines.register_all([other if round_ % 2 == 0 else one], {"busy-one": round_ + 1})
+        await timelines.registry.register_all([other if round_ % 2 == 0 else one], {"busy-one": round_ + 1})
         try:
             await feeding
         except TimelineError as error:
@@ -111,51 +111,53 @@ async def test_a_change_while_events_are_fed(timelines: Timelines, tmp_path: Pat
     await feed_files(timelines, steady, [])
     assert await exact(timelines, steady) == 7 * 5
     assert await exact(timelines, one) == 7 * 3
-    assert (await timelines.standings())["busy-one"]["version"] == 7
+    assert (await timelines.registry.standings())["busy-one"]["version"] == 7
     for name in ("busy-one", "busy-two"):
-        await timelines.remove(name)
+        await timelines.registry.remove(name)
     assert not await running(timelines, one)
 
 
-async def test_paused(timelines: Timelines, tmp_path: Path) -> None:
+async def test_paused(timelines: Client, tmp_path: Path) -> None:
     wanted = spec("resting", f"duration_where({BUFFERING})")
     early, late = write(tmp_path / "early.jsonl", 0, 100), write(tmp_path / "late.jsonl", 100, 100)
-    await timelines.register(wanted)
+    await timelines.registry.register(wanted)
     await feed_files(timelines, wanted, [early])
-    assert await timelines.pause("resting")
-    assert not await timelines.pause("resting")
+    assert await timelines.registry.pause("resting")
+    assert not await timelines.registry.pause("resting")
     with pytest.raises(PausedError, match="is paused and takes no events; `timeline resume resting` first"):
         await feed_files(timelines, wanted, [late])
     assert await exact(timelines, wanted) == 7 * 3
-    assert await timelines.paused() == {"resting"}
+    assert await timelines.registry.paused() == {"resting"}
     # Being changed does not wake it.
-    [done] = await timelines.register_all([spec("resting", f"count_rises({BUFFERING})")], {"resting": 1})
+    [done] = await timelines.registry.register_all(
+        [spec("resting", f"count_rises({BUFFERING})")], {"resting": 1}
+    )
     assert done.version == 2
-    assert await timelines.paused() == {"resting"}
-    assert await timelines.resume("resting")
-    assert not await timelines.resume("resting")
+    assert await timelines.registry.paused() == {"resting"}
+    assert await timelines.registry.resume("resting")
+    assert not await timelines.registry.resume("resting")
     assert (await feed_files(timelines, done.spec, [late])).accepted == 100
     assert await exact(timelines, done.spec) == 7 * 3
-    await timelines.remove("resting")
+    await timelines.registry.remove("resting")
 
 
-async def test_all_or_none(timelines: Timelines) -> None:
+async def test_all_or_none(timelines: Client) -> None:
     taken = spec("taken", BUFFERING)
-    await timelines.register(taken)
+    await timelines.registry.register(taken)
     new = [spec(f"new-{i}", BUFFERING) for i in range(3)]
     with pytest.raises(TimelineError, match="another spec"):
-        await timelines.register_all([*new, spec("taken", f"!({BUFFERING})")])
+        await timelines.registry.register_all([*new, spec("taken", f"!({BUFFERING})")])
     with pytest.raises(TimelineError, match="two specs are called 'new-1'"):
-        await timelines.register_all([*new, new[1]])
-    assert "new-0" not in await timelines.specs()
-    await timelines.remove("taken")
+        await timelines.registry.register_all([*new, new[1]])
+    assert "new-0" not in await timelines.registry.specs()
+    await timelines.registry.remove("taken")
 
 
 # --- the command line ------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def cli(server: DevServer, timelines: Timelines, tmp_path: Path) -> Cli:
+def cli(server: DevServer, timelines: Client, tmp_path: Path) -> Cli:
     return Cli(server.address, tmp_path)
 
 
@@ -237,7 +239,7 @@ async def test_what_is_shared_is_shown(cli: Cli, tmp_path: Path) -> None:
     await good("remove", "share-two")
 
 
-async def test_a_folder_of_a_hundred(cli: Cli, timelines: Timelines, tmp_path: Path) -> None:
+async def test_a_folder_of_a_hundred(cli: Cli, timelines: Client, tmp_path: Path) -> None:
     folder = tmp_path / "specs"
     folder.mkdir()
     assert "no specs (*.toml) in the folder" in await asyncio.to_thread(cli.bad, "register", folder)
@@ -250,6 +252,6 @@ async def test_a_folder_of_a_hundred(cli: Cli, timelines: Timelines, tmp_path: P
     again = (await asyncio.to_thread(cli.good, "register", folder)).splitlines()
     assert again[-1] == "100 timelines, 0 of them new or changed"
     names = [f"many-{i:03}" for i in range(100)]
-    assert set(names) <= (await timelines.specs()).keys()
+    assert set(names) <= (await timelines.registry.specs()).keys()
     for name in names:
-        await timelines.remove(name)
+        await timelines.registry.remove(name)

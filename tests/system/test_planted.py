@@ -12,7 +12,7 @@ import asyncio, pathlib, sys
 from feeder.files.feed import feed_files
 from timeline.spec.spec import Spec
 from workflows import Client
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
 from workflows.worker import make_worker
@@ -23,13 +23,14 @@ async def main(folder):
     async with DevServer(folder / "dev.db") as server:
         client = await connect_embedded(server.address)
         async with make_worker(client):
-            timelines = Timelines(client)
+            timelines = Client(client)
             spec = Spec.from_wire({"name": "even", "expression": "is_even(count(a == 1))"})
-            await timelines.register(spec)
+            await timelines.registry.register(spec)
             await feed_files(timelines, spec, [events])
             asked = [("k", 1000), ("k", 2000), ("k", 3000)]
-            print([answer.value for answer in await timelines.values(spec, spec.plan.result, asked)])
-            print(await timelines.remove("even"))
+            answers = await timelines.questions.values(spec, spec.plan.result, asked)
+            print([answer.value for answer in answers])
+            print(await timelines.registry.remove("even"))
 
 asyncio.run(main(pathlib.Path(sys.argv[1])))
 """

@@ -19,7 +19,7 @@ from timeline.aggregate import Request, kinds_of
 from timeline.errors import LimitError, NotFoundError, RequestError
 from timeline.local.evaluate import evaluate
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 AGG = "count, sum(rebuffering), avg, min, max, p50, p99"
 OUTPUTS = {
@@ -36,24 +36,24 @@ def spec(name: str, shards: int = 4, **limits: Any) -> Spec:
 
 
 @pytest.fixture(scope="module")
-async def fed(timelines: Timelines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Spec]:
+async def fed(timelines: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Spec]:
     """2 000 generated sessions in four streams."""
     wanted = spec(f"all-{uuid.uuid4().hex[:6]}")
     path = write_sessions(tmp_path_factory.mktemp("sessions") / "s.parquet", sessions(2_000))
-    await timelines.register(wanted)
+    await timelines.registry.register(wanted)
     await feed_files(timelines, wanted, [path])
     yield wanted
-    await timelines.remove(wanted.name)
+    await timelines.registry.remove(wanted.name)
 
 
-async def test_groups_at_several_times_are_what_duckdb_says(timelines: Timelines, fed: Spec) -> None:
+async def test_groups_at_several_times_are_what_duckdb_says(timelines: Client, fed: Spec) -> None:
     events = sessions(2_000)
     local = evaluate(fed.plan, events, fed.node_limits)
-    first, last = await timelines.span(fed)
+    first, last = await timelines.questions.span(fed)
     assert (first, last) == (int(events.tick.min()), int(events.tick.max()))
     at = [first + (last - first) * i // 5 for i in range(1, 6)]
-    request = await timelines.request(fed, agg=AGG, group_by=["cdn"], at=at)
-    result = await timelines.aggregate(fed, request)
+    request = await timelines.questions.request(fed, agg=AGG, group_by=["cdn"], at=at)
+    result = await timelines.questions.aggregate(fed, request)
     want = expected(local, at)
     assert len(want) > 3 * len(at)
     assert problems(result, want) == []
@@ -65,33 +65,39 @@ async def test_groups_at_several_times_are_what_duckdb_says(timelines: Timelines
     assert len(problems(result, want)) == 1
 
 
-async def test_a_series_from_first_to_last(timelines: Timelines, fed: Spec) -> None:
-    first, last = await timelines.span(fed)
-    request = await timelines.request(fed, agg="count, sum(rebuffering)", every=60_000)
+async def test_a_series_from_first_to_last(timelines: Client, fed: Spec) -> None:
+    first, last = await timelines.questions.span(fed)
+    request = await timelines.questions.request(fed, agg="count, sum(rebuffering)", every=60_000)
     assert request.grid == (first, last, 60_000)
-    result = await timelines.aggregate(fed, request)
+    result = await timelines.questions.aggregate(fed, request)
     assert [row["at"] for row in result.rows] == list(range(-(-first // 60_000) * 60_000, last + 1, 60_000))
     counts = [row["count"] for row in result.rows]
     assert counts == sorted(counts), "sessions come in one by one"
-    again = await timelines.request(fed, agg="count, sum(rebuffering)", at=[r["at"] for r in result.rows])
-    assert (await timelines.aggregate(fed, again)).rows == result.rows
+    again = await timelines.questions.request(
+        fed, agg="count, sum(rebuffering)", at=[r["at"] for r in result.rows]
+    )
+    assert (await timelines.questions.aggregate(fed, again)).rows == result.rows
 
 
-async def test_keys_by_top_are_those_of_one_key_each(timelines: Timelines, fed: Spec) -> None:
-    request = await timelines.request(fed, where="rebuffering > 0", top=5, by="rebuffering")
-    result = await timelines.aggregate(fed, request)
+async def test_keys_by_top_are_those_of_one_key_each(timelines: Client, fed: Spec) -> None:
+    request = await timelines.questions.request(fed, where="rebuffering > 0", top=5, by="rebuffering")
+    result = await timelines.questions.aggregate(fed, request)
     assert result.columns == ("key", "at", "cdn", "buffering", "rebuffering")
     values = [row["rebuffering"] for row in result.rows]
     assert values == sorted(values, reverse=True)
-    asked = await timelines.values(fed, fed.plan.result, [(row["key"], row["at"]) for row in result.rows])
+    asked = await timelines.questions.values(
+        fed, fed.plan.result, [(row["key"], row["at"]) for row in result.rows]
+    )
     assert [answer.value for answer in asked] == [
         {name: row[name] for name in OUTPUTS} for row in result.rows
     ]
 
 
-async def test_as_arrow(timelines: Timelines, fed: Spec) -> None:
-    request = await timelines.request(fed, agg=AGG + ", histogram(rebuffering, 0, 10)", group_by=["cdn"])
-    table = (await timelines.aggregate(fed, request)).to_arrow()
+async def test_as_arrow(timelines: Client, fed: Spec) -> None:
+    request = await timelines.questions.request(
+        fed, agg=AGG + ", histogram(rebuffering, 0, 10)", group_by=["cdn"]
+    )
+    table = (await timelines.questions.aggregate(fed, request)).to_arrow()
     types = [str(type) for type in table.schema.types]
     assert types[:8] == ["string", "int64", *["double"] * 6]
     assert types[8] == "list<item: struct<from: double, to: double, count: int64>>"
@@ -100,46 +106,48 @@ async def test_as_arrow(timelines: Timelines, fed: Spec) -> None:
     assert con.execute('select sum("count") from answer').fetchone() == (2_000,)
 
 
-async def test_an_answer_that_is_too_large_is_refused_with_what_to_do(
-    timelines: Timelines, fed: Spec
-) -> None:
-    big = await timelines.request(fed, agg="p50(rebuffering), histogram", group_by=["cdn"], every=1_000)
+async def test_an_answer_that_is_too_large_is_refused_with_what_to_do(timelines: Client, fed: Spec) -> None:
+    big = await timelines.questions.request(
+        fed, agg="p50(rebuffering), histogram", group_by=["cdn"], every=1_000
+    )
     with pytest.raises(LimitError, match="ask for fewer times"):
-        await timelines.aggregate(fed, big)
+        await timelines.questions.aggregate(fed, big)
     other = Request.parse({**kinds_of(fed.plan), "other": kinds_of(fed.plan)["cdn"]}, group_by=["other"])
     with pytest.raises(RequestError, match="there is no output other; expected cdn, buffering, rebuffering"):
-        await timelines.aggregate(fed, other)
+        await timelines.questions.aggregate(fed, other)
 
 
-async def test_without_events(timelines: Timelines) -> None:
+async def test_without_events(timelines: Client) -> None:
     wanted = spec(f"none-{uuid.uuid4().hex[:6]}", 2)
-    await timelines.register(wanted)
-    result = await timelines.aggregate(wanted, await timelines.request(wanted, agg="count, avg(rebuffering)"))
+    await timelines.registry.register(wanted)
+    result = await timelines.questions.aggregate(
+        wanted, await timelines.questions.request(wanted, agg="count, avg(rebuffering)")
+    )
     assert (result.rows, result.positions) == ([{"count": 0, "avg(rebuffering)": None}], [None, None])
     with pytest.raises(NotFoundError, match="has had no events"):
-        await timelines.request(wanted, every=1_000, agg="count")
-    await timelines.remove(wanted.name)
+        await timelines.questions.request(wanted, every=1_000, agg="count")
+    await timelines.registry.remove(wanted.name)
 
 
-async def test_one_expression_by_whether_a_key_is_closed(timelines: Timelines, tmp_path: Path) -> None:
+async def test_one_expression_by_whether_a_key_is_closed(timelines: Client, tmp_path: Path) -> None:
     wire = {
         "name": f"one-{uuid.uuid4().hex[:6]}",
         "expression": "count(a == 1)",
         "limits": {"key_ttl": "10s"},
     }
     wanted = Spec.from_wire(wire | {"limits": {"key_ttl": "10s", "shards": 1}})
-    await timelines.register(wanted)
+    await timelines.registry.register(wanted)
     path = tmp_path / "e.jsonl"
     rows = [("old", 1_000, 1), ("new", 5_000, 1), ("new", 12_000, 1)]
     path.write_text("".join(json.dumps({"key": k, "time": t, "a": a}) + "\n" for k, t, a in rows))
     await feed_files(timelines, wanted, [path])
-    request = await timelines.request(wanted, agg="count, sum", group_by=["closed"])
-    result = await timelines.aggregate(wanted, request)
+    request = await timelines.questions.request(wanted, agg="count, sum", group_by=["closed"])
+    result = await timelines.questions.aggregate(wanted, request)
     assert result.rows == [
         {"closed": False, "count": 1, "sum(value)": 2},
         {"closed": True, "count": 1, "sum(value)": 1},
     ]
-    await timelines.remove(wanted.name)
+    await timelines.registry.remove(wanted.name)
 
 
 # --- the command line --------------------------------------------------------------------------------
@@ -155,15 +163,15 @@ SMALL = [
 
 
 @pytest.fixture
-async def small(cli: Cli, timelines: Timelines) -> AsyncIterator[str]:
+async def small(cli: Cli, timelines: Client) -> AsyncIterator[str]:
     """Two sessions in one stream."""
     wanted = spec(f"small-{uuid.uuid4().hex[:6]}", 1)
     path = cli.folder / "small.jsonl"
     path.write_text("".join(json.dumps({"key": k, "time": t, **c}) + "\n" for k, t, c in SMALL))
-    await timelines.register(wanted)
+    await timelines.registry.register(wanted)
     await feed_files(timelines, wanted, [path])
     yield wanted.name
-    await timelines.remove(wanted.name)
+    await timelines.registry.remove(wanted.name)
 
 
 async def test_the_command_line(cli: Cli, small: str) -> None:

@@ -14,7 +14,7 @@ from feeder.files.feed import feed_files
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.places import CIRR
 from tests.support.timelines import many, spec, write
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import REGISTRY_ID, node_id
 from workflows.payloads.codec import data_converter
@@ -69,8 +69,8 @@ async def test_killed_server_loses_nothing_that_was_accepted(tmp_path: Path) -> 
     server = DevServer(database)
     client = await server.start()
     async with make_worker(client):
-        timelines = Timelines(client)
-        await timelines.register(cirr)
+        timelines = Client(client)
+        await timelines.registry.register(cirr)
         rows = many(5, 20)
         file = write(tmp_path / "many.jsonl", rows[:60])
         await feed_files(timelines, cirr, [file])
@@ -91,8 +91,8 @@ async def test_continuing_as_new_carries_everything(tmp_path: Path) -> None:
     async with DevServer(tmp_path / "dev.db", options=often) as server:
         client = await connect_embedded(server.address)
         async with make_worker(client):
-            timelines = Timelines(client)
-            await timelines.register(cirr)
+            timelines = Client(client)
+            await timelines.registry.register(cirr)
             rows = many(6, 30)
             file = tmp_path / "many.jsonl"
             for end in range(20, len(rows) + 1, 20):

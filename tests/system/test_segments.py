@@ -24,7 +24,7 @@ from tests.support.segments import Segments
 from tests.support.waiting import eventually
 from timeline.errors import NotFoundError
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.names import node_id
 
 PARTITIONS, SHARDS = 2, 2
@@ -39,7 +39,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 class Running:
     """A feeder of segments in a folder, and what it said."""
 
-    def __init__(self, root: Path, timelines: Timelines) -> None:
+    def __init__(self, root: Path, timelines: Client) -> None:
         self.segments = Segments(root)
         self.timelines = timelines
         self.said: list[str] = []
@@ -73,7 +73,7 @@ class Running:
 
         async def there() -> bool:
             try:
-                reached = {name: await self.timelines.position(name) for name in results}
+                reached = {name: await self.timelines.nodes.position(name) for name in results}
             except NotFoundError:  # the feeder has not opened the source yet
                 return False
             offsets = [
@@ -91,7 +91,7 @@ class Running:
 
 
 async def test_timelines_on_segments_are_exact_and_go_on_where_they_were(
-    timelines: Timelines, tmp_path: Path
+    timelines: Client, tmp_path: Path
 ) -> None:
     topic = f"segments-{uuid.uuid4().hex[:8]}"
     first, behind, late = (
@@ -116,21 +116,21 @@ async def test_timelines_on_segments_are_exact_and_go_on_where_they_were(
 
     one = Running(tmp_path, timelines)
     one.segments.create(topic, PARTITIONS)
-    await timelines.register(first)
+    await timelines.registry.register(first)
     async with one.running():
         one.send(first, parts[0])
         await one.arrived(first)
     sent = one.messages
 
     # Another feeder, in another life: messages have come meanwhile, and a timeline that has nothing yet.
-    await timelines.register(behind)
+    await timelines.registry.register(behind)
     two = Running(tmp_path, timelines)
     two.send(first, parts[1])
     async with two.running():
         await two.arrived(first, behind)
         # What was acknowledged did not come again but to the new timeline's own reader.
         assert (sent, two.messages) == (third, third)
-        await timelines.register(late)
+        await timelines.registry.register(late)
         two.send(first, parts[2])
         await two.arrived(first, behind, late)
     brought = [text for text in two.said if "bringing" in text]
@@ -153,7 +153,7 @@ async def test_timelines_on_segments_are_exact_and_go_on_where_they_were(
         await two.arrived(first, behind, late)
     assert count_by_kind(source)["broken"] == 2 * broken
     for spec in (first, behind, late):
-        await timelines.remove(spec.name)
+        await timelines.registry.remove(spec.name)
     three = Running(tmp_path, timelines)
     assert three.segments.source(first).send_again("broken") == broken
     assert three.segments.source(first).send_again("broken") == 0

@@ -30,7 +30,7 @@ from timeline.local.evaluate import Evaluation
 from timeline.sinks.batches import Batch, write_batch
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import sink_id
 from workflows.server import DevServer
@@ -80,7 +80,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-async def feed_in_parts(timelines: Timelines, wanted: Spec, path: Path, rows: list[dict[str, Any]]) -> None:
+async def feed_in_parts(timelines: Client, wanted: Spec, path: Path, rows: list[dict[str, Any]]) -> None:
     for end in range(len(rows) // 4, len(rows) + 1, len(rows) // 4):
         write(path, rows[:end])
         await feed_files(timelines, wanted, [path])
@@ -150,7 +150,7 @@ def written_parquet(folder: Path) -> list[Values]:
     ids=["change", "where", "alert", "every", "every-output", "close"],
 )
 async def test_rows_are_the_final_values(
-    timelines: Timelines,
+    timelines: Client,
     tmp_path: Path,
     more: dict[str, Any],
     ttl: str | None,
@@ -158,7 +158,7 @@ async def test_rows_are_the_final_values(
 ) -> None:
     limits = {"key_ttl": ttl} if ttl else {}
     wanted = spec({"folder": str(tmp_path / "out")} | more, shards=2, **limits)
-    await timelines.register(wanted)
+    await timelines.registry.register(wanted)
     await feed_in_parts(timelines, wanted, tmp_path / "events.jsonl", events(1, 5, 24))
     comparison = await compare(timelines, wanted)
     assert comparison.differences == []
@@ -166,14 +166,16 @@ async def test_rows_are_the_final_values(
     assert by_key(rows) == expected(wanted, comparison.evaluation, holds)
     assert rows
     # Asked for, the same; and nothing of it may still change.
-    answers = await timelines.values(wanted, wanted.plan.result, [(row["key"], row["at"]) for row in rows])
+    answers = await timelines.questions.values(
+        wanted, wanted.plan.result, [(row["key"], row["at"]) for row in rows]
+    )
     for row, answer in zip(rows, answers, strict=True):
         assert answer.final
         assert isinstance(answer.value, dict)
         assert {n: v for n, v in row.items() if n in OUTPUTS}.items() <= answer.value.items()
 
 
-async def test_groups_of_all_keys_at_intervals(timelines: Timelines, tmp_path: Path) -> None:
+async def test_groups_of_all_keys_at_intervals(timelines: Client, tmp_path: Path) -> None:
     sink = {
         "folder": str(tmp_path / "out"),
         "every": "2s",
@@ -181,7 +183,7 @@ async def test_groups_of_all_keys_at_intervals(timelines: Timelines, tmp_path: P
         "group_by": ["state"],
     }
     wanted = spec(sink | {"where": "seconds < 10"}, key_ttl="5s")
-    await timelines.register(wanted)
+    await timelines.registry.register(wanted)
     await feed_in_parts(timelines, wanted, tmp_path / "events.jsonl", events(2, 6, 30))
     local = (await compare(timelines, wanted)).evaluation
     spans = {key: local.span(key) for key in local.names()}
@@ -232,9 +234,9 @@ async def test_three_kills_lose_no_row_and_write_none_twice(
             return process
 
         running = await worker()
-        timelines = Timelines(await connect_embedded(server.address))
+        timelines = Client(await connect_embedded(server.address))
         specs = [spec(sink) for sink in sinks]
-        await asyncio.gather(*map(timelines.register, specs))
+        await asyncio.gather(*map(timelines.registry.register, specs))
         kills = 0
         for end in range(len(rows) // 4, len(rows) + 1, len(rows) // 4):
             path = write(tmp_path / "events.jsonl", rows[:end])
@@ -253,7 +255,7 @@ async def test_three_kills_lose_no_row_and_write_none_twice(
             comparison = await compare(timelines, wanted)
             assert comparison.differences == []
             assert by_key(got) == expected(wanted, comparison.evaluation)
-            [status] = await timelines.sinks(wanted)
+            [status] = await timelines.nodes.sinks(wanted)
             assert (status["rows"], status["exactly_once"]) == (len(got), True)
             assert status["rows"] > 500
         described = await asyncio.to_thread(cli.good, "describe", specs[0].name)
@@ -371,12 +373,12 @@ def test_an_aggregate_must_fit(tmp_path: Path) -> None:
     assert "there is no output state2" in found["sink.agg"]
 
 
-async def test_the_example_tells_who_waits_too_long(timelines: Timelines, tmp_path: Path) -> None:
+async def test_the_example_tells_who_waits_too_long(timelines: Client, tmp_path: Path) -> None:
     for path in (ROOT / "examples").glob("rebuffering-alert.*"):
         (tmp_path / path.name).write_text(path.read_text())
     example = load_spec(tmp_path / "rebuffering-alert.toml")
     assert Spec.from_wire(example.to_wire()) == example
-    await timelines.register(example)
+    await timelines.registry.register(example)
     await feed_files(timelines, example, [Path(file) for file in example.source.files])
     assert written(tmp_path / "alerts") == [
         {
@@ -388,9 +390,9 @@ async def test_the_example_tells_who_waits_too_long(timelines: Timelines, tmp_pa
             "too_long": True,
         }
     ]
-    [status] = await timelines.sinks(example)
+    [status] = await timelines.nodes.sinks(example)
     assert (status["rows"], status["position"]) == (1, [1, 8])
-    ran = await timelines.remove(example.name)
+    ran = await timelines.registry.remove(example.name)
     assert len(ran) == len(example.plan.nodes)
     # The sink is told too, and ends.
-    await timelines.client.get_workflow_handle(sink_id(example, 0)).result()
+    await timelines.temporal.get_workflow_handle(sink_id(example, 0)).result()

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import temporalio.client
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
@@ -25,7 +25,7 @@ from timeline.engine import wire
 from timeline.errors import LimitError, ServiceError, StoreError
 from timeline.spec.spec import Spec
 from workflows import gauge
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
 from workflows.payloads.codec import data_converter
@@ -43,7 +43,7 @@ SMALL = 'duration_where(latest_event_to_state(playerStateChange) == "buffer")'
 
 
 @asynccontextmanager
-async def working(client: Client, directory: Path | None) -> AsyncIterator[Store | None]:
+async def working(client: temporalio.client.Client, directory: Path | None) -> AsyncIterator[Store | None]:
     """A worker, with a store in that directory or without one, that has told the registry so."""
     async with AsyncExitStack() as stack:
         store = None
@@ -60,7 +60,7 @@ def long_names(count: int) -> list[tuple[str, int, str]]:
     return [(chance.randbytes(100).hex(), 1000 + i, "play") for i in range(count)]
 
 
-async def started_with(client: Client, workflow_id: str) -> tuple[str, set[str]]:
+async def started_with(client: temporalio.client.Client, workflow_id: str) -> tuple[str, set[str]]:
     """The open run of a node, and the stored state that it was started with."""
     handle = client.get_workflow_handle(workflow_id)
     run_id = (await handle.describe()).run_id
@@ -76,21 +76,21 @@ async def test_large_state(tmp_path: Path) -> None:
     node = node_id(large, large.plan.result, 0)
     async with DevServer(tmp_path / "dev.db", options=OFTEN) as server:
         client = await connect_embedded(server.address)
-        timelines = Timelines(client)
+        timelines = Client(client)
         async with working(client, None):
-            await timelines.register(large)
+            await timelines.registry.register(large)
             with pytest.raises(LimitError, match=r"no more events are taken. Give the workers a store"):
                 await feed_files(timelines, large, [write(tmp_path / "large.jsonl", rows)])
-            full = await timelines.status(node)
+            full = await timelines.nodes.status(node)
             assert gauge.MAX_STATE < full["state_bytes"] < gauge.MAX_INLINE
             waiting = full["waiting"]
             # A feeder that is started again and again adds nothing to what waits.
             with pytest.raises(LimitError):
                 await feed_files(timelines, large, [tmp_path / "large.jsonl"])
-            assert (await timelines.status(node))["waiting"] == waiting == 3
+            assert (await timelines.nodes.status(node))["waiting"] == waiting == 3
         async with working(client, directory):
             await feed_files(timelines, large, [tmp_path / "large.jsonl"])
-            status = await timelines.status(node)
+            status = await timelines.nodes.status(node)
             assert (status["full"], status["waiting"], status["accepted"]) == (None, 0, len(rows))
             [file] = (await started_with(client, node))[1]
             assert (directory / file).stat().st_size > 2 << 20
@@ -107,8 +107,8 @@ async def test_large_state(tmp_path: Path) -> None:
 class Kept:
     """A timeline on a server with a worker that stores every carried state, however small."""
 
-    client: Client
-    timelines: Timelines
+    client: temporalio.client.Client
+    timelines: Client
     spec: Spec
     directory: Path
     file: Path
@@ -127,10 +127,10 @@ async def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setattr(storage, "THRESHOLD", 0)
     async with DevServer(tmp_path / "dev.db", options=OFTEN) as server:
         client = await connect_embedded(server.address)
-        timelines = Timelines(client)
+        timelines = Client(client)
         kept = Kept(client, timelines, spec(SMALL), tmp_path / "store", tmp_path / "many.jsonl")
         async with working(client, kept.directory):
-            await timelines.register(kept.spec)
+            await timelines.registry.register(kept.spec)
             for end in range(20, len(kept.rows) + 1, 20):
                 write(kept.file, kept.rows[:end])
                 await feed_files(timelines, kept.spec, [kept.file])
@@ -155,7 +155,7 @@ async def forget_closed_runs(kept: Kept) -> None:
             await asyncio.sleep(0.05)
 
 
-async def is_known(client: Client, run: WorkflowExecution) -> bool:
+async def is_known(client: temporalio.client.Client, run: WorkflowExecution) -> bool:
     try:
         await client.get_workflow_handle(run.workflow_id, run_id=run.run_id).describe()
     except RPCError as error:
@@ -194,7 +194,7 @@ async def test_sweep(kept: Kept) -> None:
         more = write(kept.file, many(6, 40))
         await feed_files(kept.timelines, kept.spec, [more])
         assert (await compare(kept.timelines, kept.spec)).differences == []
-        for node in await kept.timelines.remove(kept.spec.name):
+        for node in await kept.timelines.registry.remove(kept.spec.name):
             await kept.client.get_workflow_handle(node).result()
 
 
@@ -219,14 +219,14 @@ async def test_missing_state_is_said(kept: Kept, caplog: pytest.LogCaptureFixtur
     path.rename(path.with_name("away"))
     async with working(kept.client, kept.directory):
         with pytest.raises(ServiceError) as caught:
-            await kept.timelines.status(node)
+            await kept.timelines.nodes.status(node)
         assert f"the state of {node} cannot be read from {path}: No such file" in str(caught.value)
         assert "the node waits until then" in str(caught.value)
         path.with_name("away").rename(path)
         assert (await compare(kept.timelines, kept.spec)).differences == []
     async with make_worker(kept.client):
         with pytest.raises(ServiceError, match="start it with --store"):
-            await kept.timelines.status(node)
+            await kept.timelines.nodes.status(node)
 
 
 async def test_too_large_to_be_carried_inline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ async def test_too_large_to_be_carried_inline(tmp_path: Path, monkeypatch: pytes
     node = node_id(one, one.plan.result, 0)
     async with DevServer(tmp_path / "dev.db", options=OFTEN) as server:
         client = await connect_embedded(server.address)
-        timelines = Timelines(client)
+        timelines = Client(client)
         rows = many(3, 40)
 
         async def feed() -> str:
@@ -245,7 +245,7 @@ async def test_too_large_to_be_carried_inline(tmp_path: Path, monkeypatch: pytes
             return (await client.get_workflow_handle(node).describe()).run_id
 
         async with working(client, None):
-            await timelines.register(one)
+            await timelines.registry.register(one)
             first = (await client.get_workflow_handle(node).describe()).run_id
             assert await feed() == first
         rows = many(3, 80)

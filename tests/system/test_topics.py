@@ -23,7 +23,7 @@ from tests.support.cli import Cli
 from tests.support.waiting import eventually
 from timeline.errors import NotFoundError, SplitKeyError
 from timeline.spec.spec import Spec
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 
 PLAYING = 'duration_where(latest_event_to_state(state) == "play")'
 
@@ -36,7 +36,7 @@ def topic_spec(topic: str, name: str, expression: str = PLAYING, **source: Any) 
 class Topic:
     """A new topic of the test's broker, to send to, and a feeder for all timelines."""
 
-    def __init__(self, client: pulsar.Client, timelines: Timelines, name: str) -> None:
+    def __init__(self, client: pulsar.Client, timelines: Client, name: str) -> None:
         self.client, self.timelines, self.name = client, timelines, name
         self.connector = PulsarConnector(client)
         self.said: list[str] = []
@@ -69,25 +69,25 @@ class Topic:
 
         async def asked() -> bool:
             with contextlib.suppress(NotFoundError):
-                [newest] = await self.timelines.values(spec, spec.plan.result, [(key, None)])
+                [newest] = await self.timelines.questions.values(spec, spec.plan.result, [(key, None)])
                 return newest.at is not None and newest.at >= at
             return False
 
         await eventually(asked)
-        [answer] = await self.timelines.values(spec, spec.plan.result, [(key, at)])
+        [answer] = await self.timelines.questions.values(spec, spec.plan.result, [(key, at)])
         return answer.value
 
 
 @pytest.fixture
-async def topic(broker: Broker, timelines: Timelines) -> AsyncIterator[Topic]:
+async def topic(broker: Broker, timelines: Client) -> AsyncIterator[Topic]:
     client = await asyncio.to_thread(connect)
     made = Topic(client, timelines, f"topic-{time.time_ns()}")
     try:
         yield made
     finally:
-        for name, spec in (await timelines.specs()).items():
+        for name, spec in (await timelines.registry.specs()).items():
             if spec.source.topic == made.name:
-                await timelines.remove(name)
+                await timelines.registry.remove(name)
         await asyncio.to_thread(client.close)
 
 
@@ -98,24 +98,24 @@ def event(at: int, state: str, session: str = "a") -> dict[str, Any]:
 async def test_timelines_that_come_and_go_while_the_feeder_runs(topic: Topic) -> None:
     first = topic_spec(topic.name, "come-first")
     second = topic_spec(topic.name, "come-second", 'count(state == "play")')
-    await topic.timelines.register(first)
+    await topic.timelines.registry.register(first)
     async with topic.fed():
         await topic.send(event(1_000, "play"), event(4_000, "stop"))
         assert await topic.value(first, "a", 4_000) == 3
         # Registered in mid-stream, it has what was there before.
-        await topic.timelines.register(second)
+        await topic.timelines.registry.register(second)
         assert await topic.value(second, "a", 4_000) == 1
         await topic.send(event(5_000, "play"))
         assert await topic.value(second, "a", 5_000) == 2
-        await topic.timelines.remove("come-first")
+        await topic.timelines.registry.remove("come-first")
         await topic.send(event(6_000, "play"))
         assert await topic.value(second, "a", 6_000) == 3
         # Removed and registered anew at once, under the same ids: from the beginning, and nothing twice.
-        await topic.timelines.remove("come-second")
-        await topic.timelines.register(second)
+        await topic.timelines.registry.remove("come-second")
+        await topic.timelines.registry.register(second)
         await topic.send(event(7_000, "play"))
         assert await topic.value(second, "a", 7_000) == 4
-        await topic.timelines.register(first)
+        await topic.timelines.registry.register(first)
         await topic.send(event(9_000, "stop"))
         assert await topic.value(first, "a", 9_000) == 7
     for spec in (first, second):
@@ -132,7 +132,7 @@ async def test_where_a_source_begins(topic: Topic) -> None:
     some = topic_spec(topic.name, "from-time", start=str(between))
     none = topic_spec(topic.name, "from-latest", start="latest")
     for spec in (whole, some, none):
-        await topic.timelines.register(spec)
+        await topic.timelines.registry.register(spec)
     async with topic.fed():
         assert await topic.value(whole, "a", 5_000) == 3
         assert await topic.value(some, "a", 5_000) == 2
@@ -149,7 +149,7 @@ async def test_where_a_source_begins(topic: Topic) -> None:
 
 async def test_dead_letters(topic: Topic, cli: Cli, broker: Broker) -> None:
     spec = topic_spec(topic.name, "letters")
-    await topic.timelines.register(spec)
+    await topic.timelines.registry.register(spec)
     cli.environment["PULSAR_SERVICE_URL"] = broker.service_url
     source = topic.connector.source(spec)
     async with topic.fed():
@@ -187,7 +187,7 @@ async def test_dead_letters(topic: Topic, cli: Cli, broker: Broker) -> None:
 
 async def test_watch(topic: Topic, cli: Cli) -> None:
     spec = topic_spec(topic.name, "watched")
-    await topic.timelines.register(spec)
+    await topic.timelines.registry.register(spec)
     async with topic.fed():
         await topic.send(event(1_000, "play"), event(4_000, "stop"), event(2_000, "play", "b"))
         await topic.value(spec, "b", 2_000)
@@ -202,7 +202,7 @@ async def test_watch(topic: Topic, cli: Cli) -> None:
 async def test_a_key_in_two_partitions_is_explained(topic: Topic, broker: Broker) -> None:
     await broker.create_topic(topic.name, 2)
     spec = topic_spec(topic.name, "split")
-    await topic.timelines.register(spec)
+    await topic.timelines.registry.register(spec)
     async with topic.fed():
         # Without a message key they go to one partition, then to the other.
         for partition in range(2):
@@ -216,20 +216,20 @@ async def test_a_key_in_two_partitions_is_explained(topic: Topic, broker: Broker
         async def both() -> bool:
             with contextlib.suppress(NotFoundError):
                 try:
-                    await topic.timelines.values(spec, spec.plan.result, [("a", None)])
+                    await topic.timelines.questions.values(spec, spec.plan.result, [("a", None)])
                 except SplitKeyError:
                     return True
             return False
 
         await eventually(both)
         with pytest.raises(SplitKeyError, match="with the column 'session' as the message key"):
-            await topic.timelines.values(spec, spec.plan.result, [("a", None)])
+            await topic.timelines.questions.values(spec, spec.plan.result, [("a", None)])
         assert any("without a message key" in text for text in topic.said), topic.said
 
 
 async def test_files_and_topics_do_not_mix(topic: Topic, cli: Cli, tmp_path: Any) -> None:
     spec = topic_spec(topic.name, "mixed")
-    await topic.timelines.register(spec)
+    await topic.timelines.registry.register(spec)
     file = tmp_path / "e.jsonl"
     file.write_bytes(orjson.dumps(event(1_000, "play")) + b"\n")
     async with topic.fed():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
 import contextlib
 import signal
 from collections.abc import Coroutine
@@ -34,11 +34,11 @@ NodeOption = Annotated[
 ]
 
 
-def connected(work: Callable[[Timelines], Awaitable[T]]) -> T:
-    from workflows.client.timelines import Timelines
+def connected(work: Callable[[Client], Awaitable[T]]) -> T:
+    from workflows.client import Client
 
     async def main() -> T:
-        return await work(await Timelines.connect())
+        return await work(await Client.connect())
 
     return asyncio.run(main())
 

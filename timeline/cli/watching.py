@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from timeline.spec.spec import Spec
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
 
 
 #: Rates are those of the last so many seconds.
@@ -18,7 +18,7 @@ SPAN = 5.0
 
 
 async def watch_timeline(
-    timelines: Timelines, spec: Spec, every: float, rows: int, once: bool, json: bool
+    timelines: Client, spec: Spec, every: float, rows: int, once: bool, json: bool
 ) -> None:
     """Shows a timeline again and again, or once."""
     from rich.live import Live
@@ -47,11 +47,9 @@ async def watch_timeline(
             await asyncio.sleep(every)
 
 
-async def _look(timelines: Timelines, spec: Spec, rows: int) -> dict[str, Any]:
+async def _look(timelines: Client, spec: Spec, rows: int) -> dict[str, Any]:
     """What there is to show: counters of all streams, and the keys with the newest events."""
-    from workflows.client.api import look
-
-    seen = await look(timelines, spec, rows)
+    seen = await timelines.questions.look(spec, rows)
     newest = max((row.at for row in seen.keys if row.at is not None), default=None)
     age = None if newest is None else time.time() - newest / 1_000
     return {

@@ -25,6 +25,8 @@ from workflows.payloads import encryption
 
 ENCODING = b"binary/zstd"
 THRESHOLD = 1024
+#: Kinds of arguments that are taken as they are: batches and patches are too large to look at each item.
+UNCHECKED = (None, dict, list, str, int, bool, dict[str, Any], list[Any])
 
 
 class OrjsonPayloadConverter(EncodingPayloadConverter):
@@ -45,7 +47,7 @@ class OrjsonPayloadConverter(EncodingPayloadConverter):
         return Payload(metadata={"encoding": b"json/plain"}, data=data)
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        if type_hint is None or type_hint in (dict, list, str, int, bool):
+        if type_hint in UNCHECKED:
             return orjson.loads(payload.data)
         return self._typed.from_payload(payload, type_hint)
 

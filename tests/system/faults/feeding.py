@@ -16,16 +16,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeAlias
-
-from temporalio.client import Client
+from typing import TypeAlias
 
 import feeder.files.feed
 import feeder.stream
 from timeline.errors import ServiceError
 from timeline.tables.events import Events, Position
-from workflows.client.timelines import Timelines
+from workflows.client import Client
+from workflows.client.asking import Asking
+from workflows.client.leaves import Leaves
 from workflows.connection import connect_embedded
+from workflows.protocol.node import About
 
 # Forked from a process that has imported everything: a second of a core less for each.
 _processes = multiprocessing.get_context("forkserver")
@@ -82,11 +83,11 @@ class Feeder:
         self._end.close()
 
 
-class TroubledTimelines(Timelines):
-    """A client that sends signals twice, stops, or kills, as its order says."""
+class TroubledLeaves(Leaves):
+    """Sends signals twice, stops, or kills, as its order says."""
 
-    def __init__(self, client: Client, order: Order, end: Connection) -> None:
-        super().__init__(client)
+    def __init__(self, asking: Asking, order: Order, end: Connection) -> None:
+        super().__init__(asking)
         self.order, self.end = order, end
         self._draw = random.Random(order.seed)
         self._signals = 0
@@ -105,7 +106,7 @@ class TroubledTimelines(Timelines):
         leaves: Mapping[str, frozenset[str]],
         events: Events,
         last: Position,
-        about: Mapping[str, Mapping[str, Any]] | None = None,
+        about: Mapping[str, About] | None = None,
     ) -> None:
         for leaf in self._draw.sample(sorted(leaves), len(leaves)):
             self._trouble()
@@ -139,5 +140,6 @@ def _main(order: Order, end: Connection) -> None:
 
 async def _feed(order: Order, end: Connection) -> None:
     feeder.stream.BATCH_EVENTS = order.batch
-    timelines = TroubledTimelines(await connect_embedded(order.address), order, end)
-    await feeder.files.feed.feed_files(timelines, await timelines.spec(order.name), order.files)
+    timelines = Client(await connect_embedded(order.address))
+    timelines.leaves = TroubledLeaves(timelines.leaves.asking, order, end)
+    await feeder.files.feed.feed_files(timelines, await timelines.registry.spec(order.name), order.files)

@@ -68,14 +68,14 @@ async def play(rig: Rig, schedule: Schedule) -> Outcome:
     player = _Player(rig, schedule)
     try:
         async with asyncio.timeout(GIVE_UP):
-            await rig.timelines.register(schedule.spec)
+            await rig.timelines.registry.register(schedule.spec)
             for step in schedule.steps:
                 await player.take(step)
             await player.finish()
             outcome.faults = player.befallen
             outcome.refused = await _check(rig, schedule)
-            outcome.runs = await count_runs(rig.timelines.client, schedule.spec)
-            await rig.timelines.remove(schedule.spec.name)
+            outcome.runs = await count_runs(rig.timelines.temporal, schedule.spec)
+            await rig.timelines.registry.remove(schedule.spec.name)
     except TimeoutError:
         raise FaultError(schedule, f"stuck:\n{await _where(rig, schedule)}") from None
     finally:
@@ -222,7 +222,7 @@ async def _check(rig: Rig, schedule: Schedule) -> int:
         wrong.append(f"local: {local.accepted} accepted + {local.refused} refused, {sent} written")
     for leaf in spec.plan.leaves:
         streams = range(spec.limits.shards)
-        states = [await rig.timelines.status(node_id(spec, leaf, stream)) for stream in streams]
+        states = [await rig.timelines.nodes.status(node_id(spec, leaf, stream)) for stream in streams]
         counts = sum(s["accepted"] for s in states), sum(s["refused"] for s in states)
         if counts != (local.accepted, local.refused):
             wrong.append(f"{leaf.text} accepted and refused {counts}, not {(local.accepted, local.refused)}")
@@ -238,7 +238,7 @@ async def _where(rig: Rig, schedule: Schedule) -> str:
         for node in schedule.spec.plan.nodes:
             workflow_id = node_id(schedule.spec, node, stream)
             try:
-                status = await rig.timelines.status(workflow_id)
+                status = await rig.timelines.nodes.status(workflow_id)
                 told = f"at {status['position']}, {status['waiting']} waiting, full: {status['full']}"
             except Exception as error:
                 told = str(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.support.cli import Cli
-from workflows.client.timelines import Timelines
+from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
 
@@ -20,7 +20,7 @@ READY = "Worker is ready"
 class Rig:
     """A server on a file, a ``timeline worker``, and a client of ours; ``async with`` starts them."""
 
-    timelines: Timelines
+    timelines: Client
 
     def __init__(self, folder: Path, history: int = HISTORY) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class Rig:
 
     async def __aenter__(self) -> Rig:
         await self.server.start()
-        self.timelines = Timelines(await connect_embedded(self.server.address))
+        self.timelines = Client(await connect_embedded(self.server.address))
         await self.start_worker()
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from timeline.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
 
 
 #: The most quarantined keys that `describe` names.
@@ -42,10 +43,10 @@ def show(
 
     start, end = between(from_, to)
 
-    async def work(timelines: Timelines) -> None:
-        spec = await timelines.spec(name)
-        await timelines.values(spec, spec.plan.result, [(utf8(key, "KEY"), None)])
-        found = [await timelines.timelines(spec, n, [key]) for n in spec.plan.nodes]
+    async def work(timelines: Client) -> None:
+        spec = await timelines.registry.spec(name)
+        await timelines.questions.values(spec, spec.plan.result, [(utf8(key, "KEY"), None)])
+        found = [await timelines.questions.timelines(spec, n, [key]) for n in spec.plan.nodes]
         if json:
             for planned, timeline in zip(spec.plan.nodes, found, strict=True):
                 held = timeline[key]
@@ -76,12 +77,12 @@ def _list_nodes(json: bool) -> None:
     """The nodes of all timelines, those that most use first; of a node's streams the sum."""
     from timeline.cli.render import console, print_json
 
-    async def work(timelines: Timelines) -> None:
+    async def work(timelines: Client) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        users = await timelines.users()
-        states = await asyncio.gather(*map(timelines.status, users))
+        users = await timelines.registry.users()
+        states: Sequence[Mapping[str, Any]] = await asyncio.gather(*map(timelines.nodes.status, users))
         found: dict[str, dict[str, Any]] = {}
         for (workflow_id, names), state in zip(users.items(), states, strict=True):
             node = found.setdefault(
@@ -116,11 +117,11 @@ def _list_nodes(json: bool) -> None:
 def _list(json: bool) -> None:
     from timeline.cli.render import console, print_json
 
-    async def work(timelines: Timelines) -> None:
+    async def work(timelines: Client) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        specs, standings = await timelines.specs(), await timelines.standings()
+        specs, standings = await timelines.registry.specs(), await timelines.registry.standings()
         if json:
             for spec in specs.values():
                 standing = standings[spec.name]
@@ -132,7 +133,7 @@ def _list(json: bool) -> None:
             return
         table = Table("timeline", "version", "source", "streams", "expression", box=None, pad_edge=False)
         for spec in specs.values():
-            streams = str(len(await timelines.streams(spec)))
+            streams = str(len(await timelines.registry.streams(spec)))
             standing = standings[spec.name]
             version = f"v{standing['version']}{' paused' if standing['paused'] else ''}"
             table.add_row(spec.name, version, spec.source_id, streams, Text(spec.plan.result.text))
@@ -162,9 +163,9 @@ def _versions(name: str, json: bool) -> None:
     from timeline.spec.changes import changes
     from timeline.spec.spec import Spec
 
-    async def work(timelines: Timelines) -> None:
+    async def work(timelines: Client) -> None:
         before: Spec | None = None
-        for version in await timelines.versions(name):
+        for version in await timelines.registry.versions(name):
             if json:
                 print_json(version)
                 continue
@@ -184,20 +185,20 @@ def _describe(name: str, json: bool) -> None:
     from timeline.cli.render import console, print_json, printable, short_text
     from workflows.names import node_id
 
-    async def work(timelines: Timelines) -> None:
+    async def work(timelines: Client) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        spec = await timelines.spec(name)
-        standing = (await timelines.standings())[name]
-        places = [(n, s) for s in await timelines.streams(spec) for n in spec.plan.nodes]
+        spec = await timelines.registry.spec(name)
+        standing = (await timelines.registry.standings())[name]
+        places = [(n, s) for s in await timelines.registry.streams(spec) for n in spec.plan.nodes]
         ids = [node_id(spec, n, s) for n, s in places]
-        states = await asyncio.gather(*map(timelines.status, ids))
+        states: Sequence[Mapping[str, Any]] = await asyncio.gather(*map(timelines.nodes.status, ids))
         if json:
             nodes = [{"workflow": i, **state} for i, state in zip(ids, states, strict=True)]
-            held = await timelines.quarantined(spec)
+            held = await timelines.nodes.quarantined(spec)
             about = {"version": standing["version"], "paused": standing["paused"]}
-            sinks = {"sinks": await timelines.sinks(spec)} if spec.sink else {}
+            sinks = {"sinks": await timelines.nodes.sinks(spec)} if spec.sink else {}
             print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held, **sinks})
             return
         out = console()
@@ -224,7 +225,7 @@ def _describe(name: str, json: bool) -> None:
                     keys = f"{state[count]} key{'' if state[count] == 1 else 's'}"
                     text = f"{shown}: {keys} {what} from later than their origin (`timeline query` says when)"
                     out.print(Text(text))
-        for sink in await timelines.sinks(spec):
+        for sink in await timelines.nodes.sinks(spec):
             out.print(Text(printable(_sink_line(sink))))
             if problem := sink["full"] or sink.get("error"):
                 out.print(Text(printable(f"sink cannot write: {problem}"), style="red"))
@@ -232,7 +233,7 @@ def _describe(name: str, json: bool) -> None:
             if state["full"]:
                 out.print(Text(f"stopped: {state['full']}", style="red"))
         if any(state["quarantined"] for state in states):
-            held = await timelines.quarantined(spec)
+            held = await timelines.nodes.quarantined(spec)
             for q in held[:MAX_SHOWN]:
                 since = ".".join(map(str, q["position"]))
                 text = f"quarantined: key {q['key']!r} since position {since}, in {q['node']}: {q['error']}"
@@ -243,7 +244,7 @@ def _describe(name: str, json: bool) -> None:
     connected(work)
 
 
-def _sink_line(sink: dict[str, Any]) -> str:
+def _sink_line(sink: Mapping[str, Any]) -> str:
     position = ".".join(map(str, sink["position"] or ("-",)))
     kind = "topic" if sink["kind"] == "topic" else f"{sink['kind']} in"
     once = {True: "exactly once", False: "at least once: its broker does not deduplicate"}
@@ -258,14 +259,14 @@ def refused(name: NameArgument, json: JsonOption = False) -> None:
     """List refused events: too late, or of a closed key (the last 5000 of each stream are kept)."""
     from timeline.cli.render import console, print_json, printable
 
-    async def work(timelines: Timelines) -> None:
+    async def work(timelines: Client) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        spec = await timelines.spec(name)
+        spec = await timelines.registry.spec(name)
         table = Table("stream", "position", "key", "at (ms)", "reason", box=None, pad_edge=False)
-        for stream in await timelines.streams(spec):
-            async for event in timelines.refused(spec, stream):
+        for stream in await timelines.registry.streams(spec):
+            async for event in timelines.leaves.refused(spec, stream):
                 if json:
                     print_json({"stream": stream, **event})
                     continue
@@ -285,8 +286,8 @@ def release(name: NameArgument, key: KeyArgument, json: JsonOption = False) -> N
     """Rebuild a quarantined key from what its children have, once what made it fail is mended."""
     from timeline.cli.render import print_json
 
-    async def work(timelines: Timelines) -> list[str]:
-        return await timelines.release(await timelines.spec(name), utf8(key, "KEY"))
+    async def work(timelines: Client) -> list[str]:
+        return await timelines.nodes.release(await timelines.registry.spec(name), utf8(key, "KEY"))
 
     nodes = connected(work)
     if json:
@@ -299,7 +300,7 @@ def remove(name: NameArgument, json: JsonOption = False) -> None:
     """Remove a timeline, and stop the nodes that no other timeline uses."""
     from timeline.cli.render import print_json
 
-    stopped = connected(lambda timelines: timelines.remove(name))
+    stopped = connected(lambda timelines: timelines.registry.remove(name))
     if json:
         print_json({"timeline": name, "stopped": stopped})
     else:

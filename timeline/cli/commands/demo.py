@@ -21,7 +21,7 @@ from timeline.errors import ServiceError
 if TYPE_CHECKING:
     from feeder.sources.base import Connector
     from timeline.spec.spec import Spec
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
 
 TOPIC = "sessions"
 PARTITIONS = 4
@@ -76,7 +76,7 @@ async def _demo(
     from feeder.sources.opening import connect
     from timeline.cli.watching import watch_timeline
     from timeline.spec.spec import Spec
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
     from workflows.connection import connect_embedded
     from workflows.server import DevServer
 
@@ -101,8 +101,8 @@ async def _demo(
             {"name": "cirr", "expression": CIRR, "source": {"topic": TOPIC, "key": "session"}}
         )
         await stack.enter_async_context(_process(folder, here, "worker"))
-        timelines = Timelines(await connect_embedded(server.address))
-        await timelines.register(spec)
+        timelines = Client(await connect_embedded(server.address))
+        await timelines.registry.register(spec)
         say("timeline cirr is registered")
         await stack.enter_async_context(_process(folder, here, "feeder"))
         pace = ["--flat-out"] if check else ["--speed", speed]
@@ -165,7 +165,7 @@ async def _process(
             await process.wait()
 
 
-async def _arrived(connector: Connector, timelines: Timelines, spec: Spec, watching: Any) -> None:
+async def _arrived(connector: Connector, timelines: Client, spec: Spec, watching: Any) -> None:
     """Waits until the results stand at the last message of every partition."""
     from feeder.sources.base import ends_of
     from workflows.names import node_id
@@ -175,7 +175,7 @@ async def _arrived(connector: Connector, timelines: Timelines, spec: Spec, watch
     for number, end in enumerate(ends):
         result = node_id(spec, spec.plan.result, number)
         while end is not None and not watching.done():
-            position = await timelines.position(result)
+            position = await timelines.nodes.position(result)
             if position is not None and position >= end:
                 break
             if time.monotonic() > deadline:
@@ -183,7 +183,7 @@ async def _arrived(connector: Connector, timelines: Timelines, spec: Spec, watch
             await asyncio.sleep(0.1)
 
 
-async def _check(connector: Connector, timelines: Timelines, spec: Spec, folder: Path, json: bool) -> bool:
+async def _check(connector: Connector, timelines: Client, spec: Spec, folder: Path, json: bool) -> bool:
     """Compares, and prints what became of all messages; whether all is as it must be."""
     import orjson
 

@@ -25,7 +25,7 @@ from timeline.cli.options import (
 if TYPE_CHECKING:
     from feeder.checks.comparison import Comparison
     from feeder.files.feed import Progress, Report
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
 
 
 def feed(
@@ -53,7 +53,7 @@ def _feed_topic(name: str) -> None:
     from timeline.cli.commands.streaming import run_feeder
     from timeline.cli.connecting import run_until_signalled
 
-    spec = connected(lambda timelines: timelines.spec(name))
+    spec = connected(lambda timelines: timelines.registry.spec(name))
     if spec.source.topic is None:
         raise UsageError(f"timeline {name!r} has no source.topic; give files of events")
     run_until_signalled(run_feeder(name))
@@ -63,8 +63,8 @@ def _feed_files(name: str, files: list[Path], json: bool) -> None:
     from feeder.files.feed import feed_files
     from timeline.cli.render import complain, print_json
 
-    async def work(timelines: Timelines) -> Report:
-        spec = await timelines.spec(name)
+    async def work(timelines: Client) -> Report:
+        spec = await timelines.registry.spec(name)
         with _progress_bar(json) as show:
             return await feed_files(timelines, spec, files, show)
 
@@ -150,16 +150,16 @@ def dry_run(
     if json and lanes:
         raise UsageError("give --json or --lanes, not both")
 
-    async def work(timelines: Timelines) -> bool:
+    async def work(timelines: Client) -> bool:
         nonlocal loaded
-        known = (await timelines.specs()).get(loaded.name)
+        known = (await timelines.registry.specs()).get(loaded.name)
         if loaded.sink is not None and (known is None or known.to_wire() != loaded.to_wire()):
             loaded = loaded.model_copy(update={"sink": None})
             typer.echo(
                 f"its [sink] is left out; before it is registered with it: timeline remove {loaded.name}",
                 err=True,
             )
-        await timelines.register(loaded)
+        await timelines.registry.register(loaded)
         if not json:
             print_workers(loaded, workers_of(loaded))
         with _progress_bar(json) as show_progress:
@@ -169,7 +169,9 @@ def dry_run(
         comparison = await compare(timelines, loaded)
         complain(comparison.rejected, len(comparison.rejected))
         local: list[Row] = list(comparison.evaluation.values(ats, every=interval, start=start, end=end))
-        answers = await timelines.values(loaded, loaded.plan.result, [(row.key, row.at) for row in local])
+        answers = await timelines.questions.values(
+            loaded, loaded.plan.result, [(row.key, row.at) for row in local]
+        )
         values = [(row, answer.value, answer.error) for row, answer in zip(local, answers, strict=True)]
         _print_comparison(comparison, values, json)
         if lanes:

@@ -15,7 +15,7 @@ from timeline.cli.options import JsonOption, UsageError
 
 if TYPE_CHECKING:
     from timeline.spec.changes import Change
-    from workflows.client.timelines import Registered, Timelines
+    from workflows.client import Client, Registered
 
 #: More timelines than this are told in a line each.
 MAX_IN_FULL = 5
@@ -41,15 +41,15 @@ def register(
 
     loaded = [load_spec(path) for path in _specs(specs)]
 
-    async def work(timelines: Timelines) -> tuple[list[Registered], list[Change]]:
-        known, standings = await timelines.specs(), await timelines.standings()
+    async def work(timelines: Client) -> tuple[list[Registered], list[Change]]:
+        known, standings = await timelines.registry.specs(), await timelines.registry.standings()
         changed = [s for s in loaded if known.get(s.name, s) != s]
         shown = [changes(known[spec.name], spec) for spec in changed]
         if shown and not yes:
             return [], shown
         replaces = {spec.name: standings[spec.name]["version"] for spec in changed}
         with _counter(len(loaded)) as show:
-            return await timelines.register_all(loaded, replaces, show), shown
+            return await timelines.registry.register_all(loaded, replaces, show), shown
 
     done, shown = connected(work)
     if not json:
@@ -86,8 +86,8 @@ def resume(name: NameArgument) -> None:
 
 
 def _pause(name: str, paused: bool) -> None:
-    async def work(timelines: Timelines) -> bool:
-        return await (timelines.pause(name) if paused else timelines.resume(name))
+    async def work(timelines: Client) -> bool:
+        return await (timelines.registry.pause(name) if paused else timelines.registry.resume(name))
 
     changed = connected(work)
     state = "paused" if paused else "running"

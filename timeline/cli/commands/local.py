@@ -126,7 +126,7 @@ def _users() -> dict[str, list[str]]:
     """Who uses which running node."""
     from timeline.cli.connecting import connected
 
-    return connected(lambda timelines: timelines.users())
+    return connected(lambda timelines: timelines.registry.users())
 
 
 def _what(expression: str | None, arguments: Sequence[str]) -> tuple[Spec | None, Plan, list[str]]:

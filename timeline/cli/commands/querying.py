@@ -24,7 +24,7 @@ from timeline.cli.options import (
 if TYPE_CHECKING:
     from timeline.aggregate import Result
     from timeline.spec.spec import Spec
-    from workflows.client.timelines import Answer, Timelines
+    from workflows.client import Answer, Client
 
 #: Of the times at which keys were left out so many are named.
 MAX_NAMED = 5
@@ -107,9 +107,11 @@ def query(
         "every": interval,
     }
 
-    async def work(timelines: Timelines) -> tuple[Spec, Result]:
-        spec = await timelines.spec(name)
-        return spec, await timelines.aggregate(spec, await timelines.request(spec, **words))
+    async def work(timelines: Client) -> tuple[Spec, Result]:
+        spec = await timelines.registry.spec(name)
+        return spec, await timelines.questions.aggregate(
+            spec, await timelines.questions.request(spec, **words)
+        )
 
     spec, result = connected(work)
     if json:
@@ -126,10 +128,10 @@ def _query_key(name: str, key: str, at: list[str] | None, node: str | None, json
 
     ats: list[int | None] = [None] if at is None else [*(times(at) or [])]
 
-    async def work(timelines: Timelines) -> None:
-        spec = await timelines.spec(name)
+    async def work(timelines: Client) -> None:
+        spec = await timelines.registry.spec(name)
         asked = spec.plan.result if node is None else spec.plan.find(node)
-        for answer in await timelines.values(spec, asked, [(key, tick) for tick in ats]):
+        for answer in await timelines.questions.values(spec, asked, [(key, tick) for tick in ats]):
             if answer.error is not None:
                 raise TimelineError(answer.error)
             if json:

@@ -33,9 +33,9 @@ async def run_feeder(only: str | None) -> None:
     """Runs a feeder, for one timeline's source or for all."""
     from feeder.sources.opening import connect
     from feeder.topics.service import Feeder
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
 
-    timelines = await Timelines.connect()
+    timelines = await Client.connect()
     connector = await asyncio.to_thread(connect)
     try:
         typer.echo(f"Feeder is ready: {connector.where}. Stop with Ctrl-C.")
@@ -52,11 +52,11 @@ def watch(
     json: JsonOption = False,
 ) -> None:
     """Watch a timeline: the keys that changed last, with value, time and position, and how fast it goes."""
-    from workflows.client.timelines import Timelines
+    from workflows.client import Client
 
     async def work() -> None:
-        timelines = await Timelines.connect()
-        await watch_timeline(timelines, await timelines.spec(name), every, rows, once, json)
+        timelines = await Client.connect()
+        await watch_timeline(timelines, await timelines.registry.spec(name), every, rows, once, json)
 
     run_until_signalled(work())
 
@@ -76,7 +76,7 @@ def dead_letters(
         raise UsageError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if send_again and kind is None:
         raise UsageError("--send-again needs --kind: broken, late or closed")
-    spec = connected(lambda timelines: timelines.spec(name))
+    spec = connected(lambda timelines: timelines.registry.spec(name))
     from feeder.sources.opening import connect
 
     connector = connect()

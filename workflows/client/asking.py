@@ -1,0 +1,191 @@
+"""Asking workflows, and telling them something: with patience, again where that is safe, in our errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, ParamSpec, TypeVar
+
+import stamina
+from temporalio.client import (
+    Client,
+    RPCError,
+    WithStartWorkflowOperation,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCStatusCode
+
+from timeline.errors import LimitError, NotFoundError, ServiceError, StoreError, TimelineError
+from workflows.connection import no_worker, task_queue, worker_is_there
+from workflows.names import REGISTRY_ID, REGISTRY_TYPE
+from workflows.protocol.calls import Query, Signal, Update
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: How long an answer may take before it is asked whether there is a worker at all; and at most.
+PATIENCE = 3.0
+ANSWER_TIMEOUT = 15.0
+#: Seconds after which a query is sent once more, and whichever is answered first counts: what a worker had
+#: when it was killed is given to no other. Slow questions may take their time.
+LOST_AFTER, SLOW_AFTER = 0.7, 4.0
+#: An update that the server had given to a worker that was killed is rejected as not processed.
+UPDATE_ATTEMPTS = 4
+#: Between tries of what was cut off (s); another worker has most likely taken over by then.
+BACKOFF = {"wait_initial": 0.02, "wait_max": 0.5, "wait_jitter": 0.02}
+
+# Its retries are no news to somebody who has not asked for a log.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+
+class Asking:
+    """The way to workflows on a Temporal server.
+
+    Every method raises `ServiceError` if the server or a worker does not answer, and `NotFoundError` if
+    there is no such workflow.
+    """
+
+    def __init__(self, temporal: Client) -> None:
+        self.temporal = temporal
+
+    async def query(self, workflow_id: str, query: Query[P, T], *args: P.args, **_: P.kwargs) -> T:
+        """What a workflow answers.
+
+        Raises:
+            StoreError: its state is in a store that its worker has not.
+        """
+        handle = self.temporal.get_workflow_handle(workflow_id)
+
+        async def ask() -> T:
+            answer: T = await handle.query(
+                query.name, args=args, rpc_timeout=timedelta(seconds=ANSWER_TIMEOUT)
+            )
+            return answer
+
+        try:
+            return await self._patiently(until_answered(ask, SLOW_AFTER if query.slow else LOST_AFTER))
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+            if "TMPRL1105" in str(error):  # the SDK's code for a claim without a store
+                hint = "its worker has none; start it with --store, or set TIMELINE_STORE"
+                raise StoreError(f"the state of {workflow_id} is in a store, and {hint}") from None
+            raise ServiceError(f"{workflow_id} could not answer {query.name!r}: {error}") from None
+        except RPCError as error:
+            raise self._refusal(error, workflow_id) from None
+
+    async def update(self, update: Update[P, T], *args: P.args, **_: P.kwargs) -> T:
+        """What the registry says to an update; again if the worker that had it was killed before it began.
+
+        Raises:
+            TimelineError: the registry refuses; `NotFoundError` and `LimitError` are of this kind too.
+        """
+
+        async def ask() -> T:
+            start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+                REGISTRY_TYPE,
+                id=REGISTRY_ID,
+                task_queue=task_queue(),
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary="timelines, their nodes and their files",
+            )
+            answer: T = await self._patiently(
+                self.temporal.execute_update_with_start_workflow(
+                    update.name, args=args, start_workflow_operation=start
+                )
+            )
+            return answer
+
+        try:
+            return await _again(ask, on=_was_not_begun, attempts=UPDATE_ATTEMPTS)
+        except WorkflowUpdateFailedError as error:
+            errors: dict[str | None, type[TimelineError]] = {
+                "NotFound": NotFoundError,
+                "Limit": LimitError,
+                UNPROCESSED: ServiceError,
+            }
+            message = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
+            raise errors.get(_kind(error), TimelineError)(message) from None
+        except RPCError as error:
+            raise self._refusal(error, REGISTRY_ID) from None
+
+    async def signal(self, workflow_id: str, signal: Signal[P], *args: P.args, **_: P.kwargs) -> None:
+        """Tells a workflow something; returns when the server has it."""
+        try:
+            await self.temporal.get_workflow_handle(workflow_id).signal(signal.name, args=args)
+        except RPCError as error:
+            raise self._refusal(error, workflow_id) from None
+
+    async def _patiently(self, answer: Awaitable[T]) -> T:
+        """Waits for an answer, but says soon if nobody is there who could give it."""
+        task = asyncio.ensure_future(answer)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=PATIENCE)
+            if not done and not await worker_is_there(self.temporal):
+                raise no_worker(self.temporal)
+            return await asyncio.wait_for(task, ANSWER_TIMEOUT - PATIENCE)
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            raise ServiceError(
+                f"no answer within {ANSWER_TIMEOUT:g} s; is the worker still running, or busy?"
+            ) from None
+        finally:
+            task.cancel()
+
+    def _refusal(self, error: RPCError, what: str) -> TimelineError:
+        if error.status == RPCStatusCode.NOT_FOUND and "namespace" in error.message.lower():
+            return ServiceError(f"{error.message}; set TEMPORAL_NAMESPACE to one that is there")
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return NotFoundError(f"no workflow {what} is running")
+        if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+            return ServiceError(f"{what} did not answer in time; is its worker still running?")
+        target = self.temporal.service_client.config.target_host
+        return ServiceError(f"Temporal at {target} refused: {error.message}")
+
+
+async def until_answered(ask: Callable[[], Awaitable[T]], after: float) -> T:
+    """The first answer to what is asked: again when it is cut off, and once more beside it after so many
+    seconds without any answer, then after twice as many, and so on."""
+    tasks: set[asyncio.Task[T]] = set()
+    try:
+        while True:
+            tasks.add(asyncio.ensure_future(_again(ask, on=_was_cut, attempts=None)))
+            done, _ = await asyncio.wait(tasks, timeout=after, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return min(done, key=lambda task: task.exception() is not None).result()
+            after *= 2
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _again(
+    ask: Callable[[], Awaitable[T]], *, on: Callable[[Exception], bool], attempts: int | None
+) -> T:
+    # Only so many attempts, and not so long: `Asking._patiently` bounds the time.
+    @stamina.retry(on=on, attempts=attempts, timeout=None, **BACKOFF)
+    async def once() -> T:
+        return await ask()
+
+    return await once()
+
+
+def _was_cut(error: Exception) -> bool:
+    """Whether the server gave up because the worker that it had asked has gone."""
+    return isinstance(error, RPCError) and error.status is RPCStatusCode.CANCELLED
+
+
+#: What Temporal calls an update that no worker has begun.
+UNPROCESSED = "UnprocessedUpdate"
+
+
+def _was_not_begun(error: Exception) -> bool:
+    return isinstance(error, WorkflowUpdateFailedError) and _kind(error) == UNPROCESSED
+
+
+def _kind(error: WorkflowUpdateFailedError) -> str | None:
+    return error.cause.type if isinstance(error.cause, ApplicationError) else None

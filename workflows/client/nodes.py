@@ -1,0 +1,96 @@
+"""Single nodes and sinks: where they stand, what is wrong with them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NotRequired, cast
+
+from timeline.errors import NotFoundError, RetentionError
+from timeline.spec.spec import Spec
+from timeline.tables.events import Position
+from timeline.tables.wire import from_position
+from workflows.client.asking import Asking
+from workflows.client.registry import Registry
+from workflows.names import node_id, sink_id
+from workflows.protocol import node as protocol
+from workflows.protocol import sink as sinks
+
+
+class Quarantined(protocol.HeldKey):
+    """A quarantined key, with the ``workflow`` whose operator raises and the text of that ``node``."""
+
+    workflow: str
+    node: str
+
+
+class SinkReport(sinks.SinkStatus):
+    """What a sink says, with its workflow; with an ``error`` and its ``attempt`` if it tries in vain."""
+
+    workflow: str
+    error: NotRequired[str]
+    attempt: NotRequired[int]
+
+
+class Nodes:
+    """The workflows of nodes and sinks, by their ids (`workflows.names`)."""
+
+    def __init__(self, asking: Asking, registry: Registry) -> None:
+        self.asking = asking
+        self.registry = registry
+
+    async def status(self, workflow_id: str) -> protocol.NodeStatus:
+        """A node's position, counters and sizes."""
+        return await self.asking.query(workflow_id, protocol.STATUS)
+
+    async def position(self, workflow_id: str) -> Position | None:
+        """The place in the stream that a node's table stands for, or up to which a sink has written."""
+        return from_position(await self.asking.query(workflow_id, protocol.POSITION))
+
+    async def sinks(self, spec: Spec) -> list[SinkReport]:
+        """What the sink of a timeline says on each stream; nothing if it has none."""
+        if spec.sink is None:
+            return []
+        ids = [sink_id(spec, stream) for stream in await self.registry.streams(spec)]
+        return list(await asyncio.gather(*map(self.sink, ids)))
+
+    async def sink(self, workflow_id: str) -> SinkReport:
+        """What one sink says."""
+        status = await self.asking.query(workflow_id, sinks.STATUS)
+        described = await self.asking.temporal.get_workflow_handle(workflow_id).describe()
+        failing = [a for a in described.raw_description.pending_activities if a.last_failure.message]
+        trying = {"error": failing[0].last_failure.message, "attempt": failing[0].attempt} if failing else {}
+        return cast(SinkReport, {"workflow": workflow_id, **status, **trying})
+
+    async def quarantined(self, spec: Spec) -> list[Quarantined]:
+        """The keys whose operator raises, each once for every node where it does."""
+        found: list[Quarantined] = []
+        for stream in await self.registry.streams(spec):
+            for node in spec.plan.nodes:
+                workflow_id, first = node_id(spec, node, stream), 0
+                while page := await self.asking.query(workflow_id, protocol.QUARANTINED, first):
+                    first += len(page)
+                    found += [
+                        {"workflow": workflow_id, "node": node.text, **held} for held in page if held["own"]
+                    ]
+        return found
+
+    async def release(self, spec: Spec, key: str) -> list[str]:
+        """Has a quarantined key tried again; the ids of the nodes whose operators raised for it.
+
+        Raises:
+            NotFoundError: the key is not quarantined.
+            RetentionError: what it would be rebuilt from is gone.
+        """
+        held = [q for q in await self.quarantined(spec) if q["key"] == key]
+        if not held:
+            raise NotFoundError(f"key {key!r} of timeline {spec.name!r} is not quarantined")
+        for q in held:
+            if q["lost"]:
+                raise RetentionError(
+                    f"key {key!r} was quarantined at position {q['position']} and limits.retention has "
+                    "passed: what it would be rebuilt from is gone; remove the timeline, register it and "
+                    "feed it again"
+                )
+        for q in held:
+            await self.asking.signal(q["workflow"], protocol.RELEASE, key)
+        return [q["workflow"] for q in held]

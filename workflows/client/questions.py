@@ -1,0 +1,222 @@
+"""Questions about the keys of a timeline: one by one, or all together."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from timeline.aggregate import Partial, Request, Result, kinds_of, merge
+from timeline.errors import BusyError, LimitError, NotFoundError, RequestError, SplitKeyError
+from timeline.plan import PlanNode
+from timeline.spec.spec import Spec
+from timeline.tables.wire import from_position
+from workflows.client.answers import Answer, KeyTimeline, Look, Recent
+from workflows.client.asking import Asking
+from workflows.client.registry import Registry
+from workflows.names import node_id, streams_of
+from workflows.protocol import MAX_ANSWER
+from workflows.protocol import node as protocol
+
+
+class Questions:
+    """What the nodes of a timeline know of its keys. Times are ms; nodes are those of the spec's plan."""
+
+    def __init__(self, asking: Asking, registry: Registry) -> None:
+        self.asking = asking
+        self.registry = registry
+
+    async def values(
+        self, spec: Spec, node: PlanNode, wanted: Sequence[tuple[str, int | None]]
+    ) -> list[Answer]:
+        """A node's values at ``(key, tick)`` pairs, in their order; tick ``None`` is the key's newest.
+
+        Raises:
+            NotFoundError: a key of which no event was heard.
+            SplitKeyError: a key whose events are in several partitions of the topic.
+        """
+        answers: dict[int, Answer] = {}
+        for stream, indices in (await self._by_stream(spec, [key for key, _ in wanted])).items():
+            workflow_id = node_id(spec, node, stream)
+            for first in range(0, len(indices), MAX_ANSWER):
+                part = indices[first : first + MAX_ANSWER]
+                answer = await self.asking.query(workflow_id, protocol.VALUES, [wanted[i] for i in part])
+                position = from_position(answer["position"])
+                for i, value in zip(part, answer["values"], strict=True):
+                    if value is None:
+                        continue
+                    if i in answers:
+                        raise _split(spec, wanted[i][0])
+                    answers[i] = Answer(
+                        wanted[i][0],
+                        value["at"],
+                        value.get("value"),
+                        position,
+                        value.get("final", False),
+                        value.get("error"),
+                        value.get("exact_from"),
+                        value.get("counted_from"),
+                    )
+        for i, (key, _) in enumerate(wanted):
+            if i not in answers:
+                raise await self._no_key(spec, key)
+        return [answers[i] for i in range(len(wanted))]
+
+    async def request(
+        self,
+        spec: Spec,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        every: int | None = None,
+        **words: Any,
+    ) -> Request:
+        """A question over all keys, as `timeline.aggregate.Request.parse` reads its ``words``; a series
+        (``every``, ms) begins at the earliest origin and ends at the newest event unless it is said.
+
+        Raises:
+            RequestError: what cannot be asked of the timeline's outputs.
+            ExpressionError: a condition that cannot be understood.
+            NotFoundError: there were no events, and nothing says when the series is to begin and end.
+        """
+        kinds = kinds_of(spec.plan)
+        if every is not None and (start is None or end is None):
+            Request.parse(kinds, **words)  # says what is wrong before anything is asked
+            origin, newest = await self.span(spec)
+            start = origin if start is None else start
+            end = newest if end is None else end
+        return Request.parse(kinds, start=start, end=end, every=every, **words)
+
+    async def aggregate(self, spec: Spec, request: Request) -> Result:
+        """The answer to a question over all keys: one query of the result node of each stream, merged.
+
+        ``positions`` of the answer are those of the streams, by number.
+
+        Raises:
+            LimitError: more than one answer holds, or takes too long; with what to ask instead.
+            RequestError: the request does not fit the outputs.
+        """
+        wire = request.to_wire()
+
+        async def ask(stream: int) -> Partial:
+            workflow_id = node_id(spec, spec.plan.result, stream)
+            answer = await self.asking.query(workflow_id, protocol.AGGREGATE, wire)
+            if "error" in answer:
+                errors = {"BusyError": BusyError, "LimitError": LimitError}
+                raise errors.get(answer["class"], RequestError)(answer["error"])
+            return Partial.from_wire(answer["partial"], request)
+
+        streams = await self.registry.streams(spec)
+        answers = await asyncio.gather(*map(ask, streams), return_exceptions=True)
+        partials: list[Partial] = []
+        for stream, answer in zip(streams, answers, strict=True):
+            if isinstance(answer, BusyError):
+                # Alone it may have the time that it had not beside the others.
+                partials.append(await ask(stream))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                partials.append(answer)
+        return merge(request, partials, kinds_of(spec.plan))
+
+    async def span(self, spec: Spec) -> tuple[int, int]:
+        """The earliest origin and the newest event (ms) of all keys of a timeline.
+
+        Raises:
+            NotFoundError: it has had no events.
+        """
+        ids = [node_id(spec, spec.plan.result, stream) for stream in await self.registry.streams(spec)]
+        answers = await asyncio.gather(*(self.asking.query(i, protocol.SPAN) for i in ids))
+        spans = [answer for answer in answers if answer is not None]
+        if not spans:
+            raise NotFoundError(
+                f"timeline {spec.name!r} has had no events, so that a series begins and ends nowhere; "
+                "say from when to when, or feed it"
+            )
+        return min(first for first, _ in spans), max(last for _, last in spans)
+
+    async def look(self, spec: Spec, most: int = 15) -> Look:
+        """A timeline as it is now, with the ``most`` keys that have the newest events."""
+        streams = await self.registry.streams(spec)
+        results = (node_id(spec, spec.plan.result, stream) for stream in streams)
+        recent = await asyncio.gather(*(self.asking.query(i, protocol.RECENT, most) for i in results))
+        first = (node_id(spec, spec.plan.leaves[0], stream) for stream in streams)
+        leaves = await asyncio.gather(*(self.asking.query(i, protocol.STATUS) for i in first))
+        keys = [
+            Recent(row["key"], row.get("at"), row.get("value"), stream, row.get("error"))
+            for stream, part in zip(streams, recent, strict=True)
+            for row in part["keys"]
+        ]
+        return Look(
+            tuple(sorted(keys, key=lambda row: -(row.at or 0))[:most]),
+            sum(part["count"] for part in recent),
+            sum(leaf["accepted"] for leaf in leaves),
+            sum(leaf["refused"] for leaf in leaves),
+            tuple(from_position(part["position"]) for part in recent),
+        )
+
+    async def keys(self, spec: Spec) -> list[str]:
+        """The names of all keys that the timeline has heard of, sorted."""
+        streams = await self.registry.streams(spec)
+        names = await asyncio.gather(*(self.keys_on(spec, stream) for stream in streams))
+        return sorted({name for part in names for name in part})
+
+    async def keys_on(self, spec: Spec, stream: int) -> list[str]:
+        """The names of the keys of one stream, in order of appearance."""
+        names: list[str] = []
+        workflow_id = node_id(spec, spec.plan.result, stream)
+        while page := await self.asking.query(workflow_id, protocol.KEYS, len(names)):
+            names += page
+        return names
+
+    async def timelines(self, spec: Spec, node: PlanNode, keys: Sequence[str]) -> dict[str, KeyTimeline]:
+        """A node's whole timelines of some keys; a key that it has not heard of is left out.
+
+        Raises:
+            SplitKeyError: a key whose events are in several partitions of the topic.
+        """
+        found: dict[str, KeyTimeline] = {}
+        for stream, indices in (await self._by_stream(spec, keys)).items():
+            here = await self.timelines_on(spec, node, stream, [keys[i] for i in indices])
+            for key in here.keys() & found.keys():
+                raise _split(spec, key)
+            found |= here
+        return found
+
+    async def timelines_on(
+        self, spec: Spec, node: PlanNode, stream: int, keys: Sequence[str]
+    ) -> dict[str, KeyTimeline]:
+        """The same, of keys that live on one stream."""
+        found: dict[str, KeyTimeline] = {}
+        # Rows are many: few keys a question, so that no answer nears the limit of a message.
+        for first in range(0, len(keys), 100):
+            part = list(keys[first : first + 100])
+            answer = await self.asking.query(node_id(spec, node, stream), protocol.TIMELINES, part)
+            found |= {key: KeyTimeline(**timeline) for key, timeline in answer["timelines"].items()}
+        return found
+
+    async def _by_stream(self, spec: Spec, keys: Sequence[str]) -> dict[int, list[int]]:
+        """For each stream the indices of the keys that may live there."""
+        shards = spec.limits.shards
+        partitions = len(await self.registry.streams(spec)) // shards
+        streams: dict[int, list[int]] = {}
+        for i, key in enumerate(keys):
+            for stream in streams_of(key, shards, partitions):
+                streams.setdefault(stream, []).append(i)
+        return streams
+
+    async def _no_key(self, spec: Spec, key: str) -> NotFoundError:
+        names = await self.keys(spec)
+        near = difflib.get_close_matches(key, names[:10_000], 1)
+        count = f"{len(names)} key{'' if len(names) == 1 else 's'}"
+        hint = f"did you mean {near[0]!r}?" if near else f"it has heard of {count}"
+        return NotFoundError(f"timeline {spec.name!r} has no events of key {key!r}; {hint}")
+
+
+def _split(spec: Spec, key: str) -> SplitKeyError:
+    return SplitKeyError(
+        f"key {key!r} has events in several partitions of {spec.source.topic}, so that no stream has them "
+        f"all; producers must send with the column {spec.source.key!r} as the message key, or all without "
+        "one to a topic with one partition"
+    )

@@ -1,0 +1,193 @@
+"""Registering timelines, and what the registry knows of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from timeline.errors import NotFoundError, TimelineError
+from timeline.spec.spec import Spec
+from workflows.client.answers import Registered
+from workflows.client.asking import Asking
+from workflows.life import Standing, Version
+from workflows.names import REGISTRY_ID
+from workflows.protocol import Segment, Topic
+from workflows.protocol import registry as protocol
+from workflows.protocol.calls import Query
+
+T = TypeVar("T")
+
+#: Nodes that one update of the registry may be asked to start, unless one timeline alone has more.
+NODES_AT_ONCE = 300
+
+
+class Registry:
+    """Which timelines there are, which nodes they use, and which files and topics sources have had."""
+
+    def __init__(self, asking: Asking) -> None:
+        self.asking = asking
+
+    async def register(self, spec: Spec) -> None:
+        """Starts what the timeline needs; the same spec again changes nothing.
+
+        Raises:
+            TimelineError: a timeline of that name has another spec; `register_all` can replace it.
+        """
+        await self.asking.update(protocol.REGISTER, spec.to_wire())
+
+    async def register_all(
+        self,
+        specs: Sequence[Spec],
+        replaces: Mapping[str, int] | None = None,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> list[Registered]:
+        """Starts what many timelines need, a hundred of them in seconds; a spec may be another than the
+        one that is registered under its name if ``replaces`` has the version of that.
+
+        ``on_progress`` is told how many are done.
+
+        Raises:
+            TimelineError: two specs have one name, or a timeline has another spec; none is registered then.
+        """
+        twice = [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]
+        if twice:
+            raise TimelineError(f"two specs are called {twice[0]!r}; give each timeline a name of its own")
+        replaces = dict(replaces or {})
+        known, standings = await self.specs(), await self.standings()
+        for spec in specs:
+            if spec != known.get(spec.name, spec) and spec.name not in replaces:
+                # What the registry says of it; all that comes before is not registered then.
+                await self.register(spec)
+        done: list[Registered] = []
+        for part in self._parts(specs, await self.topics()):
+            wires = [spec.to_wire() for spec in part]
+            seen = {spec.name: replaces[spec.name] for spec in part if spec.name in replaces}
+            rows = await self.asking.update(protocol.REGISTER_ALL, wires, seen)
+            for spec, row in zip(part, rows, strict=True):
+                replaced = standings.get(spec.name) if row["new"] else None
+                changed = None if replaced is None else replaced["version"]
+                done.append(Registered(spec, row["version"], row["new"], changed, tuple(row["stopped"])))
+            on_progress(len(done))
+        return done
+
+    def _parts(self, specs: Sequence[Spec], topics: Mapping[str, Topic]) -> Iterator[list[Spec]]:
+        """Specs that go into one update: so few nodes that it is done long before anybody loses patience."""
+        part: list[Spec] = []
+        nodes = 0
+        for spec in specs:
+            topic = topics.get(spec.source_id)
+            more = len(spec.plan.nodes) * spec.limits.shards * (topic["partitions"] if topic else 1)
+            if part and nodes + more > NODES_AT_ONCE:
+                yield part
+                part, nodes = [], 0
+            part.append(spec)
+            nodes += more
+        if part:
+            yield part
+
+    async def pause(self, name: str) -> bool:
+        """Has the nodes that only this timeline uses get no more events; false if it was so already.
+
+        Raises:
+            NotFoundError: there is no such timeline.
+        """
+        await self.spec(name)
+        return await self.asking.update(protocol.PAUSE, name, True)
+
+    async def resume(self, name: str) -> bool:
+        """Has a paused timeline go on from where it stands; false if it was not paused.
+
+        Raises:
+            NotFoundError: there is no such timeline.
+        """
+        await self.spec(name)
+        return await self.asking.update(protocol.PAUSE, name, False)
+
+    async def standings(self) -> dict[str, Standing]:
+        """Version of each timeline, since when, and whether it is paused, by name."""
+        return await self._known(protocol.LIVES, {})
+
+    async def paused(self) -> set[str]:
+        """The names of the timelines that are paused."""
+        return {name for name, standing in (await self.standings()).items() if standing["paused"]}
+
+    async def versions(self, name: str) -> list[Version]:
+        """The last versions of a timeline, oldest first.
+
+        Raises:
+            NotFoundError: there is no such timeline.
+        """
+        await self.spec(name)
+        return await self.asking.query(REGISTRY_ID, protocol.VERSIONS, name)
+
+    async def remove(self, name: str) -> list[str]:
+        """Removes a timeline; returns the ids of the nodes that stopped, because nobody uses them.
+
+        Raises:
+            NotFoundError: there is no such timeline.
+        """
+        await self.spec(name)
+        return await self.asking.update(protocol.REMOVE, name)
+
+    async def extend_log(self, source_id: str, files: Sequence[Segment]) -> list[Segment]:
+        """Appends what is new of some files to a source's log; the whole log."""
+        return await self.asking.update(protocol.EXTEND_LOG, source_id, list(files))
+
+    async def specs(self) -> dict[str, Spec]:
+        """All registered timelines by name."""
+        found = await self._known(protocol.TIMELINES, {})
+        return {name: Spec.from_wire(wire) for name, wire in sorted(found.items())}
+
+    async def spec(self, name: str) -> Spec:
+        """The spec of a timeline.
+
+        Raises:
+            NotFoundError: there is none; with the names there are.
+        """
+        specs = await self.specs()
+        if name in specs:
+            return specs[name]
+        near = difflib.get_close_matches(name, specs, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "`timeline list` shows what there is"
+        raise NotFoundError(f"no timeline {name!r} is registered; {hint}")
+
+    async def users(self) -> dict[str, list[str]]:
+        """For every running node, the names of the timelines that use it."""
+        return await self.asking.query(REGISTRY_ID, protocol.USERS)
+
+    async def topics(self) -> dict[str, Topic]:
+        """The topics that feeders have taken, by source."""
+        return await self._known(protocol.TOPICS, {})
+
+    async def open_topic(self, source_id: str, topic: Topic) -> Topic:
+        """Starts the nodes of a topic's partitions; the topic as it was when that was first done.
+
+        Raises:
+            NotFoundError: no timeline is on the source.
+            TimelineError: the source was fed from files.
+        """
+        return await self.asking.update(protocol.OPEN_TOPIC, source_id, topic)
+
+    async def streams(self, spec: Spec) -> range:
+        """The numbers of the streams of a timeline's source."""
+        if spec.source.topic is None:
+            return range(spec.limits.shards)
+        topic = (await self.topics()).get(spec.source_id)
+        return range(spec.limits.shards * (topic["partitions"] if topic else 1))
+
+    async def store(self) -> str | None:
+        """The store in which workers keep large states, if they do."""
+        return await self._known(protocol.STORE, None)
+
+    async def use_store(self, url: str, max_state: int) -> None:
+        """Says that workers keep large states there, so that a node's may have ``max_state`` bytes."""
+        await self.asking.update(protocol.USE_STORE, url, max_state)
+
+    async def _known(self, query: Query[[], T], otherwise: T) -> T:
+        """What the registry says; ``otherwise`` before there is any."""
+        try:
+            return await self.asking.query(REGISTRY_ID, query)
+        except NotFoundError:
+            return otherwise

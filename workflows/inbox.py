@@ -1,0 +1,89 @@
+"""What waits in the inbox of a node or a sink, and goes along when it continues as new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from timeline.errors import TimelineError
+from timeline.tables.wire import Wire
+from workflows.protocol.node import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events for a leaf (`timeline.tables.wire.to_events`), with up to where refused ones are settled."""
+
+    wire: Wire
+    settled: Place = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPatch:
+    """A patch of a child (`timeline.engine.wire.to_patch`) with the ``inputs`` that it is for."""
+
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A quarantined key that is to be tried again."""
+
+    key: str
+
+
+Entry: TypeAlias = Batch | ChildPatch | Release
+
+
+def to_carried(inbox: Iterable[Entry]) -> list[Wire]:
+    """An inbox as a carried state has it: what was signalled, with its ``kind``."""
+    return [_to_wire(entry) for entry in inbox]
+
+
+def from_carried(carried: Iterable[Wire]) -> list[Entry]:
+    """The inverse of `to_carried`. States of before 0.3 say no kind: there the keys tell.
+
+    >>> from_carried([{"kind": "release", "release": "k"}, {"release": "k"}, {"inputs": [0]}])
+    [Release(key='k'), Release(key='k'), ChildPatch(wire={'inputs': [0]})]
+    >>> from_carried(to_carried([Batch({"last": [1]}, [0]), Batch({"last": [2]})]))
+    [Batch(wire={'last': [1]}, settled=[0]), Batch(wire={'last': [2]}, settled=None)]
+
+    Raises:
+        TimelineError: an entry of a kind that this version does not know.
+    """
+    return [_from_wire(wire) for wire in carried]
+
+
+def _to_wire(entry: Entry) -> Wire:
+    # What a worker of before 0.3 looks at is where it was, so that it reads these too.
+    match entry:
+        case Batch(wire, settled):
+            return {"kind": "events", **wire} | ({"settled": settled} if settled else {})
+        case ChildPatch(wire):
+            return {"kind": "patch", **wire}
+        case Release(key):
+            return {"kind": "release", "release": key}
+
+
+def _from_wire(wire: Wire) -> Entry:
+    rest = dict(wire)
+    kind = rest.pop("kind", None) or _kind_of(wire)
+    match kind:
+        case "events":
+            settled = rest.pop("settled", None)
+            return Batch(rest, settled)
+        case "patch":
+            return ChildPatch(rest)
+        case "release":
+            return Release(wire["release"])
+    raise TimelineError(
+        f"a carried inbox has an entry of kind {kind!r}, this worker reads events, patch and release; "
+        "run a worker of the version that wrote it, or a later one"
+    )
+
+
+def _kind_of(wire: Wire) -> str:
+    if "release" in wire:
+        return "release"
+    return "patch" if "inputs" in wire else "events"

@@ -1,0 +1,196 @@
+"""The protocol of a node's workflow."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypeAlias, TypedDict, final
+
+from timeline.tables.wire import Wire
+from timeline.values.scalars import Value
+from workflows.protocol.calls import Query, Signal
+
+#: The most keys that one answer speaks of.
+MAX_ANSWER = 2_000
+
+#: A place in a stream as JSON has it (`timeline.tables.wire.to_position`); null: before the first event.
+Place: TypeAlias = list[int] | None
+
+
+class Subscriber(TypedDict):
+    """A parent: its workflow id, and which of its inputs this node is."""
+
+    workflow: str
+    inputs: list[int]
+
+
+class NodeSpec(TypedDict):
+    """What a node is started with, and keeps."""
+
+    expression: str
+    stream: int
+    allowed_lateness: int | None
+    retention: int | None
+    key_ttl: NotRequired[int | None]
+    subscribers: list[Subscriber]
+    max_state: NotRequired[int]
+
+
+class About(TypedDict, total=False):
+    """What a leaf is told besides a batch: for whom it is (``born``, as `Stand` gives it: another of the
+    same id may be at another place), and up to where the sender has ``settled`` what was refused."""
+
+    born: str | None
+    settled: Place
+
+
+class Late(TypedDict, total=False):
+    """How many keys are not known from their origin on: exact, or counted, from a later tick on."""
+
+    exact_later: int
+    counted_later: int
+
+
+class NodeStatus(Late):
+    """Position, counters, sizes (bytes, events of the history), and what is wrong if anything is."""
+
+    expression: str
+    operator: str
+    stream: int
+    position: Place
+    keys: int
+    rows: int
+    accepted: int
+    refused: int
+    #: The newest event of the stream (ms); -1: there was none.
+    newest: int
+    #: Signals in the inbox.
+    waiting: int
+    state_bytes: int
+    #: Why no more events are taken.
+    full: str | None
+    subscribers: list[str]
+    quarantined: int
+    history_length: int
+
+
+class Stand(TypedDict):
+    """A node's position, and which of all nodes that ever had its id it is."""
+
+    position: Place
+    born: str
+
+
+class From(TypedDict, total=False):
+    """From when on (ms) a key's values hold, where that is not its origin: ``exact_from`` is where they
+    begin and are exact, ``counted_from`` where operators with memory began."""
+
+    exact_from: int
+    counted_from: int
+
+
+class KeyValue(From):
+    """The value of a key ``at`` a tick, or the ``error`` that says why there is none."""
+
+    at: int | None
+    value: NotRequired[Value]
+    final: NotRequired[bool]
+    error: NotRequired[str]
+
+
+class Values(TypedDict):
+    """Values in the order in which they were asked for, at one position; null: an unknown key."""
+
+    position: Place
+    values: list[KeyValue | None]
+
+
+class RecentKey(From, total=False):
+    """A key, and its value at its newest event as `KeyValue` has it."""
+
+    key: str
+    at: int | None
+    value: Value
+    final: bool
+    error: str
+
+
+class RecentKeys(TypedDict):
+    """The keys with the newest events, newest first, and how many keys there are, at one position."""
+
+    position: Place
+    count: int
+    keys: list[RecentKey]
+
+
+class KeyRows(From):
+    """The whole timeline of a key: rows as `Table.json_rows` has them, or the ``error`` that holds it."""
+
+    origin: int
+    newest: int
+    rows: list[list[Any]]
+    error: NotRequired[str]
+
+
+class Rows(TypedDict):
+    """The timelines of those keys that are known, at one position."""
+
+    position: Place
+    timelines: dict[str, KeyRows]
+
+
+class HeldKey(TypedDict):
+    """A key without a function: since which position, why, whether this node's ``own`` operator raised,
+    and whether what it would be rebuilt from is ``lost``."""
+
+    key: str
+    position: list[int]
+    error: str
+    own: bool
+    lost: bool
+
+
+@final
+class Partial(TypedDict):
+    """What the keys of one stream answer to a question over all keys (`timeline.aggregate.Partial`)."""
+
+    partial: Wire
+
+
+#: Why they do not: what is to be told, and the name of its class among `timeline.errors`.
+Refusal = TypedDict("Refusal", {"error": str, "class": str})
+
+#: A refused event: position, key, time (ms), reason.
+RefusedRow: TypeAlias = tuple[list[int], str, int, str]
+
+#: A batch (`timeline.tables.wire.to_events`), for a leaf.
+EVENTS = Signal[[Wire, About]]("events")
+#: A child's patch (`timeline.engine.wire.to_patch`) with the ``inputs`` that it is for; sinks take it too.
+PATCH = Signal[[Wire]]("patch")
+#: A new parent: it gets a snapshot, then every patch. A parent (its id) that wants no more.
+SUBSCRIBE = Signal[[Subscriber]]("subscribe")
+UNSUBSCRIBE = Signal[[str]]("unsubscribe")
+#: How many bytes the state may have from now on.
+LIMIT = Signal[[int]]("limit")
+#: A key that this node's operator raised for is to be tried again.
+RELEASE = Signal[[str]]("release")
+#: The end: nobody uses the node, or the sink, any more.
+STOP = Signal[[]]("stop")
+
+STATUS = Query[[], NodeStatus]("status")
+#: The place in the stream that a node's table stands for, or up to which a sink has written.
+POSITION = Query[[], Place]("position")
+STANDS = Query[[], Stand]("stands")
+#: Values of keys at ticks; null: at the key's newest event.
+VALUES = Query[[list[tuple[str, int | None]]], Values]("values")
+#: Up to `MAX_ANSWER` names, from the n-th on, in order of appearance.
+KEYS = Query[[int], list[str]]("keys")
+#: So many keys at most.
+RECENT = Query[[int], RecentKeys]("recent")
+#: What all keys together answer to a `timeline.aggregate.Request`.
+AGGREGATE = Query[[Wire], Partial | Refusal]("aggregate", slow=True)
+#: The earliest origin and the newest event (ms) of all keys; null before the first event.
+SPAN = Query[[], list[int] | None]("span")
+#: Up to `MAX_ANSWER` refused events from behind a position on.
+REFUSED = Query[[Place], list[RefusedRow]]("refused")
+#: Up to `MAX_ANSWER` quarantined keys, from the n-th on.
+QUARANTINED = Query[[int], list[HeldKey]]("quarantined")
+TIMELINES = Query[[list[str]], Rows]("timelines")

@@ -1,0 +1,76 @@
+"""The protocol of the registry's workflow. Specs are as `timeline.spec.Spec.to_wire` writes them."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from timeline.tables.wire import Wire
+from workflows import life
+from workflows.protocol.calls import Query, Update
+
+
+class Segment(TypedDict):
+    """Lines ``after + 1 .. last`` of a file; its place in the log is the first part of positions."""
+
+    path: str
+    fingerprint: str
+    after: int
+    last: int
+
+
+class Topic(TypedDict):
+    """A topic as it was when a feeder first took it: how many partitions, and where each begins.
+
+    A start is a position (ledger, entry, batch index) behind which events are read, or null.
+    """
+
+    partitions: int
+    starts: list[list[int] | None]
+
+
+class RegistryState(TypedDict):
+    """What the registry carries: specs by name, users by node id, file logs and topics by source; the store
+    in which workers keep large states, if they do, and how many bytes a node's may have there."""
+
+    timelines: dict[str, Wire]
+    users: dict[str, list[str]]
+    logs: dict[str, list[Segment]]
+    store: NotRequired[str]
+    max_state: NotRequired[int]
+    topics: NotRequired[dict[str, Topic]]
+    lives: NotRequired[dict[str, life.Life]]
+
+
+class Accepted(TypedDict):
+    """What became of a spec: its version, whether that is new, and the ids of the nodes that stopped."""
+
+    version: int
+    new: bool
+    stopped: list[str]
+
+
+#: One spec, which must not be another than is registered under its name; returns it.
+REGISTER = Update[[Wire], Wire]("register")
+#: Many, and by name the version of those that they may replace.
+REGISTER_ALL = Update[[list[Wire], dict[str, int]], list[Accepted]]("register_all")
+#: A name, and whether it is to be paused or to go on; false if it was so already.
+PAUSE = Update[[str, bool], bool]("pause")
+#: A name; the ids of the nodes that stopped.
+REMOVE = Update[[str], list[str]]("remove")
+#: A source, and files of which it may have had some; its whole log.
+EXTEND_LOG = Update[[str, list[Segment]], list[Segment]]("extend_log")
+#: A source, and its topic as it is now; as it was when it was first opened.
+OPEN_TOPIC = Update[[str, Topic], Topic]("open_topic")
+#: The URL of the store in which workers keep large states, and how many bytes those may have.
+USE_STORE = Update[[str, int], None]("use_store")
+
+STORE = Query[[], str | None]("store")
+#: All specs by name.
+TIMELINES = Query[[], dict[str, Wire]]("timelines")
+LIVES = Query[[], dict[str, life.Standing]]("lives")
+#: The remembered versions of a timeline, oldest first; none if it is not registered.
+VERSIONS = Query[[str], list[life.Version]]("versions")
+#: The topics that feeders have taken, by source.
+TOPICS = Query[[], dict[str, Topic]]("topics")
+#: For every node that runs, the timelines that use it.
+USERS = Query[[], dict[str, list[str]]]("users")
