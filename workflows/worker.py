@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from timeline.errors import ServiceError, StoreError
 from timeline.plan import make_plan
+from workflows.backoff import retry
 from workflows.client.timelines import Timelines
 from workflows.connection import task_queue
 from workflows.gauge import MAX_STORED_STATE
@@ -40,9 +41,10 @@ PASSED_THROUGH = (
     "zstandard",
 )
 
-#: Seconds between two sweeps of the store, and before another try of what did not succeed.
+#: Seconds between two sweeps of the store.
 SWEEP_EVERY = 3_600.0
-AGAIN_AFTER = 10.0
+#: Seconds before the first and before any other try of what did not succeed.
+AGAIN_AFTER, AGAIN_AT_MOST = 10.0, 60.0
 
 WORKFLOWS = (NodeWorkflow, RegistryWorkflow, SinkWorkflow)
 
@@ -106,16 +108,16 @@ async def attend(client: Client, store: Store | None) -> None:
         StoreError: other workers keep states in a store, and this one has none.
     """
     log = logging.getLogger(__name__)
-    while True:
-        try:
-            await agree(client, store)
-            break
-        except StoreError:
-            raise
-        except ServiceError as error:
-            # The worker may be busy with reading its nodes anew; they do not wait for this.
-            log.warning("cannot tell the registry of the store, trying again: %s", error)
-            await asyncio.sleep(AGAIN_AFTER)
+
+    def again(error: Exception) -> bool:
+        if not isinstance(error, ServiceError) or isinstance(error, StoreError):
+            return False
+        # The worker may be busy with reading its nodes anew; they do not wait for this.
+        log.warning("cannot tell the registry of the store, trying again: %s", error)
+        return True
+
+    patiently = retry(on=again, attempts=None, timeout=None, wait_initial=AGAIN_AFTER, wait_max=AGAIN_AT_MOST)
+    await patiently(agree)(client, store)
     while store is not None:
         try:
             await sweep(client, store)

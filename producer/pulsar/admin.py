@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pulsar
+import stamina
 
 from producer.pulsar.topics import full_name, partitions
 from timeline.errors import ServiceError
 
 #: How long (s) a broker may take to do what it was told.
-PATIENCE = 10.0
-
-
+PATIENCE = 30.0
 #: Without what the environment may say of a proxy.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -35,19 +33,26 @@ def deduplicate(client: pulsar.Client, topic: str) -> None:
     _ask(f"{path}/deduplicationEnabled", b"true")
     count = partitions(client, topic)
     waiting = [f"{path}-partition-{number}" for number in range(count)] or [path]
-    deadline = time.monotonic() + PATIENCE
-    # The policy is there before it is followed, and what is sent in between would not be remembered.
-    while waiting := [one for one in waiting if b'"deduplicationStatus":"Enabled"' not in _stats(one)]:
-        if time.monotonic() > deadline:
-            raise ServiceError(
-                f"the broker was told to deduplicate {topic} and does not within {PATIENCE:g} s; are topic "
-                "policies switched on there? If not, unset PULSAR_ADMIN_URL"
-            )
-        time.sleep(0.05)
+    try:
+        for one in waiting:
+            _deduplicates(one)
+    except _NotYetError:
+        raise ServiceError(
+            f"the broker was told to deduplicate {topic} and does not within {PATIENCE:g} s; are topic "
+            "policies switched on there? If not, unset PULSAR_ADMIN_URL"
+        ) from None
 
 
-def _stats(path: str) -> bytes:
-    return _ask(f"{path}/stats").replace(b" ", b"")
+class _NotYetError(Exception):
+    """The policy is there before it is followed, and what is sent in between would not be remembered."""
+
+
+@stamina.retry(
+    on=_NotYetError, attempts=None, timeout=PATIENCE, wait_initial=0.05, wait_max=0.5, wait_jitter=0.0
+)
+def _deduplicates(path: str) -> None:
+    if b'"deduplicationStatus":"Enabled"' not in _ask(f"{path}/stats").replace(b" ", b""):
+        raise _NotYetError
 
 
 def _ask(url: str, body: bytes | None = None) -> bytes:
