@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from timeline.aggregate.parsing import parse_aggregates
 from timeline.errors import ServiceError, StoreError
 from timeline.plan import make_plan
 from workflows.backoff import retry
@@ -64,9 +65,10 @@ def make_worker(
     The cache must hold all live nodes: one that falls out is replayed at its next signal. Rows of sinks
     go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.write`).
     """
-    # The grammar is read at the first expression: here, because a workflow's first task has 2 s in all,
-    # which a loaded machine may well need for it.
+    # A grammar is read at the first expression or list of aggregates: here, because a workflow's first
+    # task has 2 s in all, which a loaded machine may well need for it.
     make_plan("has_existed(a == 1)")
+    parse_aggregates("count", {})
     return Worker(
         client,
         task_queue=task_queue(),
