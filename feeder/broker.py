@@ -7,9 +7,7 @@ import fcntl
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -17,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from timeline.errors import ServiceError
-from workflows.child import end_with_parent, free_port, port_is_free
+from workflows.child import Child, free_port, port_is_free
 
 VERSION = "4.0.7"
 START_TIMEOUT = 120.0
@@ -109,7 +107,7 @@ def install(say: Callable[[str], None] = lambda _: None) -> Path:
     return folder
 
 
-class Broker:
+class Broker(Child):
     """A standalone broker that keeps its data in a folder; ``async with`` starts it and stops it.
 
     Ports 0 take free ones, and stay the same when it is started again; without a ``tls_port`` there is
@@ -128,13 +126,12 @@ class Broker:
         token: str | None = None,
     ) -> None:
         self.folder = folder.absolute()
+        super().__init__("the Pulsar broker", log=self.folder / "broker.log", grace=20.0)
         self.port = port or free_port()
         self.web_port = web_port or free_port()
         self.tls_port = free_port() if tls_port == 0 else tls_port
         self.settings = dict(settings or {})
         self.token = token
-        self.log = self.folder / "broker.log"
-        self._process: asyncio.subprocess.Process | None = None
 
     @property
     def service_url(self) -> str:
@@ -148,18 +145,6 @@ class Broker:
     @property
     def web_url(self) -> str:
         return f"http://127.0.0.1:{self.web_port}"
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None, "not started"
-        return self._process.pid
-
-    async def __aenter__(self) -> Broker:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self.stop()
 
     async def start(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Starts the broker, and waits until it answers; 6 to 12 s.
@@ -178,43 +163,8 @@ class Broker:
             ports["brokerServicePortTls"] = str(self.tls_port)
         lines = [f"{name}={value}" for name, value in (_SETTINGS | ports | self.settings).items()]
         config.write_text("\n".join([*lines, ""]))
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command(jars, config),
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                start_new_session=True,
-                preexec_fn=end_with_parent if sys.platform == "linux" else None,
-            )
-        try:
-            await self._ready(self._process)
-        except BaseException:
-            await self.stop(kill=True)
-            raise
-
-    async def _ready(self, process: asyncio.subprocess.Process) -> None:
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
-        while not await asyncio.to_thread(self._answers):
-            ended = process.returncode is not None
-            if ended or asyncio.get_running_loop().time() > deadline:
-                raise ServiceError(
-                    f"the Pulsar broker {'ended at once' if ended else 'does not answer'}; see {self.log}:\n"
-                    + self._last_words()
-                )
-            await asyncio.sleep(0.1)
-
-    async def stop(self, *, kill: bool = False) -> None:
-        """Ends the broker: politely (some seconds), or with SIGKILL at once."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), 20)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await self.spawn(self._command(jars, config), folder=self.folder)
+        await self.ready(self._answers, START_TIMEOUT)
 
     async def create_topic(self, name: str, partitions: int) -> None:
         """Makes a topic with so many partitions in the namespace public/default.
@@ -251,16 +201,11 @@ class Broker:
             *("--bookkeeper-dir", str(self.folder / "bookkeeper")),
         ]
 
-    def _answers(self) -> bool:
+    async def _answers(self) -> bool:
         try:
             # The namespace of all topics is the last that it makes at its first start.
-            return b"public/default" in self._ask("namespaces/public")
+            return b"public/default" in await asyncio.to_thread(self._ask, "namespaces/public")
         except urllib.error.HTTPError as error:
             return error.code == 401  # it is there, and wants to know who asks
         except OSError:
             return False
-
-    def _last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()
-        telling = [line for line in lines if "Exception" in line or "ERROR" in line]
-        return "\n".join((telling or lines)[-4:])[-800:]

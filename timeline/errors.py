@@ -16,15 +16,15 @@ class TimelineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A place in the text of an expression: 1-based line and column, length in characters."""
+    """A place in a text, of an expression say: 1-based line and column, length in characters."""
 
     line: int
     column: int
     length: int
 
 
-class ExpressionError(TimelineError):
-    """An expression that cannot be understood.
+class PlacedError(TimelineError):
+    """A text that cannot be understood.
 
     ``message`` says what is wrong; ``span`` where (``None`` for a tree built in Python without
     text); ``expected`` lists what could have stood there; ``suggestion`` is a likely correction.
@@ -63,6 +63,10 @@ class ExpressionError(TimelineError):
         line = lines[self.span.line - 1] if self.span.line <= len(lines) else ""
         pad = "".join("\t" if c == "\t" else " " for c in line[: self.span.column - 1])
         return f"{line}\n{pad}{'^' * max(1, self.span.length)}"
+
+
+class ExpressionError(PlacedError):
+    """An expression that cannot be understood."""
 
 
 class KindError(ExpressionError):
@@ -107,7 +111,7 @@ class BusyError(LimitError):
     """A question took longer than it may; when less goes on, the same may be answered."""
 
 
-class RequestError(TimelineError):
+class RequestError(PlacedError):
     """A question over many keys that cannot be understood, or does not fit the outputs."""
 
 

@@ -12,9 +12,11 @@ from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from timeline.aggregate.parsing import parse_aggregates
 from timeline.errors import ServiceError, StoreError
 from timeline.plan import make_plan
 from timeline.sinks.batches import Open
+from workflows.backoff import retry
 from workflows.client.asking import Asking
 from workflows.client.registry import Registry
 from workflows.connection import task_queue
@@ -42,9 +44,10 @@ PASSED_THROUGH = (
     "zstandard",
 )
 
-#: Seconds between two sweeps of the store, and before another try of what did not succeed.
+#: Seconds between two sweeps of the store.
 SWEEP_EVERY = 3_600.0
-AGAIN_AFTER = 10.0
+#: Seconds before the first and before any other try of what did not succeed.
+AGAIN_AFTER, AGAIN_AT_MOST = 10.0, 60.0
 
 WORKFLOWS = (NodeWorkflow, RegistryWorkflow, SinkWorkflow)
 
@@ -64,9 +67,10 @@ def make_worker(
     The cache must hold all live nodes: one that falls out is replayed at its next signal. Rows of sinks
     go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.TopicWriter`).
     """
-    # The grammar is read at the first expression: here, because a workflow's first task has 2 s in all,
-    # which a loaded machine may well need for it.
+    # A grammar is read at the first expression or list of aggregates: here, because a workflow's first
+    # task has 2 s in all, which a loaded machine may well need for it.
     make_plan("has_existed(a == 1)")
+    parse_aggregates("count", {})
     return Worker(
         client,
         task_queue=task_queue(),
@@ -108,16 +112,16 @@ async def attend(client: Client, store: Store | None) -> None:
         StoreError: other workers keep states in a store, and this one has none.
     """
     log = logging.getLogger(__name__)
-    while True:
-        try:
-            await agree(client, store)
-            break
-        except StoreError:
-            raise
-        except ServiceError as error:
-            # The worker may be busy with reading its nodes anew; they do not wait for this.
-            log.warning("cannot tell the registry of the store, trying again: %s", error)
-            await asyncio.sleep(AGAIN_AFTER)
+
+    def again(error: Exception) -> bool:
+        if not isinstance(error, ServiceError) or isinstance(error, StoreError):
+            return False
+        # The worker may be busy with reading its nodes anew; they do not wait for this.
+        log.warning("cannot tell the registry of the store, trying again: %s", error)
+        return True
+
+    patiently = retry(on=again, attempts=None, timeout=None, wait_initial=AGAIN_AFTER, wait_max=AGAIN_AT_MOST)
+    await patiently(agree)(client, store)
     while store is not None:
         try:
             await sweep(client, store)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pulsar
+import stamina
 
 from producer.pulsar.topics import full_name, partitions
 from timeline.errors import ServiceError
 
 #: How long (s) a broker may take to do what it was told, and to answer.
-PATIENCE = 10.0
+PATIENCE = 30.0
 ANSWER_TIMEOUT = 30.0
 #: Without what the environment may say of a proxy, which knows nothing of this machine's ports.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -67,19 +67,26 @@ def deduplicate(client: pulsar.Client, topic: str) -> None:
     _ask(admin, f"{path}/deduplicationEnabled", b"true")
     count = partitions(client, topic)
     waiting = [f"{path}-partition-{number}" for number in range(count)] or [path]
-    deadline = time.monotonic() + PATIENCE
-    # The policy is there before it is followed, and what is sent in between would not be remembered.
-    while waiting := [one for one in waiting if b'"deduplicationStatus":"Enabled"' not in _stats(admin, one)]:
-        if time.monotonic() > deadline:
-            raise ServiceError(
-                f"the broker was told to deduplicate {topic} and does not within {PATIENCE:g} s; are topic "
-                "policies switched on there? If not, unset PULSAR_ADMIN_URL"
-            )
-        time.sleep(0.05)
+    try:
+        for one in waiting:
+            _deduplicates(admin, one)
+    except _NotYetError:
+        raise ServiceError(
+            f"the broker was told to deduplicate {topic} and does not within {PATIENCE:g} s; are topic "
+            "policies switched on there? If not, unset PULSAR_ADMIN_URL"
+        ) from None
 
 
-def _stats(admin: Admin, path: str) -> bytes:
-    return _ask(admin, f"{path}/stats").replace(b" ", b"")
+class _NotYetError(Exception):
+    """The policy is there before it is followed, and what is sent in between would not be remembered."""
+
+
+@stamina.retry(
+    on=_NotYetError, attempts=None, timeout=PATIENCE, wait_initial=0.05, wait_max=0.5, wait_jitter=0.0
+)
+def _deduplicates(admin: Admin, path: str) -> None:
+    if b'"deduplicationStatus":"Enabled"' not in _ask(admin, f"{path}/stats").replace(b" ", b""):
+        raise _NotYetError
 
 
 def _ask(admin: Admin, path: str, body: bytes | None = None) -> bytes:

@@ -371,6 +371,45 @@ def test_what_cannot_be_asked(asked: dict[str, Any], message: str) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("agg", "place"),
+    [
+        ("count, median(n)", "median"),
+        ("count, sum(m)", "m"),
+        ("max(playing)", "playing"),
+        ("sum(n, 3)", "3"),
+        ("p50(n, 1)", "1"),
+        ("histogram(n, 0, a)", "a"),
+        ("histogram(n, 0, 2, 1)", "1"),
+        ("sum(n", ""),
+        ("count, ", ""),
+        ("count,, sum(n)", ","),
+        ("sum(n)) , count", ")"),
+        ("count;", ";"),
+        ("sum(n,)", ")"),
+    ],
+)
+def test_a_caret_stands_under_what_is_wrong_in_a_list(agg: str, place: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        Request.parse(KINDS, agg=agg)
+    line, marks = caught.value.caret().split("\n")
+    assert line == agg
+    assert line[marks.index("^") :][: marks.count("^")] == place
+    assert str(caught.value).startswith(f"line 1, column {marks.index('^') + 1}: ")
+
+
+def test_a_list_may_have_spaces_and_lines() -> None:
+    wanted = Request.parse(KINDS, agg="count, count(n), sum(n), p99.9(n), histogram(n, -0.5, 1, 10)")
+    spaced = " count ( )\n,count(n), sum\t( n ), p99.9,histogram( n ,-0.5,1 ,\n10 ) , sum(n) "
+    assert Request.parse(KINDS, agg=spaced) == wanted
+    with pytest.raises(RequestError) as caught:
+        Request.parse(KINDS, agg="count,\n sum(no such)")
+    assert str(caught.value).startswith(
+        "line 2, column 6: sum(no such): there is no output no such; expected"
+    )
+    assert caught.value.caret() == " sum(no such)\n     ^^^^^^^"
+
+
 def test_what_is_too_much_says_what_to_do() -> None:
     events = from_rows([(f"k{i}", 0, {"cdn": i, "n": i}) for i in range(10_001)])
     result = evaluate(PLAN, events)

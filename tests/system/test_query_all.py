@@ -229,6 +229,7 @@ WRONG = [
     ("--all --from 1s", "--from and --to need --every"),
     ("--all --from 1s --to 1s --every 7s", "no multiple of every (7s) lies from 1000 to 1000 ms"),
     ("--all --agg sum", "sum of what?"),
+    ("--all --agg count,sun(cdn)", "\n  count,sun(cdn)\n        ^^^\n"),
     ("--all --agg sum(rebufering)", "did you mean rebuffering?"),
     ("--all --agg count --group-by cdm --every 1s", "did you mean cdn?"),
     ("--all --where rebuffering", "rebuffering > ..."),

@@ -6,9 +6,10 @@ A `Request` is asked of every stream's result node by `partial`, where the keys 
 
 from __future__ import annotations
 
+from timeline.aggregate.functions import Aggregate
 from timeline.aggregate.merging import merge
 from timeline.aggregate.parts import Partial
-from timeline.aggregate.request import Aggregate, Request
+from timeline.aggregate.request import Request
 from timeline.aggregate.result import Result
 from timeline.aggregate.stream import partial, span
 from timeline.plan import kinds_of

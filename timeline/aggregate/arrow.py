@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from timeline.aggregate.request import CLOSED
+from timeline.aggregate.functions import CLOSED
 from timeline.aggregate.result import Result
 from timeline.values.kinds import Kind
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from timeline.aggregate.request import CLOSED
+from timeline.aggregate.functions import CLOSED
 from timeline.errors import LimitError
 from timeline.tables.columns import Columns
 from timeline.tables.packing import Bools, pack, start_of

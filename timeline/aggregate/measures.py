@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from timeline.aggregate.functions import Aggregate
 from timeline.aggregate.numbers import Numbers, counts, extremes, sums
-from timeline.aggregate.request import Aggregate
 from timeline.aggregate.samples import Sample, samples
 from timeline.values.exact import user_fraction
 from timeline.values.vocabulary import I64

@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from timeline.aggregate.functions import CLOSED, Aggregate, check_output, kind_of, near
+from timeline.aggregate.parsing import parse_aggregates
 from timeline.aggregate.where import parse_where
 from timeline.errors import RequestError
 from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK, format_duration
 from timeline.values.vocabulary import I64
 
-#: The pseudo output that says whether a key is closed.
-CLOSED = "closed"
 #: The most rows of keys, and the most ticks, that one request asks for.
 MAX_ROWS = 10_000
 MAX_TICKS = 10_000
-
-_NUMBERS = (Kind.NUMERIC, Kind.RATIO, Kind.STATE)
-#: The kinds that every function takes, in the order in which messages list them; count takes none too.
-FUNCTIONS: dict[str, tuple[Kind, ...]] = {
-    "count": (Kind.BOOL, *_NUMBERS),
-    "sum": (Kind.BOOL, *_NUMBERS),
-    "avg": (Kind.BOOL, *_NUMBERS),
-    "min": _NUMBERS,
-    "max": _NUMBERS,
-    "p50": _NUMBERS,
-    "p99": _NUMBERS,
-    "histogram": _NUMBERS,
-}
-_QUANTILE = re.compile(r"p(\d{1,2}(\.\d{1,6})?|100)")
-_CALL = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_.]*)\s*(?:\(([^()]*)\))?\s*")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """One column of an answer: ``function`` (a name of `FUNCTIONS`; every quantile is "quantile") of the
-    numbers of ``output``, or of the keys themselves. ``arguments``: the quantile as a part of 100, or
-    the bounds of a histogram, as they were written. ``label`` heads the column."""
-
-    label: str
-    function: str
-    output: str | None = None
-    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +90,9 @@ class Request:
         self.ticks()
         for aggregate in self.aggregates:
             if aggregate.output is not None:
-                _check_output(aggregate, kinds)
+                check_output(aggregate, kinds)
         for name in self.group_by:
-            if _kind(name, kinds, "group by") is Kind.RATIO:
+            if kind_of(name, kinds, "group by") is Kind.RATIO:
                 raise RequestError(
                     f"cannot group by {name}, a Ratio, which is another for nearly every key; "
                     f"group by a comparison of it (an output such as @{name} > 0.1), or ask for "
@@ -147,10 +116,10 @@ class Request:
             if self.by not in labels:
                 raise RequestError(
                     f"groups are ordered by one of their columns, got {self.by}; "
-                    f"expected {', '.join(labels)}{_near(self.by, labels)}"
+                    f"expected {', '.join(labels)}{near(self.by, labels)}"
                 )
         else:
-            _kind(self.by, kinds, "order by")
+            kind_of(self.by, kinds, "order by")
 
     def ticks(self) -> I64 | None:
         """The ticks that are asked for, sorted; ``None`` for each key's newest event.
@@ -206,83 +175,3 @@ class Request:
             wire["top"],
             wire["by"],
         )
-
-
-def parse_aggregates(text: str, kinds: Mapping[str, Kind]) -> tuple[Aggregate, ...]:
-    """The aggregates of a list such as ``count, sum(x), avg, p99(x), histogram(x, 0, 1, 10)``.
-
-    One that names no output takes that of the one before; of a result without names there is one only.
-
-    Raises:
-        RequestError: what is no aggregate.
-    """
-    found: list[Aggregate] = []
-    last = next(iter(kinds)) if len(kinds) == 1 else None
-    for part in _parts(text):
-        match = _CALL.fullmatch(part)
-        if match is None:
-            raise RequestError(
-                f"{part.strip() or 'nothing'} is no aggregate; write a list such as "
-                "count, sum(OUTPUT), p99(OUTPUT)"
-            )
-        function, inside = match[1], match[2]
-        quantile = _QUANTILE.fullmatch(function)
-        if quantile is None and function not in FUNCTIONS:
-            raise RequestError(
-                f"there is no aggregate {function}; expected {', '.join(FUNCTIONS)} "
-                f"(or p and another number up to 100){_near(function, FUNCTIONS)}"
-            )
-        words = [word.strip() for word in inside.split(",")] if inside and inside.strip() else []
-        output, *rest = words or [None if function == "count" else last]
-        if output is None and function != "count":
-            raise RequestError(f"{function} of what? expected {function}(OUTPUT)")
-        if quantile is not None:
-            if rest:
-                raise RequestError(f"{function} takes one output, got {inside}")
-            found.append(Aggregate(f"{function}({output})", "quantile", output, (quantile[1],)))
-        else:
-            _check_rest(function, rest)
-            label = f"{function}({', '.join([output, *rest])})" if output is not None else function
-            found.append(Aggregate(label, function, output, tuple(rest)))
-        last = output or last
-    return tuple(dict.fromkeys(found))
-
-
-def _parts(text: str) -> list[str]:
-    return re.split(r",(?![^()]*\))", text)
-
-
-def _check_rest(function: str, rest: Sequence[str]) -> None:
-    if rest and function != "histogram":
-        raise RequestError(f"{function} takes one output, got {', '.join(rest)} besides")
-    for word in rest:
-        if not _NUMBER.fullmatch(word):
-            raise RequestError(f"a histogram's bounds are numbers such as 0.5, got {word}")
-    bounds = [Fraction(word) for word in rest]
-    if sorted(set(bounds)) != bounds:
-        raise RequestError(f"a histogram's bounds grow, got {', '.join(rest)}")
-
-
-def _check_output(aggregate: Aggregate, kinds: Mapping[str, Kind]) -> None:
-    assert aggregate.output is not None
-    kind = _kind(aggregate.output, kinds, aggregate.label)
-    name = "p50" if aggregate.function == "quantile" else aggregate.function
-    if kind not in FUNCTIONS[name]:
-        raise RequestError(
-            f"{aggregate.label}: {aggregate.output} is a {kind.value}; "
-            f"expected a {', a '.join(k.value for k in FUNCTIONS[name])}; for how many are true take "
-            f"sum({aggregate.output}), for the share avg({aggregate.output})"
-        )
-
-
-def _kind(name: str, kinds: Mapping[str, Kind], what: str) -> Kind:
-    if name not in kinds:
-        raise RequestError(
-            f"{what}: there is no output {name}; expected {', '.join(kinds)}{_near(name, kinds)}"
-        )
-    return kinds[name]
-
-
-def _near(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

@@ -9,11 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
+from timeline.aggregate.functions import CLOSED
 from timeline.aggregate.instants import Instants, instants
 from timeline.aggregate.measures import measures_of
 from timeline.aggregate.numbers import Numbers, exact, numbers
 from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
-from timeline.aggregate.request import CLOSED, MAX_ROWS, Request
+from timeline.aggregate.request import MAX_ROWS, Request
 from timeline.aggregate.where import holds, names_in, parse_where
 from timeline.errors import BusyError
 from timeline.tables.columns import Columns

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from workflows.client import Client
-import contextlib
-import signal
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 T = TypeVar("T")
 
-
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The timeline.")]
-
-
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
-
-
 NodeOption = Annotated[
     str | None,
     typer.Option(metavar="NODE", help="A node: its DSL text or its hash, as `explain` shows them."),

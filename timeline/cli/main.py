@@ -11,7 +11,7 @@ from importlib import import_module
 
 import typer
 
-from timeline.errors import ExpressionError, TimelineError
+from timeline.errors import PlacedError, TimelineError
 
 #: Each command with the function that it is. A command's module is imported when it is called: all of
 #: them, with what they need, take longer than most commands do.
@@ -100,7 +100,7 @@ def _run() -> None:
         make_app(sys.argv[1:])()
     except TimelineError as error:
         print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, ExpressionError) and (caret := error.caret()):
+        if isinstance(error, PlacedError) and (caret := error.caret()):
             print("\n".join(f"  {line}" for line in caret.splitlines()), file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:

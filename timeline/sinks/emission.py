@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from timeline.aggregate import kinds_of, merge, partial
-from timeline.aggregate.request import CLOSED
+from timeline.aggregate.functions import CLOSED
 from timeline.aggregate.where import holds, parse_where, table_of
 from timeline.engine.answers import Answers
 from timeline.engine.node import Node

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from timeline.values.kinds import Kind
-
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
+from timeline.values.kinds import Kind
 from timeline.values.scalars import Value
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
-import stamina
 from temporalio.client import (
     Client,
     RPCError,
@@ -23,6 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
 from timeline.errors import LimitError, NotFoundError, ServiceError, StoreError, TimelineError
+from workflows.backoff import retry
 from workflows.connection import no_worker, task_queue, worker_is_there
 from workflows.names import REGISTRY_ID, REGISTRY_TYPE
 from workflows.protocol.calls import Query, Signal, Update
@@ -167,7 +167,7 @@ async def _again(
     ask: Callable[[], Awaitable[T]], *, on: Callable[[Exception], bool], attempts: int | None
 ) -> T:
     # Only so many attempts, and not so long: `Asking._patiently` bounds the time.
-    @stamina.retry(on=on, attempts=attempts, timeout=None, **BACKOFF)
+    @retry(on=on, attempts=attempts, timeout=None, **BACKOFF)
     async def once() -> T:
         return await ask()
 

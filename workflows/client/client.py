@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from os import PathLike, fspath
 
 import temporalio.client
-from timeline.values.kinds import Kind
 
 from timeline.aggregate import Result
 from timeline.errors import RequestError
@@ -18,6 +17,7 @@ from timeline.language.output_names import VALUE
 from timeline.plan import PlanNode
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
+from timeline.values.kinds import Kind
 from workflows.client.answers import Look, Registered, Timeline, Values, Version
 from workflows.client.asking import Asking
 from workflows.client.leaves import Leaves

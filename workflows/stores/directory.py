@@ -22,6 +22,7 @@ from temporalio.converter import (
 )
 
 from timeline.errors import StoreError
+from workflows.backoff import retry
 
 #: In every claim that was ever written: it must not change.
 NAME = "timeline.directory"
@@ -120,19 +121,15 @@ class DirectoryDriver(StorageDriver):
     def _write(self, owner: str, run_id: str, data: bytes) -> StorageDriverClaim:
         place = f"{self.folder}/{owner}/{run_id}.{hashlib.sha256(data).hexdigest()}"
         path = self.root / place
-        for attempt in range(3):
-            try:
-                if not path.exists():
-                    _write_whole(path, data)
-                return StorageDriverClaim({"path": place})
-            except OSError as error:
-                # A sweep may remove a folder that was empty for a moment.
-                if not isinstance(error, FileNotFoundError) or attempt == 2:
-                    raise StoreError(
-                        f"the state of {unquote(owner)} ({len(data)} bytes) cannot be written to {path}: "
-                        f"{error.strerror}; make room or mend the rights, the node tries again by itself"
-                    ) from None
-        raise AssertionError
+        try:
+            if not path.exists():
+                _write_whole(path, data)
+        except OSError as error:
+            raise StoreError(
+                f"the state of {unquote(owner)} ({len(data)} bytes) cannot be written to {path}: "
+                f"{error.strerror}; make room or mend the rights, the node tries again by itself"
+            ) from None
+        return StorageDriverClaim({"path": place})
 
     def _read(self, place: str) -> Payload:
         named = _PLACE.fullmatch(place)
@@ -154,6 +151,8 @@ class DirectoryDriver(StorageDriver):
         return Payload.FromString(data)
 
 
+# A sweep may remove a folder that was empty for a moment.
+@retry(on=FileNotFoundError, attempts=3, wait_initial=0.0, wait_jitter=0.05)
 def _write_whole(path: Path, data: bytes) -> None:
     """Writes a file so that it is on the disk in whole, or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)

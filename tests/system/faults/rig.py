@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from pathlib import Path
 from types import TracebackType
 
 from tests.support.cli import Cli
+from timeline.cli.processes import Command
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
 
 #: A run may have this many events before it is to continue as new: every few batches.
 HISTORY = 40
-READY = "Worker is ready"
 
 
 class Rig:
@@ -31,12 +29,13 @@ class Rig:
         )
         options = [part for setting in settings for part in ("--dynamic-config-value", setting)]
         self.server = DevServer(folder / "dev.db", options=options)
-        self._worker: asyncio.subprocess.Process | None = None
+        cli = Cli(self.server.address, folder)
+        log = folder / "worker.log"
+        self.worker = Command("worker", environment=cli.environment, folder=folder, log=log)
 
     @property
     def worker_pid(self) -> int:
-        assert self._worker is not None, "not started"
-        return self._worker.pid
+        return self.worker.pid
 
     async def __aenter__(self) -> Rig:
         await self.server.start()
@@ -52,25 +51,11 @@ class Rig:
 
     async def start_worker(self) -> None:
         """Starts a worker and waits until it says that it is ready."""
-        cli = Cli(self.server.address, self.folder)
-        with (self.folder / "worker.log").open("ab") as log:
-            self._worker = await asyncio.create_subprocess_exec(
-                *cli.command("worker"),
-                cwd=self.folder,
-                env=cli.environment,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
-        assert self._worker.stdout is not None
-        line = await self._worker.stdout.readline()
-        assert line.decode().startswith(READY), f"no worker: {line!r}, see {self.folder / 'worker.log'}"
+        await self.worker.start()
 
     async def kill_worker(self) -> None:
         """Kills the worker, unless it is dead, and waits for its end."""
-        assert self._worker is not None
-        if self._worker.returncode is None:
-            self._worker.send_signal(signal.SIGKILL)
-        await self._worker.wait()
+        await self.worker.stop(kill=True)
 
     async def restart_worker(self) -> None:
         """Another worker in place of one that was killed, or is to be."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,9 @@ from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
     from feeder.sources.base import Connector
+    from timeline.cli.processes import Command
     from timeline.spec.spec import Spec
+    from timeline.tables.events import Position
     from workflows.client import Client
 
 TOPIC = "sessions"
@@ -28,6 +30,8 @@ PARTITIONS = 4
 FAULTS = ("--late", "2%", "--repeated", "2%", "--broken", "0.5%")
 #: How long (s) the feeder may need for what was sent.
 PATIENCE = 600
+#: How long (s) the dead letters may need after that.
+LETTERS_PATIENCE = 30
 CIRR = """
 duration_where(
   has_existed(playerStateChange == "play")
@@ -74,6 +78,7 @@ async def _demo(
 ) -> None:
     from feeder.broker import Broker
     from feeder.sources.opening import connect
+    from timeline.cli.processes import Command
     from timeline.cli.watching import watch_timeline
     from timeline.spec.spec import Spec
     from workflows.client import Client
@@ -93,23 +98,26 @@ async def _demo(
         say(f"Pulsar broker at {broker.service_url}")
         server = await stack.enter_async_context(DevServer(folder / "temporal" / "dev.db"))
         say(f"Temporal server at {server.address}")
-        here = {"TEMPORAL_ADDRESS": server.address, "PULSAR_SERVICE_URL": broker.service_url}
-        os.environ |= here
+        os.environ |= {"TEMPORAL_ADDRESS": server.address, "PULSAR_SERVICE_URL": broker.service_url}
+
+        def command(*arguments: str) -> Command:
+            return Command(*arguments, environment=os.environ, log=folder / f"{arguments[0]}.log")
+
         with contextlib.suppress(FileExistsError):
             await _topic(broker)
         spec = Spec.from_wire(
             {"name": "cirr", "expression": CIRR, "source": {"topic": TOPIC, "key": "session"}}
         )
-        await stack.enter_async_context(_process(folder, here, "worker"))
+        await stack.enter_async_context(command("worker"))
         timelines = Client(await connect_embedded(server.address))
         await timelines.registry.register(spec)
         say("timeline cirr is registered")
-        await stack.enter_async_context(_process(folder, here, "feeder"))
+        await stack.enter_async_context(command("feeder"))
         pace = ["--flat-out"] if check else ["--speed", speed]
         limit = [] if events is None else ["--events", str(events)]
         # A feeder that took the topic before it has anything follows from the first message on.
         wanted = ["produce", "--to", TOPIC, "--json", "--sessions", str(sessions), *pace, *limit, *FAULTS]
-        producer = await stack.enter_async_context(_process(folder, here, *wanted))
+        producer = await stack.enter_async_context(command(*wanted))
         say("worker, feeder and producer run")
         connector = await asyncio.to_thread(connect)
         stack.callback(connector.close)
@@ -117,9 +125,8 @@ async def _demo(
         try:
             if events is None:
                 await watching
-            if await producer.wait():
-                words = (folder / "produce.log").read_text().strip()[-500:]
-                raise ServiceError(f"`timeline produce` ended: {words}")
+            if code := await producer.wait():
+                raise producer.failure(f"ended with code {code}")
             await _arrived(connector, timelines, spec, watching)
         finally:
             watching.cancel()
@@ -136,51 +143,25 @@ async def _topic(broker: Any) -> None:
             raise
 
 
-@contextlib.asynccontextmanager
-async def _process(
-    folder: Path, environment: dict[str, str], *arguments: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A ``timeline`` command in a process of its own, whose words go to a file in the folder."""
-    log = folder / f"{arguments[0]}.log"
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "timeline.cli.main", *arguments),
-            env=os.environ | environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        # Worker and feeder say that they are ready; the producer begins at once.
-        while arguments[0] != "produce" and not await asyncio.to_thread(log.read_bytes):
-            if process.returncode is not None:
-                break
-            await asyncio.sleep(0.05)
-        if process.returncode:
-            raise ServiceError(f"`timeline {arguments[0]}` ended: {log.read_text().strip()[-500:]}")
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-
-
 async def _arrived(connector: Connector, timelines: Client, spec: Spec, watching: Any) -> None:
     """Waits until the results stand at the last message of every partition."""
     from feeder.sources.base import ends_of
+    from workflows.backoff import until
     from workflows.names import node_id
 
-    ends = await asyncio.to_thread(ends_of, connector.source(spec))
-    deadline = time.monotonic() + PATIENCE
-    for number, end in enumerate(ends):
-        result = node_id(spec, spec.plan.result, number)
-        while end is not None and not watching.done():
-            position = await timelines.nodes.position(result)
-            if position is not None and position >= end:
-                break
-            if time.monotonic() > deadline:
-                raise UsageError(f"partition {number} was not fed to its end {end} within {PATIENCE} s")
-            await asyncio.sleep(0.1)
+    async def fed(result: str, end: Position) -> bool:
+        position = await timelines.nodes.position(result)
+        return watching.done() or (position is not None and position >= end)
+
+    begun = time.monotonic()
+    for number, end in enumerate(await asyncio.to_thread(ends_of, connector.source(spec))):
+        if end is None:
+            continue
+        left = max(1.0, begun + PATIENCE - time.monotonic())
+        try:
+            await until(partial(fed, node_id(spec, spec.plan.result, number), end), left)
+        except TimeoutError:
+            raise UsageError(f"partition {number} was not fed to its end {end} within {PATIENCE} s") from None
 
 
 async def _check(connector: Connector, timelines: Client, spec: Spec, folder: Path, json: bool) -> bool:
@@ -190,15 +171,19 @@ async def _check(connector: Connector, timelines: Client, spec: Spec, folder: Pa
     from feeder.checks.topic import check_topic
     from feeder.topics.dead_letters import count_by_kind
     from timeline.cli.render import print_json
+    from workflows.backoff import until
 
     sent = orjson.loads((folder / "produce.log").read_bytes().splitlines()[-1])["sent"]
     found = await check_topic(connector, timelines, spec)
-    letters = await asyncio.to_thread(count_by_kind, connector.source(spec))
-    for _ in range(50):
-        if letters.total() >= found.refused + found.broken:
-            break
-        await asyncio.sleep(0.1)
+    letters: Counter[str] = Counter()
+
+    async def all_there() -> bool:
+        nonlocal letters
         letters = await asyncio.to_thread(count_by_kind, connector.source(spec))
+        return letters.total() >= found.refused + found.broken
+
+    with contextlib.suppress(TimeoutError):  # what is missing shows in the verdict
+        await until(all_there, LETTERS_PATIENCE)
     total = sum(sent.values())
     right = (
         not found.differences

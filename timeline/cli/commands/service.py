@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,6 @@ async def _dev(
     store: str | None,
     ready_file: Path | None,
 ) -> None:
-    from workflows.child import port_is_free
     from workflows.connection import connect_embedded
     from workflows.payloads.server import CodecServer
     from workflows.server import DevServer
@@ -68,12 +68,7 @@ async def _dev(
         ui_port = None
     elif ui_port is None:
         ui_port = port + 1000 if port else 0
-    for option, wanted in (("--port", port), ("--ui-port", ui_port)):
-        if wanted and not port_is_free(wanted):
-            raise UsageError(
-                f"port {wanted} is taken: another server may be running; choose another with "
-                f"{option}, or {option} 0 for any that is free"
-            )
+    _refuse_taken({"--port": port, "--ui-port": ui_port})
     async with contextlib.AsyncExitStack() as stack:
         codec_url = None if headless else stack.enter_context(CodecServer()).url
         server = DevServer(db, port=port, ui_port=ui_port, codec_url=codec_url)
@@ -118,11 +113,8 @@ def broker(
 
 async def _broker(port: int, web_port: int, data: Path) -> None:
     from feeder.broker import Broker
-    from workflows.child import port_is_free
 
-    for option, wanted in (("--port", port), ("--web-port", web_port)):
-        if wanted and not port_is_free(wanted):
-            raise UsageError(f"port {wanted} is taken; choose another with {option}, or {option} 0")
+    _refuse_taken({"--port": port, "--web-port": web_port})
     running = Broker(data, port=port, web_port=web_port)
     try:
         await running.start(lambda text: typer.echo(text, err=True))
@@ -177,6 +169,18 @@ async def _worker(store: str | None) -> None:
         raise ServiceError(f"no worker can run at {target}: {detail}") from None
 
 
+def _refuse_taken(ports: Mapping[str, int | None]) -> None:
+    """Complains of a port, named by its option, that another server listens on; 0 takes a free one."""
+    from workflows.child import port_is_free
+
+    for option, port in ports.items():
+        if port and not port_is_free(port):
+            raise UsageError(
+                f"port {port} is taken: another server may be running; choose another with "
+                f"{option}, or {option} 0 for any that is free"
+            )
+
+
 def _to_topic(topic: str, name: str) -> Writer:
     # Only a worker that has a sink on a topic loads Pulsar's client.
     from producer.pulsar.sink import TopicWriter
@@ -194,11 +198,9 @@ def codec(
 
 
 async def _codec(port: int) -> None:
-    from workflows.child import port_is_free
     from workflows.payloads.server import CodecServer
 
-    if port and not port_is_free(port):
-        raise UsageError(f"port {port} is taken; choose another with --port, or --port 0")
+    _refuse_taken({"--port": port})
     with CodecServer(port) as server:
         typer.echo(f"Codec endpoint is ready: {server.url}. Stop with Ctrl-C.")
         await asyncio.Event().wait()

@@ -1,0 +1,75 @@
+"""The functions that aggregate outputs, which kinds they take, and what does not fit them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from timeline.errors import RequestError
+from timeline.language.kinds import Kind
+
+#: The pseudo output that says whether a key is closed.
+CLOSED = "closed"
+
+_NUMBERS = (Kind.NUMERIC, Kind.RATIO, Kind.STATE)
+#: The kinds that every function takes, in the order in which messages list them; count takes none too.
+FUNCTIONS: dict[str, tuple[Kind, ...]] = {
+    "count": (Kind.BOOL, *_NUMBERS),
+    "sum": (Kind.BOOL, *_NUMBERS),
+    "avg": (Kind.BOOL, *_NUMBERS),
+    "min": _NUMBERS,
+    "max": _NUMBERS,
+    "p50": _NUMBERS,
+    "p99": _NUMBERS,
+    "histogram": _NUMBERS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One column of an answer: ``function`` (a name of `FUNCTIONS`; every quantile is "quantile") of the
+    numbers of ``output``, or of the keys themselves. ``arguments``: the quantile as a part of 100, or
+    the bounds of a histogram, as they were written. ``label`` heads the column."""
+
+    label: str
+    function: str
+    output: str | None = None
+    arguments: tuple[str, ...] = ()
+
+
+def check_output(aggregate: Aggregate, kinds: Mapping[str, Kind]) -> None:
+    """Checks an aggregate that has an output against the kinds of what there is.
+
+    Raises:
+        RequestError: there is no such output, or its kind is none that the function takes.
+    """
+    assert aggregate.output is not None
+    kind = kind_of(aggregate.output, kinds, aggregate.label)
+    name = "p50" if aggregate.function == "quantile" else aggregate.function
+    if kind not in FUNCTIONS[name]:
+        raise RequestError(
+            f"{aggregate.label}: {aggregate.output} is a {kind.value}; "
+            f"expected a {', a '.join(k.value for k in FUNCTIONS[name])}; for how many are true take "
+            f"sum({aggregate.output}), for the share avg({aggregate.output})"
+        )
+
+
+def kind_of(name: str, kinds: Mapping[str, Kind], what: str) -> Kind:
+    """The kind of an output that ``what`` names.
+
+    Raises:
+        RequestError: there is no such output.
+    """
+    if name not in kinds:
+        raise RequestError(
+            f"{what}: there is no output {name}; expected {', '.join(kinds)}{near(name, kinds)}"
+        )
+    return kinds[name]
+
+
+def near(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    """The end of a message: which known word may have been meant, if one is near."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
