@@ -101,7 +101,7 @@ CONDITIONS: list[tuple[str | None, Callable[[dict[str, Any]], bool]]] = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     rows,
     st.lists(st.integers(0, 30), min_size=1, max_size=4),

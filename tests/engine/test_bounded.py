@@ -66,7 +66,7 @@ def lives(events: Any, lateness: int, ttl: int) -> tuple[dict[str, list[Any]], i
     return alive, accepted, refused, stream
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions, rows, cuts, st.integers(0, 5), st.integers(1, 9), st.integers(0, 30), st.data())
 def test_keys_close_and_begin_anew(
     expression: ex.Expression, events: Any, at: list[int], lateness: int, ttl: int, keep: int, data: Any

@@ -113,7 +113,7 @@ class Delivery:
         return True
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(expressions, rows, st.data())
 def test_no_order_of_delivery_changes_the_answer(
     ast: ex.Expression, events: Any, data: st.DataObject
@@ -160,7 +160,7 @@ def walk(steps: Any) -> list[Any]:
     return events
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     expressions, many_rows, st.lists(st.integers(0, 30), max_size=12), st.integers(0, 4), st.integers(0, 3)
 )
@@ -188,7 +188,7 @@ def test_collapse_changes_nothing_from_the_base_row_on(
             )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(many_rows, st.lists(st.integers(0, 30), max_size=8), st.integers(0, 30), st.data())
 def test_latecomer_to_collapsed_children(steps: Any, at: list[int], joins: int, data: st.DataObject) -> None:
     """Children have forgotten different pasts: the parent begins where all of them know."""

@@ -110,7 +110,7 @@ def test_the_text_of_outputs_is_read_back(trees: list[ex.Expression]) -> None:
     assert parse(print_expression(whole)) == whole
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(expressions, min_size=1, max_size=3), rows, cuts, st.integers(0, 5), st.data())
 def test_outputs_are_what_each_is_alone(
     trees: list[ex.Expression], events: Any, at: list[int], keep: int, data: st.DataObject

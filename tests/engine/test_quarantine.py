@@ -33,7 +33,7 @@ def check(graph: WireGraph, whole: Evaluation, but: dict[int, set[str]]) -> None
             assert node.timeline(key)[0].json_rows() == whole.timeline(key, planned).json_rows(), planned.text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(expressions, rows, cuts, st.sets(st.sampled_from(["k", "l", "m"]), min_size=1), st.data())
 def test_only_the_poisoned_keys_are_lost_and_come_back(
     expression: ex.Expression, events: Any, at: list[int], keys: set[str], data: st.DataObject

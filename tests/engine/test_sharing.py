@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from tests.support.oracle import Oracle, exact, same
 from tests.support.streams import END, bools, durations, exact_value, json, through_wire
-from tests.system import sharing
 from timeline.engine import shrinking
 from timeline.engine.node import Node
 from timeline.engine.patch import Patch, parts
@@ -182,7 +180,7 @@ def reach(plan: Plan, node: PlanNode) -> int:
     return own + max((reach(plan, plan.nodes[i]) for i in node.inputs), default=0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(changing | truths, steps, st.sampled_from([0, 1, 2]), st.sampled_from([0, 1, 4]), st.data())
 def test_newcomers_say_from_when_they_are_exact(
     first: ex.Expression, moves: Any, lateness: int, keep: int, data: Any
@@ -256,13 +254,3 @@ def test_newcomers_say_from_when_they_are_exact(
             assert node.exact_from(key) == expected
             if origin:
                 assert node.value(key, origin - 1)[0] == planned.before_origin
-
-
-async def test_timelines_that_come_and_go_under_faults(tmp_path: Path) -> None:
-    """A short run of ``python -m tests.system.sharing``, which says more."""
-    said: list[str] = []
-    outcome = await sharing.play(3, 3, tmp_path, said.append)
-    assert len(said) == 5
-    assert outcome.compared > 300
-    assert outcome.nodes < outcome.nodes_apart
-    assert outcome.signals < outcome.signals_apart

@@ -40,7 +40,7 @@ def check(table: Table, names: list[str], plan: Plan, events: Any, what: str) ->
             assert same(exact(got), wanted), f"{what}: {name} at {tick}: {got} is not {wanted}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions, rows)
 def test_one_pass_is_the_definition(expression: ex.Expression, events: Any) -> None:
     plan = make_plan(expression)
@@ -49,7 +49,7 @@ def test_one_pass_is_the_definition(expression: ex.Expression, events: Any) -> N
     check(result.tables[-1], result.keys.names, plan, events, "evaluate")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions, rows, cuts)
 def test_any_cut_gives_the_tables_of_one_pass(expression: ex.Expression, events: Any, at: list[int]) -> None:
     plan = make_plan(expression)
@@ -65,7 +65,7 @@ def test_any_cut_gives_the_tables_of_one_pass(expression: ex.Expression, events:
             assert (origin, newest) == whole.span(key)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(expressions, rows, cuts, st.data())
 def test_wire_repeats_and_carried_state_change_nothing(
     expression: ex.Expression, events: Any, at: list[int], data: st.DataObject
@@ -101,7 +101,7 @@ def test_wire_repeats_and_carried_state_change_nothing(
             assert rows_now == whole.timeline(key, planned).json_rows(), planned.text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(expressions, rows, cuts, st.integers(0, 6))
 def test_late_events_are_refused_alike(
     expression: ex.Expression, events: Any, at: list[int], lateness: int

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.reading import Row, jsonl, read, same, values
@@ -270,7 +270,7 @@ BROKEN = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(
     lines=st.lists(UNIFORM | GOOD | WILD | BROKEN, max_size=30),
     block_bytes=st.sampled_from([1, 50, 300, 1 << 20]),

@@ -19,7 +19,7 @@ from producer.messages import Faults, limited, with_faults
 from producer.pulsar.connection import connect
 from producer.replay import replay
 from producer.send import Pace, send
-from tests.support.cli import Cli
+from tests.support.cli import PATIENCE, Cli
 from timeline.local.evaluate import evaluate
 from timeline.plan import make_plan
 from timeline.reading.messages import MessageReader
@@ -97,7 +97,7 @@ async def test_sent_and_read_back(broker: Broker, tmp_path: Path) -> None:
         for partition in range(2):
             reader = client.create_reader(f"{topic}-partition-{partition}", pulsar.MessageId.earliest)
             while reader.has_message_available():
-                m = reader.read_next(timeout_millis=5_000)
+                m = reader.read_next(timeout_millis=PATIENCE * 1_000)
                 found.append((m.partition_key(), m.event_timestamp(), m.data()))
             reader.close()
         return found

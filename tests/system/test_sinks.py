@@ -22,7 +22,7 @@ from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from producer.pulsar.connection import connect
 from producer.pulsar.sink import write as topic_writer
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
 from tests.support.places import ROOT
 from timeline.errors import ServiceError, SpecError
 from timeline.local.evaluate import Evaluation
@@ -205,7 +205,7 @@ def read_topic(topic: str) -> list[Values]:
         reader = client.create_reader(topic, pulsar.MessageId.earliest)
         rows = []
         while reader.has_message_available():
-            rows.append(orjson.loads(reader.read_next(10_000).data()))
+            rows.append(orjson.loads(reader.read_next(PATIENCE * 1_000).data()))
         return rows
     finally:
         client.close()
@@ -262,7 +262,7 @@ async def test_three_kills_lose_no_row_and_write_none_twice(
 
 def _grows(folder: Path) -> None:
     """Waits until the one file of a folder is longer."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     before = now = sum(path.stat().st_size for path in folder.glob("*"))
     while now == before:
         assert time.monotonic() < deadline
