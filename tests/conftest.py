@@ -6,11 +6,15 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from tests.support.cli import Cli, kill_what_was_started
+
+if TYPE_CHECKING:
+    from tests.support.everywhere import Way
 
 # Nothing that is random may fail because the machine is slow.
 hypothesis.settings.register_profile(
@@ -30,6 +34,14 @@ def nothing_left_running() -> Iterator[None]:
 def local_cli(tmp_path: Path) -> Cli:
     """The command line without a server."""
     return Cli(None, tmp_path)
+
+
+@pytest.fixture(params=["local", "graph"])
+def way(request: pytest.FixtureRequest) -> Way:
+    """A way to run an expression over events; under tests/system there is one more, by workflows."""
+    from tests.support.everywhere import in_graph, locally
+
+    return {"local": locally, "graph": in_graph}[request.param]
 
 
 _status = 0

@@ -1,4 +1,4 @@
-"""The public names of every package: ``python -m tests.support.exports`` writes `tests/fixtures/exports.txt`."""
+"""The public names of every package: ``python -m tests.support.exports`` writes them down."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import pytest
 
 from feeder.broker import Broker, missing
 from tests.support.cli import Cli
+from tests.support.everywhere import Way, in_workflows
 from workflows.client.timelines import Timelines
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
@@ -48,3 +49,9 @@ def cli(server: DevServer, timelines: Timelines, tmp_path: Path) -> Cli:
     The worker lives in this process: run commands through `asyncio.to_thread`.
     """
     return Cli(server.address, tmp_path)
+
+
+@pytest.fixture(params=["workflows"])
+def way(timelines: Timelines, tmp_path: Path) -> Way:
+    """A way to run an expression over events: here by workflows."""
+    return in_workflows(timelines, tmp_path)
