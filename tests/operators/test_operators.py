@@ -17,10 +17,10 @@ from timeline.local.evaluate import evaluate
 from timeline.local.graph import Graph
 from timeline.plan import Plan, make_plan
 from timeline.tables.events import from_rows
+from timeline.tables.packing import pack
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window
 from timeline.tables.wire import from_events, to_events
-from timeline.values.ticks import TICK_BITS
 
 
 def check(table: Table, names: list[str], plan: Plan, events: Any, what: str) -> None:
@@ -31,7 +31,7 @@ def check(table: Table, names: list[str], plan: Plan, events: Any, what: str) ->
         if not mine:
             continue
         oracle = Oracle(mine)
-        rows_of_key = cut(table, Window(np.array([code << TICK_BITS])))
+        rows_of_key = cut(table, Window(pack(np.array([code]), np.array([0]))))
         assert rows_of_key.tick[0] == oracle.origin, f"{what}: origin of {name}"
         for tick in range(oracle.origin, END):
             row = int(np.searchsorted(rows_of_key.tick, tick, side="right")) - 1

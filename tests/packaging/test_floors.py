@@ -15,6 +15,8 @@ from tests.support.places import ROOT
 
 MOST_LINES = 350
 MOST_FILES = 8
+#: Circles that are being opened: engine/state.py will be what both need.
+STILL_THERE = ["timeline.engine.node -> timeline.engine.shrinking -> timeline.engine.node"]
 
 
 def sources(*packages: str) -> list[Path]:
@@ -22,11 +24,10 @@ def sources(*packages: str) -> list[Path]:
     return sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
 
 
-@pytest.mark.xfail(reason="engine/shrinking and engine/node name each other until engine/state.py is there")
 def test_no_import_runs_in_a_circle() -> None:
     graph = imports()
-    found = circles(graph.modules, graph.find_modules_directly_imported_by)
-    assert found == [], "\n".join(" -> ".join(circle) for circle in found)
+    found = [" -> ".join(c) for c in circles(graph.modules, graph.find_modules_directly_imported_by)]
+    assert found == STILL_THERE, "\n".join(found)
 
 
 def test_the_top_folder_holds_few_files() -> None:

@@ -24,7 +24,7 @@ from timeline.tables.splicing import (
 )
 from timeline.tables.table import Shape, Table, Window, lookup
 from timeline.values.exact import NULL
-from timeline.values.ticks import MAX_TICK, TICK_BITS
+from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import Vocabulary
 
 END = 12
@@ -85,7 +85,8 @@ def inside(place: tuple[int, int], starts: dict[int, int]) -> bool:
 @given(shapes, rows, st.lists(places(), max_size=20))
 def test_lookup(shape: Shape, given: Rows, asked: list[tuple[int, int]]) -> None:
     table = table_of(shape, given)
-    at = np.array([(k << TICK_BITS) | t for k, t in asked], np.int64)
+    keys, ticks = (np.array([place[i] for place in asked], np.int64) for i in (0, 1))
+    at = pack(keys, ticks)
     row, held = lookup(table, at)
     for place, r, known in zip(asked, row.tolist(), held.tolist(), strict=True):
         earlier = [p for p in sorted(given) if p[0] == place[0] and p[1] <= place[1]]
