@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,7 @@ from timeline.engine.wire import from_patch, to_patch
 from timeline.errors import RetentionError
 from timeline.language import expression as ex
 from timeline.language.expression import conjunction
+from timeline.language.printer import print_expression
 from timeline.limits import Limits
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.tables.events import Events, concat, from_rows
@@ -89,6 +91,10 @@ class Shared:
             self.nodes[text] = through_wire(self.nodes[text], n, plan, self.limits)
 
 
+#: Asked at every tick.
+text_of = functools.cache(print_expression)
+
+
 class Begun(Oracle):
     """One key's events, of which operators with memory (by text) have seen only what was from a tick on."""
 
@@ -97,7 +103,7 @@ class Begun(Oracle):
         self.begun = begun
 
     def _at(self, part: ex.Expression, tick: int) -> Any:
-        begin = self.begun.get(make_plan(part).result.text, 0) if not isinstance(part, ex.Constant) else 0
+        begin = 0 if isinstance(part, ex.Constant) else self.begun.get(text_of(part), 0)
         if not begin:
             return super()._at(part, tick)
         ticks = range(begin, tick + 1)

@@ -1,4 +1,4 @@
-"""Records the histories that `test_replay` replays: ``python -m tests.record_histories``.
+"""Records the histories that `test_replay` replays: ``python -m tests.system.record_histories``.
 
 To be run when workflow code has changed in a way that is meant to; what was recorded before a
 release stays, because nodes of that release go on running.
