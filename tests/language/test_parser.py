@@ -24,6 +24,7 @@ from timeline.language.expression import (
 )
 from timeline.language.kinds import MAX_DEPTH
 from timeline.language.parser import parse
+from timeline.language.signatures import SIGNATURES
 
 CIRR = """\
 duration_where(
@@ -31,11 +32,7 @@ duration_where(
   && !has_existed_within(playerStateChange == "seek", 5s)
   && latest_event_to_state(playerStateChange) == "buffer")
 """
-NAMES = (
-    *("col", "latest_event_to_state", "has_existed", "has_existed_within"),
-    *("duration_where", "duration_in_cur_state", "duration_in_prior_state", "prior_state"),
-    *("count", "sum", "count_rises", "if", "lag"),
-)
+NAMES = ("col", *(s.name for s in SIGNATURES if not s.symbol))
 
 
 def test_cirr() -> None:
