@@ -1,18 +1,47 @@
 #!/usr/bin/env bash
-# Everything that CI checks, from nothing but Python: lint, format, types, floors, tests.
-# Arguments go to pytest: tests/run.sh -k late
+# What CI checks, from nothing but Python. Stops at the first thing that is wrong.
+#
+#   tests/run.sh        everything (also: tests/run.sh all)
+#   tests/run.sh fast   lint, types, floors, and the tests that need no server and no broker
+#   tests/run.sh fuzz   many random schedules, of deliveries and of faults on real servers (an hour)
+#   tests/run.sh ...    other arguments go to pytest: tests/run.sh -k late
+#
+# JOBS says how many tests run at once (2 unless told); each process has a server and a broker of its own.
+# CASES and SCHEDULES say how much of a fuzz is run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/setup
 setup_environment requirements-dev.lock
 export PATH="$PWD/.venv/bin:$PATH"
+jobs="${JOBS:-2}"
 
-echo "== ruff"
-ruff check .
-ruff format --check .
-echo "== mypy"
-mypy
-echo "== floors"
-lint-imports --no-logo
-echo "== pytest"
-exec python -m pytest "$@"
+check() {
+    echo "== ruff"
+    ruff check .
+    ruff format --check .
+    echo "== mypy"
+    mypy
+    echo "== floors"
+    lint-imports --no-logo
+    echo "== pytest"
+}
+
+case "${1:-all}" in
+fast)
+    check
+    exec python -m pytest -n "$jobs" --dist worksteal --ignore=tests/system "${@:2}"
+    ;;
+all)
+    check
+    # A file stays in one process. In their order, the short ones come last and even out the end.
+    exec python -m pytest -n "$jobs" --dist loadfile --no-loadscope-reorder "${@:2}"
+    ;;
+fuzz)
+    python -m tests.support.schedules --cases "${CASES:-20000}"
+    exec python -m tests.system.faults --schedules "${SCHEDULES:-300}" --first "$((RANDOM * 1000))"
+    ;;
+*)
+    check
+    exec python -m pytest "$@"
+    ;;
+esac

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Cli
+from tests.support.cli import PATIENCE, Cli
 from tests.support.places import CIRR, ROOT
 from timeline.cli import main
 
@@ -264,7 +264,7 @@ def test_output_that_nobody_reads_on_is_no_failure(here: Here, local_cli: Cli) -
     assert process.stderr is not None
     assert process.stdout.readline() == '{"key":"s0","at":0,"value":0}\n'
     process.stdout.close()
-    assert (process.stderr.read(), process.wait(30)) == ("", 0)
+    assert (process.stderr.read(), process.wait(PATIENCE)) == ("", 0)
     process.stderr.close()
 
 
@@ -278,7 +278,7 @@ def test_output_that_cannot_be_written(here: Here, local_cli: Cli) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
     assert (done.returncode, done.stderr) == (2, "error: No space left on device\n")

@@ -17,6 +17,7 @@ from tests.support.graphs import WireGraph
 from tests.support.oracle import Oracle, exact, same
 from tests.support.streams import END, batches, cuts, exact_value, expressions, json
 from timeline.engine import shrinking
+from timeline.engine.answers import Answers
 from timeline.engine.node import Node
 from timeline.engine.state_wire import from_state
 from timeline.engine.wire import from_patch, to_patch
@@ -66,7 +67,7 @@ def lives(events: Any, lateness: int, ttl: int) -> tuple[dict[str, list[Any]], i
     return alive, accepted, refused, stream
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions, rows, cuts, st.integers(0, 5), st.integers(1, 9), st.integers(0, 30), st.data())
 def test_keys_close_and_begin_anew(
     expression: ex.Expression, events: Any, at: list[int], lateness: int, ttl: int, keep: int, data: Any
@@ -88,13 +89,13 @@ def test_keys_close_and_begin_anew(
             if data.draw(st.booleans()):
                 graph.continue_as_new(limits)
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
-        assert set(node.known_keys()) == known
+        assert set(Answers(node.state).known_keys()) == known
         if planned.leaf:
-            listed = [r.position[0] for r in node.refused.after(None, 100)]
-            assert (node.accepted, listed) == (accepted, refused)
+            listed = [r.position[0] for r in node.state.refused.after(None, 100)]
+            assert (node.state.accepted, listed) == (accepted, refused)
         for key in known:
             oracle = Oracle(alive[key])
-            mine, origin, last = node.timeline(key)
+            mine, origin, last = Answers(node.state).timeline(key)
             assert (origin, last) == (oracle.origin, newest[key])
             base = int(mine.tick[0])
             assert base <= max(oracle.origin, newest[key] - lateness - keep), "kept as long as promised"
@@ -120,18 +121,18 @@ def test_a_vocabulary_of_ever_new_values_shrinks() -> None:
             graph.continue_as_new(limits)
     leaf, prior, _ = graph.nodes
     for node in (leaf, prior):
-        for table in (node.own, node.edges[0].table):
+        for table in (node.state.own, node.state.edges[0].table):
             assert table.vocabulary is not None
             assert len(table.vocabulary) < 6_000
-    assert leaf.value("k", None)[0] == "value 39999"
-    assert prior.value("k", None)[0] == "value 39998"
+    assert Answers(leaf.state).value("k", None)[0] == "value 39999"
+    assert Answers(prior.state).value("k", None)[0] == "value 39998"
     # Someone who comes now understands the codes of now, also right after shrinking.
-    latecomer = Node(prior.operator, [leaf.own.kind], limits)
+    latecomer = Node(prior.state.operator, [leaf.state.own.kind], limits)
     snapshot = leaf.snapshot()
     assert snapshot is not None
     latecomer.receive(0, from_patch(json(to_patch(snapshot))))
     latecomer.advance()
-    assert latecomer.value("k", None)[0] == "value 39998"
+    assert Answers(latecomer.state).value("k", None)[0] == "value 39998"
 
 
 def test_keys_that_are_over_are_forgotten() -> None:
@@ -143,13 +144,13 @@ def test_keys_that_are_over_are_forgotten() -> None:
         batch = from_rows([(f"session {i}", 10 * i, {"a": "x"}) for i in ids], (ids[0],))
         graph.feed(batch, (ids[-1],))
     for node in graph.nodes:
-        assert len(node.known_keys()) == 150
-        assert len(node.keys) < 2_500
-        assert len(node.own) < 2_500
-    assert graph.result.value("session 5999", 59_999 + 1_000)[:2] == (1.009, 60_999)
-    assert graph.result.value("session 5940", None) == (0, 59_400, True), "closed"
+        assert len(Answers(node.state).known_keys()) == 150
+        assert len(node.state.keys) < 2_500
+        assert len(node.state.own) < 2_500
+    assert Answers(graph.result.state).value("session 5999", 59_999 + 1_000)[:2] == (1.009, 60_999)
+    assert Answers(graph.result.state).value("session 5940", None) == (0, 59_400, True), "closed"
     with pytest.raises(KeyError):
-        graph.result.value("session 5849", None)
+        Answers(graph.result.state).value("session 5849", None)
 
 
 def test_state_of_version_1_is_read() -> None:
@@ -160,21 +161,21 @@ def test_state_of_version_1_is_read() -> None:
     graph = Graph(plan, limits)
     for planned, node, carried in zip(plan.nodes, graph.nodes, committed["nodes"], strict=True):
         assert planned.text == carried["text"]
-        rest = from_state(base64.b64decode(carried["state"]), node)
+        rest = from_state(base64.b64decode(carried["state"]), node.state)
         assert rest == {"inbox": [], "newcomers": [], "full": None}
         for key, values in carried["values"].items():
-            got = [node.value(key, tick)[0] for tick in (0, 1000, 5000, 8000, 12000, 30000)]
+            got = [Answers(node.state).value(key, tick)[0] for tick in (0, 1000, 5000, 8000, 12000, 30000)]
             assert got == values, planned.text
     # The first leaf was ahead when they were written; the others catch up, and all go on.
     more = [("a", 20_000, {"state": "buffer"}), ("a", 23_000, {"state": "play"}), ("c", 1, {})]
     graph.feed(from_rows(more, (1, 7)), (1, 9))
-    assert graph.nodes[-2].value("a", 30_000)[0] == 8
-    assert graph.result.value("a", 30_000)[0] is True
-    assert graph.result.value("c", 30_000)[0] is False
+    assert Answers(graph.nodes[-2].state).value("a", 30_000)[0] == 8
+    assert Answers(graph.result.state).value("a", 30_000)[0] is True
+    assert Answers(graph.result.state).value("c", 30_000)[0] is False
 
 
 def test_state_of_another_version_is_refused() -> None:
     graph = Graph(make_plan("sum(a)"))
     blob = zstandard.ZstdCompressor().compress(orjson.dumps({"version": 99}))
     with pytest.raises(Exception, match="version 99, this worker reads 1 and 2"):
-        from_state(blob, graph.result)
+        from_state(blob, graph.result.state)

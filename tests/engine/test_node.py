@@ -10,49 +10,25 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from tests.support.nodes import accepted, end_of, fresh, snapshot_of
 from tests.support.streams import batches, expressions, json, rows, through_wire
-from timeline.engine import shrinking
+from timeline.engine.answers import Answers
 from timeline.engine.node import Node
 from timeline.engine.patch import Patch, parts
 from timeline.engine.wire import from_patch, to_patch
-from timeline.errors import LimitError, RetentionError
+from timeline.errors import LimitError
 from timeline.language import expression as ex
 from timeline.limits import Limits
 from timeline.local.evaluate import evaluate
 from timeline.local.graph import Graph
-from timeline.plan import Plan, PlanNode, make_plan
+from timeline.plan import Plan, make_plan
 from timeline.tables.events import Events, from_rows
 from timeline.values.ticks import MAX_TICK
 
 STATE = "latest_event_to_state(a)"
+
+
 cuts = st.lists(st.integers(0, 14), max_size=5)
-
-
-def fresh(plan: Plan, planned: PlanNode, limits: Limits | None = None) -> Node:
-    shapes = [plan.nodes[i].operator.kind for i in planned.inputs]
-    return Node(planned.operator, shapes, limits or Limits(), planned.before_origin)
-
-
-def end_of(batch: Events) -> tuple[int, ...]:
-    return tuple(batch.position[-1].tolist())
-
-
-def rows_from_base(node: Node, key: str, whole: list[list[Any]]) -> tuple[list[list[Any]], list[list[Any]]]:
-    """The node's rows of a key, and those of the whole history from the node's first row on."""
-    mine = node.timeline(key)[0].json_rows()
-    return mine, [row for row in whole if row[0] >= mine[0][0]]
-
-
-def accepted(node: Node, batch: Events) -> Patch:
-    patch = node.accept(batch, end_of(batch))
-    assert patch is not None
-    return patch
-
-
-def snapshot_of(node: Node) -> Patch:
-    snapshot = node.snapshot()
-    assert snapshot is not None
-    return snapshot
 
 
 class Delivery:
@@ -113,7 +89,7 @@ class Delivery:
         return True
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(expressions, rows, st.data())
 def test_no_order_of_delivery_changes_the_answer(
     ast: ex.Expression, events: Any, data: st.DataObject
@@ -132,100 +108,11 @@ def test_no_order_of_delivery_changes_the_answer(
         pass
     for planned in plan.nodes:
         node = delivery.nodes[planned.index]
-        assert not any(edge.pending for edge in node.edges)
+        assert not any(edge.pending for edge in node.state.edges)
         for key in whole.names():
-            table, origin, newest = node.timeline(key)
+            table, origin, newest = Answers(node.state).timeline(key)
             assert table.json_rows() == whole.timeline(key, planned).json_rows(), planned.text
             assert (origin, newest) == whole.span(key)
-
-
-many_rows = st.lists(
-    st.tuples(
-        st.sampled_from(["k", "l"]),
-        st.integers(-4, 6),
-        st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from(["x", "y", 1])),
-    ),
-    min_size=6,
-    max_size=30,
-)
-
-
-def walk(steps: Any) -> list[Any]:
-    """Events whose ticks wander forwards, so that horizons pass over them; steps back are late."""
-    tick = {"k": 5, "l": 5}
-    events = []
-    for key, step, values in steps:
-        events.append((key, max(tick[key] + step, 0), values))
-        tick[key] = max(tick[key], tick[key] + step)
-    return events
-
-
-@settings(max_examples=250, deadline=None)
-@given(
-    expressions, many_rows, st.lists(st.integers(0, 30), max_size=12), st.integers(0, 4), st.integers(0, 3)
-)
-def test_collapse_changes_nothing_from_the_base_row_on(
-    ast: ex.Expression, steps: Any, at: list[int], lateness: int, retention: int
-) -> None:
-    plan = make_plan(ast)
-    note(plan.result.text)
-    events = walk(steps)
-    note(str(events))
-    whole = evaluate(plan, from_rows(events), Limits(lateness))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shrinking, "FEW", -1_000_000)
-        graph = Graph(plan, Limits(lateness, retention))
-        for batch in batches(from_rows(events), at):
-            graph.feed(batch, end_of(batch))
-    for planned, node in zip(plan.nodes, graph.nodes, strict=True):
-        for key in whole.names():
-            mine, wanted = rows_from_base(node, key, whole.timeline(key, planned).json_rows())
-            assert mine == wanted, planned.text
-            newest = node.timeline(key)[2]
-            assert mine[0][0] <= max(newest - lateness - retention, whole.span(key)[0])
-            assert len(node.timeline(key)[0]) <= 1 + sum(
-                r[0] > newest - lateness - retention - 1 for r in wanted
-            )
-
-
-@settings(max_examples=100, deadline=None)
-@given(many_rows, st.lists(st.integers(0, 30), max_size=8), st.integers(0, 30), st.data())
-def test_latecomer_to_collapsed_children(steps: Any, at: list[int], joins: int, data: st.DataObject) -> None:
-    """Children have forgotten different pasts: the parent begins where all of them know."""
-    states = [STATE, "latest_event_to_state(b)"]
-    text = data.draw(
-        st.sampled_from(
-            [
-                f'{states[0]} == "x" && {states[1]} == "x"',
-                f"{states[0]} == {states[1]}",
-                f'has_existed_within(a == "x", 2ms) || {states[1]} != "y"',
-            ]
-        )
-    )
-    plan = make_plan(text)
-    events = walk(steps)
-    limits = Limits(2, 1)
-    whole = evaluate(plan, from_rows(events), Limits(2))
-    sent = batches(from_rows(events), at)
-    joins = min(joins, len(sent))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shrinking, "FEW", data.draw(st.sampled_from([-1_000_000, 3])))
-        graph = Graph(plan, limits)
-        for batch in sent[:joins]:
-            graph.feed(batch, end_of(batch))
-        latecomer = graph.nodes[-1] = fresh(plan, plan.result, limits)
-        for place, child in enumerate(plan.result.inputs):
-            if (snapshot := graph.nodes[child].snapshot()) is not None:
-                latecomer.receive(place, snapshot)
-        latecomer.advance()
-        for batch in sent[joins:]:
-            graph.feed(batch, end_of(batch))
-    for key in whole.names():
-        node = latecomer.timeline(key)[0].json_rows()
-        truth = whole.timeline(key, plan.result).json_rows()
-        value = next((row[1] for row in reversed(truth) if row[0] <= node[0][0]), None)
-        assert node[0][1] == value
-        assert node[1:] == [row for row in truth if row[0] > node[0][0]]
 
 
 def test_a_latecomer_holds_no_history_of_what_catches_up() -> None:
@@ -239,10 +126,10 @@ def test_a_latecomer_holds_no_history_of_what_catches_up() -> None:
     for batch in batches(everything, list(range(0, 400, 4))):
         both.receive(1, accepted(existed, batch))
         both.advance()
-        assert len(both.edges[1].pending) <= 2
+        assert len(both.state.edges[1].pending) <= 2
     whole = evaluate(plan, everything)
-    assert both.position == (399,)
-    assert both.timeline("k")[0].json_rows() == whole.timeline("k", plan.result).json_rows()
+    assert both.state.position == (399,)
+    assert Answers(both.state).timeline("k")[0].json_rows() == whole.timeline("k", plan.result).json_rows()
 
 
 @pytest.mark.parametrize("origin", [0, 1_700_000_000_000, MAX_TICK - 30_000, MAX_TICK - 4_000, MAX_TICK])
@@ -262,12 +149,14 @@ def test_time_may_begin_anywhere(origin: int) -> None:
         graph.feed(batch, end_of(batch))
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
         for key in whole.names():
-            assert node.timeline(key)[0].json_rows() == whole.timeline(key, planned).json_rows()
-            assert len(node.timeline(key)[0]) > 0
-            assert node.value(key, None)[1] == whole.span(key)[1]
+            assert (
+                Answers(node.state).timeline(key)[0].json_rows() == whole.timeline(key, planned).json_rows()
+            )
+            assert len(Answers(node.state).timeline(key)[0]) > 0
+            assert Answers(node.state).value(key, None)[1] == whole.span(key)[1]
     if origin < MAX_TICK - 10_000:
         for key in ("k0", "k1", "k2"):
-            asked = [graph.result.value(key, origin + s * 1000)[0] for s in (1, 7, 8, 9, 10)]
+            asked = [Answers(graph.result.state).value(key, origin + s * 1000)[0] for s in (1, 7, 8, 9, 10)]
             assert asked == [0, 0, 1, 2, 3]
 
 
@@ -280,10 +169,14 @@ def test_the_last_tick_is_a_tick_like_others() -> None:
     graph.feed(from_rows([("k", last - 5, {"a": "x"}), ("l", 0, {"a": "y"}), ("m", last, {"a": "x"})]), (2,))
     within, _, _, compared, result = graph.nodes[0], *graph.nodes[1:]
     for node in (within, compared, result):
-        assert [node.value("k", t)[0] for t in (last - 5, last - 1, last)] == [True, True, False]
-        assert node.value("m", last)[0] is True
-    assert [within.value("l", t)[0] for t in (0, 4)] == [False, False]
-    assert [compared.value("l", t)[0] for t in (0, 4, 5)] == [True, True, False]
+        assert [Answers(node.state).value("k", t)[0] for t in (last - 5, last - 1, last)] == [
+            True,
+            True,
+            False,
+        ]
+        assert Answers(node.state).value("m", last)[0] is True
+    assert [Answers(within.state).value("l", t)[0] for t in (0, 4)] == [False, False]
+    assert [Answers(compared.state).value("l", t)[0] for t in (0, 4, 5)] == [True, True, False]
 
 
 @pytest.mark.parametrize("tick", [-1, MAX_TICK + 1, 1_700_000_000_000_000])
@@ -293,7 +186,7 @@ def test_a_tick_out_of_range_is_not_another_key(tick: int) -> None:
     events = from_rows([(f"k{i}", 1, {"a": i}) for i in range(1000)])
     graph.feed(events, (999,))
     with pytest.raises(LimitError, match="between 0 and"):
-        graph.result.value("k1", tick)
+        Answers(graph.result.state).value("k1", tick)
     with pytest.raises(LimitError, match="between 0 and"):
         list(evaluate(plan, events).values(at=[tick], keys=["k1"]))
     with pytest.raises(LimitError, match="between 0 and"):
@@ -303,11 +196,11 @@ def test_a_tick_out_of_range_is_not_another_key(tick: int) -> None:
 def test_lateness_exact_and_one_less() -> None:
     graph = Graph(make_plan(STATE), Limits(allowed_lateness=3, retention=0))
     graph.feed(from_rows([("k", 10, {"a": 1}), ("k", 7, {"a": 2}), ("k", 6, {"a": 3})]), (2,))
-    assert (graph.result.accepted, graph.result.refused.count) == (2, 1)
+    assert (graph.result.state.accepted, graph.result.state.refused.count) == (2, 1)
     graph.feed(from_rows([("k", 7, {"a": 4}), ("k", 6, {"a": 5})], (3,)), (4,))
-    assert (graph.result.accepted, graph.result.refused.count) == (3, 2)
-    assert graph.result.timeline("k")[0].json_rows() == [[7, 4], [10, 1]]
-    assert [graph.result.value("k", t)[2] for t in (6, 7)] == [True, False]
+    assert (graph.result.state.accepted, graph.result.state.refused.count) == (3, 2)
+    assert Answers(graph.result.state).timeline("k")[0].json_rows() == [[7, 4], [10, 1]]
+    assert [Answers(graph.result.state).value("k", t)[2] for t in (6, 7)] == [True, False]
 
 
 def test_a_batch_that_overlaps_is_trimmed() -> None:
@@ -317,8 +210,8 @@ def test_a_batch_that_overlaps_is_trimmed() -> None:
     assert node.accept(events.take(slice(1, 3)), (2,)) is None
     patch = accepted(node, events)
     assert patch.rows.tick.tolist() == [2]
-    assert node.accepted == 4
-    assert node.timeline("k")[0].json_rows() == [[1, 1], [2, 7]]
+    assert node.state.accepted == 4
+    assert Answers(node.state).timeline("k")[0].json_rows() == [[1, 1], [2, 7]]
 
 
 def test_a_missing_patch_is_an_error_not_a_wrong_answer() -> None:
@@ -330,36 +223,14 @@ def test_a_missing_patch_is_an_error_not_a_wrong_answer() -> None:
         parent.receive(0, second)
 
 
-def test_retention_is_named_when_asked_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shrinking, "FEW", 0)
-    graph = Graph(make_plan(f'duration_where({STATE} == "x")'), Limits(0, 10))
-    graph.feed(from_rows([("k", t, {"a": "xy"[t % 2]}) for t in range(100)]), (99,))
-    with pytest.raises(RetentionError, match=r"raise limits\.retention"):
-        graph.result.value("k", 50)
-    assert graph.result.value("k", 99)[0] == 0.05
-    assert all(len(edge.table) < 5 for node in graph.nodes for edge in node.edges)
-
-
 def test_vocabulary_holds_only_what_was_accepted() -> None:
     graph = Graph(make_plan(STATE), Limits(0, 10))
     events = from_rows([("k", 100 - (t > 0), {"a": f"v{t}"}) for t in range(50)])
     for position in range(50):
         graph.feed(events.take(slice(position, position + 1)), (position,))
-    assert graph.result.refused.count == 49
-    assert graph.result.own.vocabulary is not None
-    assert graph.result.own.vocabulary.values == [None, "v0"]
-
-
-def test_rows_stay_bounded_however_long_it_runs() -> None:
-    plan = make_plan(f'duration_where(!has_existed_within(a == "x", 7ms) && {STATE} != "y")')
-    graph = Graph(plan, Limits(5, 20))
-    for step in range(150):
-        ticks = range(step * 100, step * 100 + 100)
-        batch = from_rows([("k", t, {"a": "xyz"[t % 3]}) for t in ticks], (step, 0))
-        graph.feed(batch, (step, 99))
-    assert all(len(node.own) <= 1_400 for node in graph.nodes)
-    assert all(len(edge.table) <= 1_400 for node in graph.nodes for edge in node.edges)
-    assert graph.nodes[-1].newest.tolist() == [14_999]
+    assert graph.result.state.refused.count == 49
+    assert graph.result.state.own.vocabulary is not None
+    assert graph.result.state.own.vocabulary.values == [None, "v0"]
 
 
 def test_parts_hold_every_row_once() -> None:
@@ -376,24 +247,6 @@ def test_parts_hold_every_row_once() -> None:
         assert [name for p in pieces for name in p.names] == patch.names
 
 
-def test_late_event_at_the_watermark_without_retention(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What held just before the watermark must still be known: the sum goes on from there."""
-    monkeypatch.setattr(shrinking, "FEW", -1_000_000)
-    graph = Graph(make_plan(f'duration_where({STATE} == "x")'), Limits(0, 0))
-    for position, (tick, value) in enumerate([(0, "x"), (1000, "y"), (1000, "x"), (3000, "y")]):
-        graph.feed(from_rows([("k", tick, {"a": value})], (position,)), (position,))
-    assert graph.result.value("k", 3000)[0] == 3
-
-
-def test_what_was_true_before_the_watermark_still_holds_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """True on [0, 5), so within 5 ms until 10, whatever is said and taken back at the watermark, 5."""
-    monkeypatch.setattr(shrinking, "FEW", -1_000_000)
-    graph = Graph(make_plan(f'has_existed_within({STATE} == "x", 5ms)'), Limits(0, 0))
-    for position, (tick, value) in enumerate([(0, "x"), (5, "y"), (5, "x"), (5, "y")]):
-        graph.feed(from_rows([("k", tick, {"a": value})], (position,)), (position,))
-    assert [graph.result.value("k", t)[0] for t in (5, 9, 10)] == [True, True, False]
-
-
 def test_patches_that_came_early_wait_for_their_own_position() -> None:
     plan = make_plan(f'{STATE} == "x" && has_existed(b == 1)')
     state, equal, existed, both = (fresh(plan, n) for n in plan.nodes)
@@ -406,4 +259,4 @@ def test_patches_that_came_early_wait_for_their_own_position() -> None:
     assert patch is not None
     both.receive(0, patch)
     assert both.advance() is not None
-    assert both.position == (1,)
+    assert both.state.position == (1,)

@@ -16,6 +16,7 @@ from tests.support.poison import poison
 from tests.support.specs import load, problems
 from tests.support.streams import batches, cuts, expressions, rows
 from timeline.engine import shrinking
+from timeline.engine.answers import Answers
 from timeline.errors import QuarantineError, RetentionError
 from timeline.language import expression as ex
 from timeline.language.output_names import MAX_OUTPUTS
@@ -110,7 +111,7 @@ def test_the_text_of_outputs_is_read_back(trees: list[ex.Expression]) -> None:
     assert parse(print_expression(whole)) == whole
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(expressions, min_size=1, max_size=3), rows, cuts, st.integers(0, 5), st.data())
 def test_outputs_are_what_each_is_alone(
     trees: list[ex.Expression], events: Any, at: list[int], keep: int, data: st.DataObject
@@ -133,12 +134,14 @@ def test_outputs_are_what_each_is_alone(
     for row in whole.values(ticks):
         assert row.value == {n: of[row.key, row.at] for n, of in zip(names, alone, strict=True)}
         origin, newest = whole.span(row.key)
-        assert node.timeline(row.key)[1:] == (origin, newest)
+        assert Answers(node.state).timeline(row.key)[1:] == (origin, newest)
         if row.at >= newest - 3 - keep or row.at < origin:
-            assert node.value(row.key, row.at)[:2] == (row.value, row.at), "kept as long as promised"
+            assert Answers(node.state).value(row.key, row.at)[:2] == (row.value, row.at), (
+                "kept as long as promised"
+            )
             continue
         with suppress(RetentionError):
-            assert node.value(row.key, row.at)[0] == row.value
+            assert Answers(node.state).value(row.key, row.at)[0] == row.value
 
 
 def test_a_newcomer_of_outputs_and_a_key_that_an_output_cannot_compute() -> None:
@@ -155,9 +158,9 @@ def test_a_newcomer_of_outputs_and_a_key_that_an_output_cannot_compute() -> None
         latecomer.receive(place, snapshot)
     assert latecomer.advance() is not None
     for node in (graph.result, latecomer):
-        assert node.value("k", 9)[0] == {"n": 1, "last": 1, "again": 1}
-        assert node.value("k", None) == ({"n": 2, "last": 1, "again": 2}, 10, False)
-        assert node.value("l", 4)[0] == {"n": 0, "last": None, "again": 0}, "before its origin"
+        assert Answers(node.state).value("k", 9)[0] == {"n": 1, "last": 1, "again": 1}
+        assert Answers(node.state).value("k", None) == ({"n": 2, "last": 1, "again": 2}, 10, False)
+        assert Answers(node.state).value("l", 4)[0] == {"n": 0, "last": None, "again": 0}, "before its origin"
 
 
 def test_a_key_that_one_output_cannot_compute_has_none_until_it_is_released() -> None:
@@ -166,13 +169,13 @@ def test_a_key_that_one_output_cannot_compute_has_none_until_it_is_released() ->
     poison(graph.nodes[0], {"k"}, reading=True)
     events = from_rows([("k", 0, {"a": 1}), ("l", 5, {"a": 1})])
     graph.feed(events, (1,))
-    assert graph.result.value("l", 5)[0] == {"n": 1, "last": 1}
+    assert Answers(graph.result.state).value("l", 5)[0] == {"n": 1, "last": 1}
     with pytest.raises(QuarantineError, match="PoisonError: bad luck"):
-        graph.result.value("k", 5)
-    graph.nodes[0].operator = graph.nodes[0].leaf = plan.nodes[0].leaf  # type: ignore[assignment]
+        Answers(graph.result.state).value("k", 5)
+    graph.nodes[0].state.operator = plan.nodes[0].operator
     graph.deliver(0, graph.nodes[0].release("k"))
     graph.result.advance()
-    assert graph.result.value("k", 5)[0] == {"n": 1, "last": 1}
+    assert Answers(graph.result.state).value("k", 5)[0] == {"n": 1, "last": 1}
 
 
 def test_the_command_line_shows_every_output(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from tests.support.graphs import WireGraph
 from tests.support.poison import PoisonError, poison
 from tests.support.streams import batches, cuts, expressions, rows
 from timeline.engine import shrinking
+from timeline.engine.answers import Answers
 from timeline.errors import NotFoundError, QuarantineError, RetentionError
 from timeline.language import expression as ex
 from timeline.limits import Limits
 from timeline.local.evaluate import Evaluation, evaluate
-from timeline.operators.base import Leaf
 from timeline.plan import make_plan
 from timeline.tables.events import from_rows
 from timeline.tables.table import Table, Window
@@ -28,12 +28,14 @@ def check(graph: WireGraph, whole: Evaluation, but: dict[int, set[str]]) -> None
         for key in whole.names():
             if key in but.get(planned.index, ()):
                 with pytest.raises(QuarantineError, match="PoisonError: bad luck"):
-                    node.value(key, None)
+                    Answers(node.state).value(key, None)
                 continue
-            assert node.timeline(key)[0].json_rows() == whole.timeline(key, planned).json_rows(), planned.text
+            assert (
+                Answers(node.state).timeline(key)[0].json_rows() == whole.timeline(key, planned).json_rows()
+            ), planned.text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(expressions, rows, cuts, st.sets(st.sampled_from(["k", "l", "m"]), min_size=1), st.data())
 def test_only_the_poisoned_keys_are_lost_and_come_back(
     expression: ex.Expression, events: Any, at: list[int], keys: set[str], data: st.DataObject
@@ -44,7 +46,7 @@ def test_only_the_poisoned_keys_are_lost_and_come_back(
     graph = WireGraph(plan, limits)
     bad = data.draw(st.integers(0, len(plan.nodes) - 1), "poisoned node")
     reading = data.draw(st.booleans(), "reading")
-    good = graph.nodes[bad].operator
+    good = graph.nodes[bad].state.operator
     sent = batches(from_rows(events), at)
     begin = data.draw(st.integers(0, len(sent) - 1), "poisoned from batch")
     above = {bad}
@@ -62,7 +64,7 @@ def test_only_the_poisoned_keys_are_lost_and_come_back(
             if data.draw(st.booleans(), "continue as new"):
                 graph.continue_as_new(limits)
         whole = evaluate(plan, from_rows(events), limits)
-        lost = {graph.nodes[bad].keys.names[code] for code in graph.nodes[bad].quarantined}
+        lost = {graph.nodes[bad].state.keys.names[code] for code in graph.nodes[bad].state.quarantined}
         later = {key for key, *_ in events[sum(map(len, sent[:begin])) :]}
         assert lost <= keys & later
         if reading or plan.nodes[bad].leaf:
@@ -72,10 +74,9 @@ def test_only_the_poisoned_keys_are_lost_and_come_back(
         for key in sorted(lost):
             graph.deliver(bad, graph.nodes[bad].release(key))
             spread(graph)
-        relapsed = {graph.nodes[bad].keys.names[code] for code in graph.nodes[bad].quarantined}
+        relapsed = {graph.nodes[bad].state.keys.names[code] for code in graph.nodes[bad].state.quarantined}
         check(graph, whole, dict.fromkeys(above, relapsed))
-        graph.nodes[bad].operator = good
-        graph.nodes[bad].leaf = good if isinstance(good, Leaf) else None
+        graph.nodes[bad].state.operator = good
         for key in sorted(relapsed):
             graph.deliver(bad, graph.nodes[bad].release(key))
             spread(graph)
@@ -101,15 +102,15 @@ def test_a_key_cannot_be_released_for_ever() -> None:
         batch = [(key, 100 * number + i, {"a": f"{i}"}) for key in "kl" for i in range(0, 100, 2)]
         graph.feed(from_rows(batch, (number, 0)), (number, 99))
     compare = graph.nodes[1]
-    assert compare.operator.name == "equal"
-    assert len(compare.edges[0].table) < 2_500, "what a quarantined key needs does not grow for ever"
+    assert compare.state.operator.name == "equal"
+    assert len(compare.state.edges[0].table) < 2_500, "what a quarantined key needs does not grow for ever"
     with pytest.raises(RetentionError, match="register it anew"):
         compare.release("k")
     with pytest.raises(NotFoundError):
         compare.release("l")
     with pytest.raises(NotFoundError):
         graph.result.release("k")
-    assert graph.result.value("l", None)[0] == 0
+    assert Answers(graph.result.state).value("l", None)[0] == 0
 
 
 def test_an_operator_that_raises_for_all_is_not_tried_for_ever() -> None:
@@ -117,19 +118,19 @@ def test_an_operator_that_raises_for_all_is_not_tried_for_ever() -> None:
     plan = make_plan('!has_existed(a == "x")')
     graph = WireGraph(plan, Limits())
 
-    class Mad(type(graph.nodes[1].operator)):  # type: ignore[misc]
+    class Mad(type(graph.nodes[1].state.operator)):  # type: ignore[misc]
         def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
             nonlocal calls
             calls += 1
             raise PoisonError("always")
 
-    graph.nodes[1].operator = Mad()
+    graph.nodes[1].state.operator = Mad()
     events = from_rows([(f"k{i}", i, {}) for i in range(3_000)])
     graph.feed(events, (3_000,))
-    assert len(graph.result.quarantined) == 3_000
+    assert len(graph.result.state.quarantined) == 3_000
     assert calls < 500
     with pytest.raises(QuarantineError, match=r"'k7' .* since position \[3000\]: PoisonError: always"):
-        graph.result.value("k7", None)
+        Answers(graph.result.state).value("k7", None)
 
 
 @pytest.mark.parametrize("reading", [True, False])
@@ -143,15 +144,18 @@ def test_what_a_release_needs_is_kept(bad: int, reading: bool, monkeypatch: pyte
     events: list[tuple[str, int, dict[str, Any]]] = [
         (key, 10 * i, {"a": "xy"[i % 2]}) for i in range(90) for key in "kl"
     ]
-    good = graph.nodes[bad].operator
+    good = graph.nodes[bad].state.operator
     for first in range(0, len(events), 10):
         if first == 40:
             poison(graph.nodes[bad], {"k"}, reading=reading)
         batch = from_rows(events[first : first + 10], (first,))
         graph.feed(batch, (first + 9,))
-    graph.nodes[bad].operator = good
-    graph.nodes[bad].leaf = good if isinstance(good, Leaf) else None
+    graph.nodes[bad].state.operator = good
     graph.deliver(bad, graph.nodes[bad].release("k"))
     spread(graph)
-    assert graph.result.value("k", None)[0] == graph.result.value("l", None)[0] == 0.45
+    assert (
+        Answers(graph.result.state).value("k", None)[0]
+        == Answers(graph.result.state).value("l", None)[0]
+        == 0.45
+    )
     check(graph, evaluate(plan, from_rows(events), limits), {})

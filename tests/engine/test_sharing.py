@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from tests.support import trees
 from tests.support.oracle import Oracle, exact, number, same
 from tests.support.streams import END, bools, durations, exact_value, json, through_wire
-from tests.system import sharing
 from timeline.engine import shrinking
+from timeline.engine.answers import Answers
 from timeline.engine.node import Node
 from timeline.engine.patch import Patch, parts
 from timeline.engine.wire import from_patch, to_patch
 from timeline.errors import RetentionError
 from timeline.language import expression as ex
 from timeline.language.expression import conjunction
+from timeline.language.printer import print_expression
 from timeline.limits import Limits
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.tables.events import Events, concat, from_rows
@@ -92,6 +93,10 @@ class Shared:
             self.nodes[text] = through_wire(self.nodes[text], n, plan, self.limits)
 
 
+#: Asked at every tick.
+text_of = functools.cache(print_expression)
+
+
 class Begun(Oracle):
     """One key's events, of which operators with memory (by text) have seen only what was from a tick on."""
 
@@ -100,7 +105,7 @@ class Begun(Oracle):
         self.begun = begun
 
     def _at(self, part: ex.Expression, tick: int) -> Any:
-        begin = self.begun.get(make_plan(part).result.text, 0) if not isinstance(part, ex.Constant) else 0
+        begin = 0 if isinstance(part, ex.Constant) else self.begun.get(text_of(part), 0)
         if not begin:
             return super()._at(part, tick)
         ticks = range(begin, tick + 1)
@@ -187,7 +192,7 @@ def reach(plan: Plan, node: PlanNode) -> int:
     return own + max((reach(plan, plan.nodes[i]) for i in node.inputs), default=0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(changing | truths, steps, st.sampled_from([0, 1, 2]), st.sampled_from([0, 1, 4]), st.data())
 def test_newcomers_say_from_when_they_are_exact(
     first: ex.Expression, moves: Any, lateness: int, keep: int, data: Any
@@ -226,17 +231,20 @@ def test_newcomers_say_from_when_they_are_exact(
                 shared.continue_as_new()
     for key, mine in lives.items():
         begun = {
-            text: int(node.known_from[node.keys.find(key)])
+            text: int(node.state.by_key.known_from[node.state.keys.find(key)])
             for text, node in shared.nodes.items()
-            if node.operator.remembers and node.leaf is None
+            if node.state.operator.remembers and node.state.leaf is None
         }
         plain, anew = Oracle(mine), Begun(mine, begun)
         for text, node in shared.nodes.items():
             plan, planned = shared.planned[text]
-            code = node.keys.find(key)
+            code = node.state.keys.find(key)
             assert code is not None
-            known, counted = int(node.known_from[code]), int(node.counted_from[code])
-            table, origin, last = node.timeline(key)
+            known, counted = (
+                int(node.state.by_key.known_from[code]),
+                int(node.state.by_key.counted_from[code]),
+            )
+            table, origin, last = Answers(node.state).timeline(key)
             assert (origin, last) == (plain.origin, newest[key]), text
             base = int(table.tick[0])
             when_born = newest_after[sum(map(len, shared.fed[: shared.born_at[text]]))].get(key, -1)
@@ -255,19 +263,9 @@ def test_newcomers_say_from_when_they_are_exact(
                 with pytest.raises(
                     RetentionError, match="is known from" if known == base else "is kept from"
                 ):
-                    node.value(key, base - 1)
+                    Answers(node.state).value(key, base - 1)
             event("counted" if counted else "known" if known else "whole")
             expected = {"counted_from": counted} if counted else {"exact_from": known} if known else {}
-            assert node.exact_from(key) == expected
+            assert Answers(node.state).exact_from(key) == expected
             if origin:
-                assert node.value(key, origin - 1)[0] == planned.before_origin
-
-
-async def test_timelines_that_come_and_go_under_faults(tmp_path: Path) -> None:
-    """A short run of ``python -m tests.system.sharing``, which says more."""
-    said: list[str] = []
-    outcome = await sharing.play(3, 3, tmp_path, said.append)
-    assert len(said) == 5
-    assert outcome.compared > 300
-    assert outcome.nodes < outcome.nodes_apart
-    assert outcome.signals < outcome.signals_apart
+                assert Answers(node.state).value(key, origin - 1)[0] == planned.before_origin

@@ -10,6 +10,7 @@ import pytest
 import zstandard
 
 from tests.support.streams import json
+from timeline.engine.answers import Answers
 from timeline.engine.node import Node
 from timeline.engine.state_wire import from_state, to_state
 from timeline.engine.wire import from_patch, to_patch
@@ -61,7 +62,11 @@ def test_empty_batch_with_columns_moves_the_position() -> None:
     again, last = from_events(json(to_events(none, (4,))))
     graph = Graph(make_plan(STATE))
     graph.feed(again, last)
-    assert (graph.result.position, graph.result.accepted, len(graph.result.own)) == ((4,), 0, 0)
+    assert (graph.result.state.position, graph.result.state.accepted, len(graph.result.state.own)) == (
+        (4,),
+        0,
+        0,
+    )
     patch = graph.result.snapshot()
     assert patch is not None
     assert len(from_patch(json(to_patch(patch))).rows) == 0
@@ -81,30 +86,30 @@ def test_any_scalar_is_a_state() -> None:
     """Each differs from the one before, or JSON and 64 bits would have made one of two."""
     plan = make_plan(f"duration_in_cur_state({STATE})")
     leaf, parent = (
-        Node(n.operator, [Kind.STATE] * len(n.inputs), Graph(plan).result.limits) for n in plan.nodes
+        Node(n.operator, [Kind.STATE] * len(n.inputs), Graph(plan).result.state.limits) for n in plan.nodes
     )
     events = from_rows([("k", 10 * i, {"a": value}) for i, value in enumerate(ODD)])
     patch = leaf.accept(*from_events(json(to_events(events, (99,)))))
     assert patch is not None
     parent.receive(0, from_patch(json(to_patch(patch))))
     parent.advance()
-    carried = Node(plan.nodes[0].operator, [], leaf.limits)
-    from_state(to_state(leaf), carried)
+    carried = Node(plan.nodes[0].operator, [], leaf.state.limits)
+    from_state(to_state(leaf.state), carried.state)
     for node in (leaf, carried):
         for i, value in enumerate(ODD):
-            got = node.value("k", 10 * i)[0]
+            got = Answers(node.state).value("k", 10 * i)[0]
             assert got == canonical(value)
             assert isinstance(got, bool) == isinstance(value, bool)
-    vocabulary = parent.edges[0].table.vocabulary
+    vocabulary = parent.state.edges[0].table.vocabulary
     assert vocabulary is not None
-    assert leaf.own.vocabulary is not None
-    assert list(map(repr, vocabulary.values)) == list(map(repr, leaf.own.vocabulary.values))
+    assert leaf.state.own.vocabulary is not None
+    assert list(map(repr, vocabulary.values)) == list(map(repr, leaf.state.own.vocabulary.values))
 
 
 def test_numeric_null_and_the_last_tick() -> None:
     graph = Graph(make_plan(f"duration_in_cur_state({STATE})"))
     graph.feed(from_rows([("k", 0, {}), ("k", 5, {"a": 1}), ("l", MAX_TICK, {}), ("m", 0, {"a": 1})]), (3,))
-    table = graph.result.own
+    table = graph.result.state.own
     again = from_table(json(to_table(table)), None)
     assert again.json_rows() == table.json_rows()
     assert again.at.tolist() == table.at.tolist()
@@ -114,7 +119,7 @@ def test_state_of_another_version_is_refused() -> None:
     blob = zstandard.ZstdCompressor().compress(orjson.dumps({"version": 99}))
     node = Graph(make_plan(STATE)).result
     with pytest.raises(TimelineError, match="version 99"):
-        from_state(blob, node)
+        from_state(blob, node.state)
 
 
 def test_concat_of_batches_with_different_columns() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.cases import cases
 from timeline.errors import ExpressionError, KindError
 from timeline.language.builder import Build, col
 from timeline.language.calls import count, has_existed, if_, lag, latest_event_to_state, sum_
@@ -25,109 +26,7 @@ R = f"{N} / {M}"
 
 @pytest.mark.parametrize(
     ("text", "place", "message", "suggestion"),
-    [
-        # arithmetic
-        ("a + 1", "a", "+ cannot take a, a column of an event", "latest_event_to_state(a) or sum(a)"),
-        (f"{B} + 1", B, f"+ cannot take {B}, a Bool", f"duration_where({B}) or count_rises({B})"),
-        (f"(a == 1) + {N}", "a == 1", "+ cannot take a == 1, a predicate over events", "count(a == 1)"),
-        (f"{M} * {N}", f"{M} * {N}", f"* takes a constant on one side, got {M} and {N}", None),
-        (f'{N} + "x"', '"x"', '+ cannot take "x"', None),
-        (f"{N} - null", "null", "- cannot take null", None),
-        ("1/0", "1/0", "/ between two constants is a constant itself", None),
-        (f"{N} > 24 * 60", "24 * 60", "* between two constants is a constant itself", "1440"),
-        (f"1 / 8 - {N}", "1 / 8", "/ between two constants is a constant itself", "0.125"),
-        (f"1e300 * 1e300 + {N}", "1e300 * 1e300", "* between two constants is a constant itself", None),
-        # a Ratio in arithmetic
-        (f"({R}) + {N}", R, f"+ cannot take {R}, a Ratio", None),
-        (f"1 - {R}", R, f"- cannot take {R}, a Ratio", f"({M} - {N}) / {M}"),
-        (f"{R} - 0.5", R, f"- cannot take {R}, a Ratio", f"({N} - {M} * 0.5) / {M}"),
-        (f"{R} * 100", R, f"* cannot take {R}, a Ratio", f"{N} * 100 / {M}"),
-        (f"100 * ({R})", R, f"* cannot take {R}, a Ratio", f"{N} * 100 / {M}"),
-        (f"{R} / 2 / 3", R, f"/ cannot take {R}, a Ratio", f"{N} / 2 / {M}"),
-        (f"2 / ({R})", R, f"/ cannot take {R}, a Ratio", f"{M} * 2 / {N}"),
-        (f"1 / {M} * 2", f"1 / {M}", f"* cannot take 1 / {M}, a Ratio", None),
-        (f'{R} * "x"', R, f"* cannot take {R}, a Ratio", None),
-        # a Ratio anywhere else
-        (f"duration_where({R})", R, f"duration_where(b) cannot take {R}, a Ratio", f"{R} > ..."),
-        (f"!({R})", R, f"! cannot take {R}, a Ratio", f"!({R} > ...)"),
-        (f"prior_state({R})", R, f"prior_state(s) cannot take {R}, a Ratio", f"{R} > ..."),
-        (f"lag({R}, 5s)", R, f"lag(x, d) cannot take {R}, a Ratio", f"lag({N}, 5s) / lag({M}, 5s)"),
-        (f"lag(1 / {M}, 5s)", f"1 / {M}", f"lag(x, d) cannot take 1 / {M}, a Ratio", f"1 / lag({M}, 5s)"),
-        (
-            f"{R} == {B}",
-            B,
-            f"a Ratio can never equal {B}, a Bool",
-            f"duration_where({B}) or count_rises({B})",
-        ),
-        (
-            f"{N} != {B}",
-            B,
-            f"a Numeric can never equal {B}, a Bool",
-            f"duration_where({B}) or count_rises({B})",
-        ),
-        # what counts and sums
-        (f"count({B})", B, f"count(p) cannot take {B}, a Bool", f"count_rises({B})"),
-        ("count(a)", "a", "count(p) cannot take a, a column of an event", "a != null"),
-        ("count(5)", "5", "count(p) cannot take 5, a constant", None),
-        (
-            "count_rises(a == 1)",
-            "a == 1",
-            "count_rises(b) cannot take a == 1, a predicate over events",
-            "count(a == 1) or latest_event_to_state(a) == 1",
-        ),
-        ("sum(a == 1)", "a == 1", "sum(col) cannot take a == 1, a predicate over events", "count(a == 1)"),
-        (f"sum({S})", S, f"sum(col) cannot take {S}, a State", "s"),
-        ("sum('a b')", "'a b'", 'sum(col) cannot take "a b", a constant', 'col("a b")'),
-        (f"lag(5, {N})", N, "this is not a duration", None),
-        (f"lag({N}, -5)", "-5", "not a duration: '-5'; write a number and a unit, such as 500ms, 5s", None),
-        (f"lag({N})", f"lag({N})", "lag(x, d) takes 2 arguments, got 1", None),
-        ("lag(5, 5s)", "5", "lag(x, d) cannot take 5, a constant", None),
-        # choices
-        ("if(1, 2, 3)", "1", "if(b, x, y) cannot take 1, a constant", None),
-        (
-            f"if({B}, {N}, 'x')",
-            "'x'",
-            'if(b, x, y) cannot choose between a Numeric and "x", a constant',
-            None,
-        ),
-        (
-            f"if({B}, {N}, {S})",
-            S,
-            f"if(b, x, y) cannot choose between a Numeric and {S}, a State",
-            f"{S} + 0",
-        ),
-        (
-            f"if({B}, {S}, {N})",
-            S,
-            f"if(b, x, y) cannot choose between a Numeric and {S}, a State",
-            f"{S} + 0",
-        ),
-        (
-            f"if({B}, {S}, {B})",
-            S,
-            f"if(b, x, y) cannot choose between a Bool and {S}, a State",
-            f"{S} == ...",
-        ),
-        (
-            f"if({B}, {B}, {N})",
-            N,
-            f"if(b, x, y) cannot choose between a Bool and {N}, a Numeric",
-            f"{N} > ...",
-        ),
-        (f"if({N}, 1, 2)", N, f"if(b, x, y) cannot take {N}, a Numeric", f"{N} > ..."),
-        # signs
-        (
-            f"-{N}",
-            "count",
-            "- cannot stand before count: only before a number, or between two parts",
-            "0 - count...",
-        ),
-        ("--5", "-", "- cannot stand before -: only before a number, or between two parts", None),
-        (f"{B} ? 1 : 2", "?", "? is not an operator", "if(b, x, y)"),
-        # numbers
-        (f"{N} + 1e-400", "1e-400", "number out of range: nearer to 0 than 4.9e-324", None),
-        (f"{N} * 1e400", "1e400", "number out of range: at most 1.797e308", None),
-    ],
+    cases("arithmetic_errors", "text", "part", "error", "suggestion"),
 )
 def test_misfits(text: str, place: str, message: str, suggestion: str | None) -> None:
     with pytest.raises(ExpressionError) as raised:

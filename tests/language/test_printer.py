@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 
+from tests.support.cases import pairs
 from tests.support.strategies import expressions, predicates
 from tests.support.trees import HasExisted
 from timeline.language.expression import MAX_DEPTH, Column, Constant, Expression
@@ -14,15 +13,8 @@ from timeline.language.parser import parse
 from timeline.language.printer import WIDTH, print_expression, print_pretty
 from timeline.values.scalars import Scalar
 
-_FIXTURE = Path(__file__).parents[1] / "fixtures" / "roundtrip.txt"
-ROUNDTRIPS = [
-    tuple(line.split("  =>  "))
-    for line in _FIXTURE.read_text("utf-8").split("\n")
-    if line and not line.startswith("#")
-]
 
-
-@pytest.mark.parametrize(("text", "canonical"), ROUNDTRIPS)
+@pytest.mark.parametrize(("text", "canonical"), pairs("roundtrip"))
 def test_canonical(text: str, canonical: str) -> None:
     assert print_expression(parse(text)) == canonical
     assert print_expression(parse(canonical)) == canonical

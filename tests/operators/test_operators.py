@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.oracle import Oracle, exact, same
 from tests.support.streams import END, batches, cuts, exact_value, expressions, json, rows, through_wire
+from timeline.engine.answers import Answers
 from timeline.engine.wire import from_patch, to_patch
 from timeline.language import expression as ex
 from timeline.limits import Limits
@@ -39,7 +40,7 @@ def check(table: Table, names: list[str], plan: Plan, events: Any, what: str) ->
             assert same(exact(got), wanted), f"{what}: {name} at {tick}: {got} is not {wanted}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions, rows)
 def test_one_pass_is_the_definition(expression: ex.Expression, events: Any) -> None:
     plan = make_plan(expression)
@@ -48,7 +49,7 @@ def test_one_pass_is_the_definition(expression: ex.Expression, events: Any) -> N
     check(result.tables[-1], result.keys.names, plan, events, "evaluate")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions, rows, cuts)
 def test_any_cut_gives_the_tables_of_one_pass(expression: ex.Expression, events: Any, at: list[int]) -> None:
     plan = make_plan(expression)
@@ -59,12 +60,12 @@ def test_any_cut_gives_the_tables_of_one_pass(expression: ex.Expression, events:
         graph.feed(batch, tuple(batch.position[-1].tolist()))
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
         for key in whole.names():
-            table, origin, newest = node.timeline(key)
+            table, origin, newest = Answers(node.state).timeline(key)
             assert table.json_rows() == whole.timeline(key, planned).json_rows(), planned.text
             assert (origin, newest) == whole.span(key)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(expressions, rows, cuts, st.data())
 def test_wire_repeats_and_carried_state_change_nothing(
     expression: ex.Expression, events: Any, at: list[int], data: st.DataObject
@@ -96,11 +97,11 @@ def test_wire_repeats_and_carried_state_change_nothing(
     whole = evaluate(plan, from_rows(events))
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
         for key in whole.names():
-            rows_now = node.timeline(key)[0].json_rows()
+            rows_now = Answers(node.state).timeline(key)[0].json_rows()
             assert rows_now == whole.timeline(key, planned).json_rows(), planned.text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(expressions, rows, cuts, st.integers(0, 6))
 def test_late_events_are_refused_alike(
     expression: ex.Expression, events: Any, at: list[int], lateness: int
@@ -120,5 +121,5 @@ def test_late_events_are_refused_alike(
     for batch in batches(from_rows(events), at):
         graph.feed(batch, tuple(batch.position[-1].tolist()))
     for key in whole.names():
-        rows_now = graph.result.timeline(key)[0].json_rows()
+        rows_now = Answers(graph.result.state).timeline(key)[0].json_rows()
         assert rows_now == whole.timeline(key, plan.result).json_rows()

@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import pairs
 from tests.support.reading import Row, jsonl, read, same, values
 from timeline.reading import Rejected, count_lines, jsonl_exact, read_events, records
 from timeline.reading import jsonl as jsonl_module
@@ -120,21 +121,7 @@ def test_one_broken_line_sends_only_its_neighbours_the_slow_way(
     assert sum(slow) < 20
 
 
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [
-        ('"a"', "a"),
-        ("4111", "4111"),
-        ("4111.0", "4111"),
-        ("1.5", "1.5"),
-        ("9007199254740993", "9007199254740993"),
-        ("99999999999999999999", "99999999999999999999"),
-        ("null", "no key"),
-        ("true", "key is not a string or number"),
-        ("[1]", "key is not a string or number"),
-        ('{"a":1}', "key is not a string or number"),
-    ],
-)
+@pytest.mark.parametrize(("text", "want"), pairs("json_keys"))
 def test_key(tmp_path: Path, text: str, want: str) -> None:
     rows, rejected = read(jsonl(tmp_path, f'{{"k":{text},"t":1}}'))
     assert (rows[0][1] if rows else rejected[0][1]) == want
@@ -270,7 +257,7 @@ BROKEN = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(
     lines=st.lists(UNIFORM | GOOD | WILD | BROKEN, max_size=30),
     block_bytes=st.sampled_from([1, 50, 300, 1 << 20]),

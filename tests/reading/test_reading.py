@@ -137,7 +137,7 @@ def test_what_only_rejected_events_carry_is_not_kept(tmp_path: Path, suffix: str
 TEXT = st.text("ab \",\n'é", max_size=5).filter(lambda s: s.strip() != "" and "\r" not in s)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(TEXT, st.integers(0, 10**9)), min_size=1, max_size=20

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cases import cases
 from tests.support.specs import GOOD, load, problems
 from timeline.errors import SpecError
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
-
-A_TABLE = "must be a table, such as [source] and the lines below it"
 
 
 def test_defaults(tmp_path: Path) -> None:
@@ -73,34 +72,13 @@ def test_expression_has_a_caret(tmp_path: Path) -> None:
     assert source[caret.index("^") :].startswith(("b", "has_existed"))
 
 
-@pytest.mark.parametrize(
-    ("text", "place", "message"),
-    [
-        ("name = 3\nexpression = 'has_existed(a == 1)'", "name", "must be text in quotes, got 3"),
-        ("name = 'x'\nexpression = 4", "expression", "must be text in quotes, got 4"),
-        (
-            GOOD + "source = 'x'",
-            "source",
-            f"{A_TABLE}, got 'x'",
-        ),
-        (
-            GOOD + "limits = [1]",
-            "limits",
-            f"{A_TABLE}, got [1]",
-        ),
-        (GOOD + "[limits]\nshards = true", "limits.shards", "must be a whole number, got True"),
-        (GOOD + "[limits]\nretention = true", "limits.retention", "must be a whole number, got True"),
-        (GOOD + "[source]\ntopic = 't'\nfiles = ['f']", "source", "give topic or files, not both"),
-        (GOOD + "[source]\ntopic = 't'\nname = 'n'", "source", "give topic or name, not both"),
-        (GOOD + "[source]\nfiles = 'f'", "source.files", "must be a list, such as [\"a.jsonl\"], got 'f'"),
-        ("name = 'x'", "expression", "is missing; or give [outputs], several by name"),
-        ("", "name", "is missing"),
-        ("name = \n", "file", "is not TOML: Invalid value (at line 1, column 8)"),
-        (b"\xff", "file", "is not UTF-8 text"),
-    ],
-)
-def test_one_problem(tmp_path: Path, text: str | bytes, place: str, message: str) -> None:
+@pytest.mark.parametrize(("text", "place", "message"), cases("spec_problems", "spec", "place", "problem"))
+def test_one_problem(tmp_path: Path, text: str, place: str, message: str) -> None:
     assert problems(tmp_path, text)[place] == message
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    assert problems(tmp_path, b"\xff")["file"] == "is not UTF-8 text"
 
 
 def test_no_file(tmp_path: Path) -> None:

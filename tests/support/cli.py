@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+#: Seconds after which a command hangs. Far more than it takes on a slow machine: no test is about time.
+PATIENCE = 600
+
 
 class Cli:
     """The installed ``timeline`` command, against one server."""
@@ -24,7 +27,7 @@ class Cli:
     def command(self, *arguments: str | Path) -> list[str]:
         return [sys.executable, "-m", "timeline.cli.main", *map(str, arguments)]
 
-    def run(self, *arguments: str | Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Runs to the end; fails the test if that prints a traceback."""
         done = subprocess.run(
             self.command(*arguments),
@@ -68,6 +71,17 @@ class Cli:
 _started: list[subprocess.Popen[str]] = []
 
 
+def kill_what_was_started() -> None:
+    """Kills what still runs of all that `Cli.start` started."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
 def wait_for_line(process: subprocess.Popen[str], start: str) -> str:
     """Reads a process's output up to a line that begins so."""
     assert process.stdout is not None
@@ -82,7 +96,7 @@ def wait_for_line(process: subprocess.Popen[str], start: str) -> str:
 def stop(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> int:
     """Signals a process and waits for its end."""
     process.send_signal(number)
-    code = process.wait(30)
+    code = process.wait(PATIENCE)
     if process.stdout is not None:
         process.stdout.close()
     return code

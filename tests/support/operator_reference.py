@@ -76,6 +76,16 @@ def _type(parameter: Parameter) -> str:
     return "Operand" if Kind.CONSTANT in parameter.kinds else "Build"
 
 
+def described(of_class: type[Operator]) -> tuple[str, list[str]]:
+    """An operator's definition, and the source of its worked examples: each is a ``run(...)``."""
+    pieces = doctest.DocTestParser().parse(inspect.getdoc(of_class) or "")
+    told = "".join(piece for piece in pieces if isinstance(piece, str)).strip()
+    examples = [p.source for p in pieces if isinstance(p, doctest.Example) and "import" not in p.source]
+    if not told or not examples:
+        raise ValueError(f"{of_class.__name__} has no definition or no worked example in its docstring")
+    return told, examples
+
+
 def example(source: str) -> str:
     """The lanes of one ``run(...)`` of a docstring."""
     drawn: list[str] = []
@@ -117,16 +127,11 @@ def page() -> str:
         module = inspect.getmodule(of_class)
         assert module is not None
         title = (module.__doc__ or "").strip().split("\n")[0]
-        text = inspect.getdoc(of_class) or ""
-        pieces = doctest.DocTestParser().parse(text)
-        told = "".join(piece for piece in pieces if isinstance(piece, str)).strip()
-        examples = [p for p in pieces if isinstance(p, doctest.Example) and "import" not in p.source]
-        if not told or not examples:
-            raise ValueError(f"{of_class.__name__} has no definition or no worked example in its docstring")
+        told, examples = described(of_class)
         name = next((f"`{usages[n]}`" for n in usages if n == module.__name__.split(".")[-1].rstrip("_")), "")
         parts.append(f"## {of_class.__name__}\n\n{title}\n" + (f"\n{name}\n" if name else ""))
         parts.append(told + "\n")
-        parts += [f"```text\n{example(p.source).rstrip()}\n```\n" for p in examples]
+        parts += [f"```text\n{example(source).rstrip()}\n```\n" for source in examples]
     return "\n".join(parts)
 
 

@@ -94,14 +94,15 @@ class Oracle:
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
         self.origin = min(tick for tick, _ in events)
-        self.known: dict[tuple[int, int], Any] = {}
+        # With the part, so that no other part ever has its id.
+        self.known: dict[tuple[int, int], tuple[ex.Expression, Any]] = {}
 
     def at(self, part: ex.Expression, tick: int) -> Any:
         """The value of a timeline at a tick from the origin on."""
         place = (id(part), tick)
         if place not in self.known:
-            self.known[place] = self._at(part, tick)
-        return self.known[place]
+            self.known[place] = part, self._at(part, tick)
+        return self.known[place][1]
 
     def _at(self, part: ex.Expression, tick: int) -> Any:
         match part:

@@ -25,6 +25,11 @@ def spec(expression: str = CIRR, *, shards: int = 1, **limits: Any) -> Spec:
     )
 
 
+def spec_of_outputs(outputs: dict[str, str]) -> Spec:
+    """A spec of several outputs, with a name of its own."""
+    return Spec(name=f"t-{uuid.uuid4().hex[:8]}", outputs=outputs, source=spec().source)
+
+
 def two_on_a_topic(first: str, second: str) -> tuple[Spec, Spec]:
     """Two timelines on one new topic, ``...-a`` and ``...-b``, which share what they have in common."""
     topic = f"topic-{uuid.uuid4().hex[:6]}"
@@ -34,11 +39,9 @@ def two_on_a_topic(first: str, second: str) -> tuple[Spec, Spec]:
     return a, b
 
 
-def write(path: Path, rows: list[tuple[Any, ...]]) -> Path:
-    lines = [
-        json.dumps({"session": session, "time": time, "playerStateChange": state})
-        for session, time, state in rows
-    ]
+def write(path: Path, rows: list[tuple[Any, ...]], column: str = "playerStateChange") -> Path:
+    """A file of events: session, time in ms, and what the column says."""
+    lines = [json.dumps({"session": session, "time": time, column: value}) for session, time, value in rows]
     path.write_text("".join(line + "\n" for line in lines))
     return path
 

@@ -46,7 +46,7 @@ PARTITIONS = 4
 FAULTS = Faults(late=0.02, repeated=0.02, broken=0.005)
 LATER = 'count(cdn == "C1") > 1 && latest_event_to_state(playerStateChange) == "buffer"'
 #: How long (s) the end may be waited for.
-PATIENCE = 300
+PATIENCE = 600
 
 
 @dataclass(frozen=True, slots=True)

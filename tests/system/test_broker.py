@@ -18,7 +18,7 @@ import pytest
 from feeder.broker import Broker, cache_folder, install, missing
 from producer.pulsar.connection import connect
 from producer.pulsar.topics import partitions
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
 from timeline.errors import ServiceError
 
 needs_java = pytest.mark.skipif(missing() is not None, reason=missing() or "")
@@ -50,7 +50,7 @@ def certified(folder: Path) -> tuple[Path, Path]:
 def first_message(url: str, topic: str) -> bytes:
     client = pulsar.Client(url, logger=pulsar.ConsoleLogger(pulsar.LoggerLevel.Error))
     reader = client.create_reader(topic, pulsar.MessageId.earliest)
-    data: bytes = reader.read_next(timeout_millis=30_000).data()
+    data: bytes = reader.read_next(timeout_millis=PATIENCE * 1_000).data()
     client.close()
     return data
 

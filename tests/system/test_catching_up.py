@@ -9,6 +9,7 @@ import pytest
 
 import feeder.stream
 from feeder.files.feed import feed_files
+from tests.support.cli import PATIENCE
 from tests.support.timelines import assert_exact, many, spec, two_on_a_topic, write
 from timeline.tables.events import from_rows
 from workflows.client import Client
@@ -32,7 +33,7 @@ async def test_a_new_leaf_is_many_batches_behind_one_that_is_shared(
     await feed_files(timelines, first, [file])
     await timelines.registry.register(second)
     # Without end if it waits for that result at a batch in between.
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await feed_files(timelines, second, [write(tmp_path / "more.jsonl", [("k1", 99_000, "seek")])])
     await assert_exact(timelines, first, 3)
     await assert_exact(timelines, second, 3)
@@ -58,7 +59,7 @@ async def test_leaves_become_uneven_while_they_are_fed(
             await super().signal_events(leaves, events, last, about)
 
     file = write(tmp_path / "many.jsonl", rows)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         client = Client(timelines.temporal)
         client.leaves = Overtaken(client.leaves.asking)
         await feed_files(client, cirr, [file])

@@ -1,23 +1,19 @@
-"""Payload encryption: nothing readable reaches the server, keys rotate, and a missing one is named."""
+"""Payload encryption: nothing readable reaches the server."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 
 import pytest
-from temporalio.api.common.v1 import Payload
 from temporalio.worker import Replayer
 
-from tests.support.cli import Cli
 from tests.support.timelines import spec, write
-from timeline.errors import EncryptionError
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
-from workflows.payloads.codec import TimelineCodec, data_converter, is_state
-from workflows.payloads.encryption import ENCODING, Keys, new_key
+from workflows.payloads.codec import data_converter
+from workflows.payloads.encryption import new_key
 from workflows.server import DevServer
 from workflows.worker import WORKFLOWS, make_worker, sandbox
 
@@ -56,77 +52,3 @@ async def test_nothing_readable_reaches_the_server(tmp_path: Path, monkeypatch: 
     assert WORD.encode() in await fill(open_)
     monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", new_key("one"))
     assert WORD.encode() not in await fill(closed)
-
-
-def coded(payload: Payload) -> Payload:
-    return asyncio.run(TimelineCodec().encode([payload]))[0]
-
-
-def decoded(payload: Payload) -> Payload:
-    return asyncio.run(TimelineCodec().decode([payload]))[0]
-
-
-def test_keys_rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Payload(metadata={"encoding": b"json/plain"}, data=b'"x"')
-    before = coded(plain)
-    assert before == plain
-    old, new = new_key("2026-10"), new_key("2026-11")
-    file = tmp_path / "keys"
-    file.write_text(f"# the first one encrypts\n{old}\n")
-    monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(file))
-    first = coded(plain)
-    assert first.metadata == {"encoding": ENCODING, "key-id": b"2026-10"}
-    both = tmp_path / "both"
-    both.write_text(f"{new}\n{old}\n")
-    monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(both))
-    second = coded(plain)
-    assert second.metadata["key-id"] == b"2026-11"
-    assert [decoded(p) for p in (before, first, second)] == [plain] * 3
-    assert coded(plain).data != second.data  # another nonce each time
-    only = tmp_path / "only"
-    only.write_text(new)
-    monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(only))
-    with pytest.raises(EncryptionError, match="encrypted with key '2026-10', and here there are 2026-11"):
-        decoded(first)
-    monkeypatch.delenv("TIMELINE_ENCRYPTION_KEYS_FILE")
-    with pytest.raises(EncryptionError, match="key '2026-11', and here no keys are set"):
-        decoded(second)
-    monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", new_key("2026-11"))
-    with pytest.raises(EncryptionError, match="another key has the same name"):
-        decoded(second)
-
-
-def test_large_payloads_and_states(monkeypatch: pytest.MonkeyPatch) -> None:
-    large = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(["x" * 100] * 100).encode())
-    state = Payload(metadata={"encoding": b"binary/plain"}, data=b"state" * 1_000)
-    assert is_state(coded(state))
-    assert not is_state(coded(large))
-    monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", new_key("one"))
-    assert len(coded(large).data) < 1_000  # compressed, then encrypted
-    assert decoded(coded(large)) == large
-    assert is_state(coded(state))  # a store that keeps it keeps it encrypted
-    assert b"state" not in coded(state).data
-    assert not is_state(coded(large))
-    assert decoded(coded(state)) == state
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("one", "must be ID:KEY, with 32 bytes in base64"),
-        ("one:c2hvcnQ=", "must be ID:KEY, with 32 bytes in base64"),
-        ("", "holds no key"),
-    ],
-)
-def test_what_is_no_key(line: str, message: str) -> None:
-    with pytest.raises(EncryptionError, match=message) as raised:
-        Keys([line] if line else [], "here")
-    assert "c2hvcnQ=" not in str(raised.value)
-
-
-def test_command_line(local_cli: Cli) -> None:
-    line = local_cli.good("keygen", "2026-11").strip()
-    assert list(Keys([line], "here").ciphers) == ["2026-11"]
-    assert "a key's name has letters" in local_cli.bad("keygen", "no spaces")
-    local_cli.environment["TIMELINE_ENCRYPTION_KEYS_FILE"] = "nowhere"
-    assert "TIMELINE_ENCRYPTION_KEYS_FILE nowhere cannot be read" in local_cli.bad("list")

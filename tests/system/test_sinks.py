@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import random
 import signal
 import time
 import uuid
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pulsar
-import pyarrow.parquet
 import pytest
 
 from feeder.broker import Broker
@@ -23,118 +19,33 @@ from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from producer.pulsar.connection import connect
 from producer.pulsar.sink import TopicWriter
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
 from tests.support.places import ROOT
-from timeline.errors import ServiceError, SpecError
-from timeline.local.evaluate import Evaluation
-from timeline.sinks.batches import Batch, write_batch
+from tests.support.sinks import (
+    OUTPUTS,
+    Values,
+    batch,
+    by_key,
+    events,
+    expected,
+    spec,
+    write,
+    written,
+    written_parquet,
+)
+from timeline.sinks.batches import write_batch
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import sink_id
 from workflows.server import DevServer
-from workflows.writing.files import JsonLines, Parquet
-
-OUTPUTS = {
-    "state": "latest_event_to_state(state)",
-    "seconds": 'duration_where(@state == "buffer")',
-    "late": "@seconds > 2.5",
-}
-LIMITS = {"allowed_lateness": "3s", "retention": "1h"}
-Values = dict[str, Any]
-
-write_jsonl, write_parquet = partial(write_batch, JsonLines), partial(write_batch, Parquet)
-
-
-def spec(sink: dict[str, Any], *, shards: int = 1, **limits: str) -> Spec:
-    return Spec.from_wire(
-        {
-            "name": f"t-{uuid.uuid4().hex[:8]}",
-            "outputs": OUTPUTS,
-            "source": {"key": "session"},
-            "limits": LIMITS | limits | {"shards": shards},
-            "sink": sink,
-        }
-    )
-
-
-def events(seed: int, keys: int, each: int) -> list[dict[str, Any]]:
-    """Some of every key, a little out of order, at ms that are not round."""
-    chance = random.Random(seed)
-    return [
-        {
-            "session": f"k{key}",
-            "time": 1_000 * step + chance.randrange(4_000),
-            "state": chance.choice(["play", "buffer", "seek"]),
-        }
-        for step in range(each)
-        for key in range(keys)
-        # The later ones go on for longer, so that others close meanwhile.
-        if step < each * (key + 1) / keys
-    ]
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 async def feed_in_parts(timelines: Client, wanted: Spec, path: Path, rows: list[dict[str, Any]]) -> None:
     for end in range(len(rows) // 4, len(rows) + 1, len(rows) // 4):
         write(path, rows[:end])
         await feed_files(timelines, wanted, [path])
-
-
-def expected(
-    wanted: Spec, local: Evaluation, holds: Callable[[Values], bool] = lambda _: True
-) -> dict[str, dict[int, Values]]:
-    """By key and tick what the sink must say, found by looking at every single ms."""
-    sink, limits = wanted.sink, wanted.limits
-    assert sink is not None
-    newest_of_all = max(local.span(key)[1] for key in local.names())
-    found: dict[str, dict[int, Values]] = {}
-    for key in local.names():
-        origin, newest = local.span(key)
-        over = limits.key_ttl is not None and newest_of_all - newest >= limits.key_ttl
-        until = newest + (limits.key_ttl or 0) if over else newest - limits.allowed_lateness
-        if until <= origin:
-            continue
-        values: dict[int, Any] = {
-            row.at: row.value for row in local.values(every=1, start=origin, end=until - 1, keys=[key])
-        }
-        if sink.when == "close":
-            ticks = [newest] if over else []
-        elif sink.every:
-            ticks = [t for t in values if t % sink.every == 0]
-        else:
-            nodes = [local.plan.outputs[name] for name in sink.outputs or OUTPUTS]
-            breaks = {row[0] for node in nodes for row in local.timeline(key, node).json_rows()}
-            ticks = [t for t in values if t in breaks or (t > origin and not holds(values[t - 1]))]
-        shown = sink.outputs or tuple(OUTPUTS)
-        rows = {t: {name: values[t][name] for name in shown} for t in ticks if holds(values[t])}
-        if rows:
-            found[key] = rows
-    return found
-
-
-def by_key(rows: list[Values]) -> dict[str, dict[int, Values]]:
-    """Written rows likewise; fails if an id or a place is there twice."""
-    assert len({row["id"] for row in rows}) == len(rows)
-    found: dict[str, dict[int, Values]] = {}
-    for row in rows:
-        values = {n: v for n, v in row.items() if n not in ("id", "timeline", "stream", "key", "at")}
-        assert row["at"] not in found.setdefault(row["key"], {})
-        found[row["key"]][row["at"]] = values
-    return found
-
-
-def written(folder: Path) -> list[Values]:
-    return [orjson.loads(line) for path in folder.glob("*.jsonl") for line in path.read_bytes().splitlines()]
-
-
-def written_parquet(folder: Path) -> list[Values]:
-    return [row for path in folder.glob("*.parquet") for row in pyarrow.parquet.read_table(path).to_pylist()]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +121,7 @@ def read_topic(topic: str) -> list[Values]:
         reader = client.create_reader(topic, pulsar.MessageId.earliest)
         rows = []
         while reader.has_message_available():
-            rows.append(orjson.loads(reader.read_next(10_000).data()))
+            rows.append(orjson.loads(reader.read_next(PATIENCE * 1_000).data()))
         return rows
     finally:
         client.close()
@@ -267,54 +178,12 @@ async def test_three_kills_lose_no_row_and_write_none_twice(
 
 def _grows(folder: Path) -> None:
     """Waits until the one file of a folder is longer."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     before = now = sum(path.stat().st_size for path in folder.glob("*"))
     while now == before:
         assert time.monotonic() < deadline
         time.sleep(0.002)
         now = sum(path.stat().st_size for path in folder.glob("*"))
-
-
-def batch(place: str, number: int, rows: int, offset: int = 0, kind: str = "jsonl") -> Batch:
-    first = number * 100
-    head = {"timeline": "t", "stream": 0, "key": "k"}
-    return Batch(
-        kind=kind,
-        place=place,
-        name="t-0-name",
-        number=number,
-        first=first,
-        offset=offset,
-        types={"x": "float"},
-        rows=[{"id": f"i/{first + n}", **head, "at": n, "x": n / 2} for n in range(rows)],
-    )
-
-
-def test_a_batch_that_is_written_again_changes_nothing(tmp_path: Path) -> None:
-    first = batch(str(tmp_path), 0, 30)
-    end = write_jsonl(first)["offset"]
-    path = tmp_path / "t-0-name.jsonl"
-    whole = path.read_bytes()
-    # Killed while it was writing.
-    path.write_bytes(whole[: end // 2])
-    assert write_jsonl(first) == {"offset": end, "exactly_once": True}
-    assert path.read_bytes() == whole
-    second = batch(str(tmp_path), 1, 20, end)
-    write_jsonl(second)
-    whole = path.read_bytes()
-    # By a worker that was thought dead: what came behind stays.
-    write_jsonl(first)
-    write_jsonl(second)
-    assert path.read_bytes() == whole
-    ids = [orjson.loads(line)["id"] for line in whole.splitlines()]
-    assert ids == [f"i/{n}" for n in [*range(30), *range(100, 120)]]
-    path.write_bytes(whole[: end - 1])
-    with pytest.raises(ServiceError, match=f"has {end - 1} bytes, and the sink has written {end}"):
-        write_jsonl(second)
-    write_parquet(first)
-    write_parquet(first)
-    assert [row["id"] for row in written_parquet(tmp_path)] == [f"i/{n}" for n in range(30)]
-    assert {path.name for path in tmp_path.iterdir()} == {"t-0-name.jsonl", "t-0-name-00000000.parquet"}
 
 
 @pytest.mark.parametrize("deduplicated", [True, False])
@@ -333,44 +202,6 @@ async def test_rows_that_are_sent_again(
         assert ids == [f"i/{n}" for n in range(150)]
     else:
         assert len(ids) == 60 + 100 + 50 + 100
-
-
-def problems(tmp_path: Path, sink: str, limits: str = "") -> dict[str, str]:
-    path = tmp_path / "spec.toml"
-    outputs = "\n".join(f"{name} = '''{text}'''" for name, text in OUTPUTS.items())
-    path.write_text(f"name = 't'\n[outputs]\n{outputs}\n[limits]\n{limits}\n[sink]\n{sink}\n")
-    with pytest.raises(SpecError) as caught:
-        load_spec(path)
-    return {p.place: p.message for p in caught.value.problems}
-
-
-@pytest.mark.parametrize(
-    ("sink", "place", "message"),
-    [
-        ("", "sink", "give topic or folder"),
-        ("topic = 't'\nfolder = 'f'", "sink", "give topic or folder"),
-        ("topic = 't'\nformat = 'jsonl'", "sink", "format is for files"),
-        ("folder = 'f'\nformat = 'csv'", "sink.format", "must be 'jsonl' or 'parquet', got 'csv'"),
-        ("topic = 't'\non = 'change'\nevery = '1s'", "sink", "not both"),
-        ("topic = 't'\nevery = 0", "sink", "every must be at least 1ms"),
-        ("topic = 't'\non = 'close'", "sink.on", "needs limits.key_ttl"),
-        ("topic = 't'\nagg = 'count'", "sink", "need every"),
-        ("topic = 't'\nevery = '1s'\nagg = 'count'", "sink.agg", "no aggregate is ever final"),
-        ("topic = 't'\noutputs = ['sate']", "sink.outputs", "there is no output sate"),
-        ("topic = 't'\noutputs = ['state', 'state']", "sink.outputs", "twice"),
-        ("topic = 't'\nwhere = 'secons > 2'", "sink.where", "did you mean"),
-        ("topic = 't'\nwhere = 'seconds'", "sink.where", "a condition cannot be"),
-        ("topics = 't'", "sink.topics", "is not known here"),
-    ],
-)
-def test_what_is_wrong_with_a_sink_is_said(tmp_path: Path, sink: str, place: str, message: str) -> None:
-    found = problems(tmp_path, sink)
-    assert message in found[place], found
-
-
-def test_an_aggregate_must_fit(tmp_path: Path) -> None:
-    found = problems(tmp_path, "topic = 't'\nevery = '1s'\nagg = 'sum(state2)'", "key_ttl = '1h'")
-    assert "there is no output state2" in found["sink.agg"]
 
 
 async def test_the_example_tells_who_waits_too_long(timelines: Client, tmp_path: Path) -> None:

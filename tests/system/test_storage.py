@@ -19,7 +19,7 @@ from temporalio.worker import Replayer
 
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
 from tests.support.timelines import many, spec, write
 from timeline.engine import wire
 from timeline.errors import LimitError, ServiceError, StoreError
@@ -148,7 +148,7 @@ async def forget_closed_runs(kept: Kept) -> None:
     for run in closed:
         request = DeleteWorkflowExecutionRequest(namespace=namespace, workflow_execution=run)
         await service.delete_workflow_execution(request)
-    end = asyncio.get_running_loop().time() + 60
+    end = asyncio.get_running_loop().time() + PATIENCE
     for run in closed:
         while await is_known(kept.client, run):
             assert asyncio.get_running_loop().time() < end, f"{run.run_id} is still there"

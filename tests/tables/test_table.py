@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timeline.errors import LimitError
-from timeline.tables.packing import MAX_KEYS, pack, packed
+from timeline.tables.packing import MAX_KEYS, pack
 from timeline.tables.splicing import (
     align,
     coalesce,
@@ -84,9 +84,10 @@ def inside(place: tuple[int, int], starts: dict[int, int]) -> bool:
 
 
 @given(shapes, rows, st.lists(places(), max_size=20))
-def test_lookup(kind: Kind, given: Rows, asked: list[tuple[int, int]]) -> None:
-    table = table_of(kind, given)
-    at = np.array([packed(k, t) for k, t in asked], np.int64)
+def test_lookup(shape: Kind, given: Rows, asked: list[tuple[int, int]]) -> None:
+    table = table_of(shape, given)
+    keys, ticks = (np.array([place[i] for place in asked], np.int64) for i in (0, 1))
+    at = pack(keys, ticks)
     row, held = lookup(table, at)
     for place, r, known in zip(asked, row.tolist(), held.tolist(), strict=True):
         earlier = [p for p in sorted(given) if p[0] == place[0] and p[1] <= place[1]]

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from timeline.aggregate.functions import CLOSED
-from timeline.aggregate.result import Result
 from timeline.values.kinds import Kind
 
 _BIN = pa.struct([("from", pa.float64()), ("to", pa.float64()), ("count", pa.int64())])
 
 
-def to_arrow(result: Result) -> pa.Table:
+def to_arrow(
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    functions: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+) -> pa.Table:
     """The rows of an answer as a table whose columns have the same types whatever the values are.
 
-    Times (ms) and counts are ``int64``, all other numbers ``float64``, Bools ``bool``, a histogram a list
-    of ``from``, ``to`` and ``count``. Only a State has the type of its values: text, numbers or booleans;
-    where they differ, every value is JSON text.
+    ``functions`` are those of the columns that are aggregates, ``kinds`` those of the outputs. Times (ms)
+    and counts are ``int64``, all other numbers ``float64``, Bools ``bool``, a histogram a list of ``from``,
+    ``to`` and ``count``. Only a State has the type of its values: text, numbers or booleans; where they
+    differ, every value is JSON text.
 
-    >>> from timeline.aggregate import Request, kinds_of, merge, partial
-    >>> from timeline.local.evaluate import evaluate
-    >>> from timeline.tables.events import from_rows
-    >>> local = evaluate("{cdn: latest_event_to_state(cdn)}", from_rows([("s", 1, {"cdn": "A"})]))
-    >>> request = Request.parse(kinds_of(local.plan), group_by=["cdn"])
-    >>> to_arrow(merge(request, [partial(local, request)])).to_pydict()
+    >>> to_arrow(["cdn", "count"], [{"cdn": "A", "count": 1}], {"count": "count"}, {}).to_pydict()
     {'cdn': ['A'], 'count': [1]}
     """
-    functions = {a.label: a.function for a in result.request.aggregates}
-    arrays = [
-        _column([row[name] for row in result.rows], _type(name, result, functions)) for name in result.columns
-    ]
-    return pa.table(arrays, names=list(result.columns))
+    arrays = [_column([row[name] for row in rows], _type(name, functions, kinds)) for name in columns]
+    return pa.table(arrays, names=list(columns))
 
 
 def column(values: Sequence[Any], kind: Kind) -> pa.Array[Any]:
@@ -42,14 +39,14 @@ def column(values: Sequence[Any], kind: Kind) -> pa.Array[Any]:
     return _column(values, _of_kind(kind))
 
 
-def _type(name: str, result: Result, functions: dict[str, str]) -> pa.DataType | None:
+def _type(name: str, functions: Mapping[str, str], kinds: Mapping[str, Kind]) -> pa.DataType | None:
     if name in functions:
         if functions[name] == "histogram":
             return pa.list_(_BIN)
         return pa.int64() if functions[name] == "count" else pa.float64()
     if name in ("at", "key"):
         return pa.int64() if name == "at" else pa.string()
-    kind = Kind.BOOL if name == CLOSED else result.kinds.get(name)
+    kind = Kind.BOOL if name == CLOSED else kinds.get(name)
     return None if kind is None else _of_kind(kind)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from timeline.errors import RequestError
-from timeline.language.kinds import Kind
+from timeline.values.kinds import Kind
 
 #: The pseudo output that says whether a key is closed.
 CLOSED = "closed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from timeline.aggregate.result import Excluded, Result
 from timeline.aggregate.samples import ACCURACY, Sample
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
-
-if TYPE_CHECKING:
-    pass
 
 
 def merge(request: Request, partials: Sequence[Partial], kinds: Mapping[str, Kind] | None = None) -> Result:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, cast
 
 from timeline.aggregate.functions import CLOSED, FUNCTIONS, Aggregate, check_output, near
 from timeline.errors import RequestError, Span
-from timeline.language.kinds import Kind
 from timeline.language.syntax import token_span
+from timeline.values.kinds import Kind
 
 if TYPE_CHECKING:  # lark takes 40 ms to import, and most questions have no such list
     from lark import Lark, Token, Tree

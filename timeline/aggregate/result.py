@@ -56,7 +56,17 @@ class Result:
         }
 
     def to_arrow(self) -> pyarrow.Table:
-        """The rows as a table: `timeline.aggregate.arrow.to_arrow` says which types its columns have."""
+        """The rows as a table: `timeline.aggregate.arrow.to_arrow` says which types its columns have.
+
+        >>> from timeline.aggregate import kinds_of, merge, partial
+        >>> from timeline.local.evaluate import evaluate
+        >>> from timeline.tables.events import from_rows
+        >>> local = evaluate("{cdn: latest_event_to_state(cdn)}", from_rows([("s", 1, {"cdn": "A"})]))
+        >>> request = Request.parse(kinds_of(local.plan), group_by=["cdn"])
+        >>> merge(request, [partial(local, request)]).to_arrow().to_pydict()
+        {'cdn': ['A'], 'count': [1]}
+        """
         from timeline.aggregate.arrow import to_arrow
 
-        return to_arrow(self)
+        functions = {a.label: a.function for a in self.request.aggregates}
+        return to_arrow(self.columns, self.rows, functions, self.kinds)

@@ -17,7 +17,7 @@ from tests.system.faults.schedule import Schedule, Step
 from workflows.names import node_id
 
 #: Something is stuck if a schedule, which takes seconds, is not through by then.
-GIVE_UP = 120.0
+GIVE_UP = 600.0
 #: How often a feeder may find a server that was killed.
 TRIES = 5
 

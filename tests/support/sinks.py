@@ -1,0 +1,128 @@
+"""Sinks of tests: what they are told to write, what they must have written, and what they have."""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet
+
+from timeline.local.evaluate import Evaluation
+from timeline.sinks.batches import Batch
+from timeline.spec.spec import Spec
+
+OUTPUTS = {
+    "state": "latest_event_to_state(state)",
+    "seconds": 'duration_where(@state == "buffer")',
+    "late": "@seconds > 2.5",
+}
+
+
+LIMITS = {"allowed_lateness": "3s", "retention": "1h"}
+
+
+Values = dict[str, Any]
+
+
+def spec(sink: dict[str, Any], *, shards: int = 1, **limits: str) -> Spec:
+    return Spec.from_wire(
+        {
+            "name": f"t-{uuid.uuid4().hex[:8]}",
+            "outputs": OUTPUTS,
+            "source": {"key": "session"},
+            "limits": LIMITS | limits | {"shards": shards},
+            "sink": sink,
+        }
+    )
+
+
+def events(seed: int, keys: int, each: int) -> list[dict[str, Any]]:
+    """Some of every key, a little out of order, at ms that are not round."""
+    chance = random.Random(seed)
+    return [
+        {
+            "session": f"k{key}",
+            "time": 1_000 * step + chance.randrange(4_000),
+            "state": chance.choice(["play", "buffer", "seek"]),
+        }
+        for step in range(each)
+        for key in range(keys)
+        # The later ones go on for longer, so that others close meanwhile.
+        if step < each * (key + 1) / keys
+    ]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def expected(
+    wanted: Spec, local: Evaluation, holds: Callable[[Values], bool] = lambda _: True
+) -> dict[str, dict[int, Values]]:
+    """By key and tick what the sink must say, found by looking at every single ms."""
+    sink, limits = wanted.sink, wanted.limits
+    assert sink is not None
+    newest_of_all = max(local.span(key)[1] for key in local.names())
+    found: dict[str, dict[int, Values]] = {}
+    for key in local.names():
+        origin, newest = local.span(key)
+        over = limits.key_ttl is not None and newest_of_all - newest >= limits.key_ttl
+        until = newest + (limits.key_ttl or 0) if over else newest - limits.allowed_lateness
+        if until <= origin:
+            continue
+        values: dict[int, Any] = {
+            row.at: row.value for row in local.values(every=1, start=origin, end=until - 1, keys=[key])
+        }
+        if sink.when == "close":
+            ticks = [newest] if over else []
+        elif sink.every:
+            ticks = [t for t in values if t % sink.every == 0]
+        else:
+            nodes = [local.plan.outputs[name] for name in sink.outputs or OUTPUTS]
+            breaks = {row[0] for node in nodes for row in local.timeline(key, node).json_rows()}
+            ticks = [t for t in values if t in breaks or (t > origin and not holds(values[t - 1]))]
+        shown = sink.outputs or tuple(OUTPUTS)
+        rows = {t: {name: values[t][name] for name in shown} for t in ticks if holds(values[t])}
+        if rows:
+            found[key] = rows
+    return found
+
+
+def by_key(rows: list[Values]) -> dict[str, dict[int, Values]]:
+    """Written rows likewise; fails if an id or a place is there twice."""
+    assert len({row["id"] for row in rows}) == len(rows)
+    found: dict[str, dict[int, Values]] = {}
+    for row in rows:
+        values = {n: v for n, v in row.items() if n not in ("id", "timeline", "stream", "key", "at")}
+        assert row["at"] not in found.setdefault(row["key"], {})
+        found[row["key"]][row["at"]] = values
+    return found
+
+
+def written(folder: Path) -> list[Values]:
+    return [orjson.loads(line) for path in folder.glob("*.jsonl") for line in path.read_bytes().splitlines()]
+
+
+def written_parquet(folder: Path) -> list[Values]:
+    return [row for path in folder.glob("*.parquet") for row in pyarrow.parquet.read_table(path).to_pylist()]
+
+
+def batch(place: str, number: int, rows: int, offset: int = 0, kind: str = "jsonl") -> Batch:
+    first = number * 100
+    head = {"timeline": "t", "stream": 0, "key": "k"}
+    return Batch(
+        kind=kind,
+        place=place,
+        name="t-0-name",
+        number=number,
+        first=first,
+        offset=offset,
+        types={"x": "float"},
+        rows=[{"id": f"i/{first + n}", **head, "at": n, "x": n / 2} for n in range(rows)],
+    )

@@ -1,0 +1,57 @@
+"""A Temporal server with a worker, and a Pulsar broker: one of each a process of tests, begun when needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from feeder.broker import Broker, missing
+from tests.support.cli import Cli
+from tests.support.everywhere import Way, in_workflows
+from workflows.client import Client
+from workflows.connection import connect_embedded
+from workflows.server import DevServer
+from workflows.worker import make_worker
+
+
+@pytest.fixture(scope="session")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
+    """One server for all tests that do not harm it."""
+    async with DevServer(tmp_path_factory.mktemp("temporal") / "dev.db") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def timelines(server: DevServer) -> AsyncIterator[Client]:
+    """A client of that server, with a worker in this process."""
+    client = await connect_embedded(server.address)
+    async with make_worker(client):
+        yield Client(client)
+
+
+@pytest.fixture(scope="session")
+async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Broker]:
+    """A real Pulsar broker for all tests that do not harm it."""
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    async with Broker(tmp_path_factory.mktemp("pulsar")) as running:
+        os.environ["PULSAR_SERVICE_URL"] = running.service_url
+        yield running
+
+
+@pytest.fixture
+def cli(server: DevServer, timelines: Client, tmp_path: Path) -> Cli:
+    """The command line against the shared server and worker.
+
+    The worker lives in this process: run commands through `asyncio.to_thread`.
+    """
+    return Cli(server.address, tmp_path)
+
+
+@pytest.fixture(params=["workflows"])
+def way(timelines: Client, tmp_path: Path) -> Way:
+    """A way to run an expression over events: here by workflows."""
+    return in_workflows(timelines, tmp_path)
