@@ -63,12 +63,9 @@ class NodeWorkflow:
                 non_retryable=True,
             )
         self.text = planned.text
-        self.node = Node(
-            planned.operator,
-            [plan.nodes[i].operator.kind for i in planned.inputs],
-            Limits(self.spec["allowed_lateness"], self.spec["retention"], self.spec.get("key_ttl")),
-            planned.before_origin,
-        )
+        kinds = [plan.nodes[i].operator.kind for i in planned.inputs]
+        limits = Limits(self.spec["allowed_lateness"], self.spec["retention"], self.spec.get("key_ttl"))
+        self.node = Node(planned.operator, kinds, limits, planned.before_origin)
         self.answers = Answers(self.node.state)
         self.inbox: list[Entry] = []
         self.newcomers: list[Subscriber] = []

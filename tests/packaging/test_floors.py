@@ -15,8 +15,6 @@ from tests.support.places import ROOT
 
 MOST_LINES = 350
 MOST_FILES = 8
-#: Circles that are being opened: engine/state.py will be what both need.
-STILL_THERE = ["timeline.engine.node -> timeline.engine.shrinking -> timeline.engine.node"]
 
 
 def sources(*packages: str) -> list[Path]:
@@ -27,7 +25,7 @@ def sources(*packages: str) -> list[Path]:
 def test_no_import_runs_in_a_circle() -> None:
     graph = imports()
     found = [" -> ".join(c) for c in circles(graph.modules, graph.find_modules_directly_imported_by)]
-    assert found == STILL_THERE, "\n".join(found)
+    assert not found, "\n".join(found)
 
 
 def test_the_top_folder_holds_few_files() -> None:
@@ -35,19 +33,7 @@ def test_the_top_folder_holds_few_files() -> None:
     assert len(names) <= MOST_FILES, names
 
 
-being_divided = pytest.mark.xfail(reason="its long files are being divided")
-
-
-@pytest.mark.parametrize(
-    "package",
-    [
-        pytest.param("timeline", marks=being_divided),
-        pytest.param("workflows", marks=being_divided),
-        pytest.param("feeder", marks=being_divided),
-        "producer",
-        "tests",
-    ],
-)
+@pytest.mark.parametrize("package", [*PACKAGES, "tests"])
 def test_a_file_has_one_subject(package: str) -> None:
     """Whoever writes a long file says so in its first five lines: `Long because ...`."""
     long = []
@@ -58,7 +44,6 @@ def test_a_file_has_one_subject(package: str) -> None:
     assert not long, "\n".join(long)
 
 
-@pytest.mark.xfail(reason="places are still packed by hand in many files")
 def test_places_are_packed_in_one_file() -> None:
     """Key and tick in one int64: `timeline.tables.packing` alone knows how."""
     # In brackets, so that a search for the same does not find this line.
