@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from producer.pulsar.admin import Admin
 from timeline.errors import ServiceError
 from workflows.child import end_with_parent, free_port, port_is_free
 
@@ -52,8 +52,6 @@ _SETTINGS = {
     "defaultRetentionSizeInMB": "10240",
 }
 _OPENS = ["java.io", "java.util.zip", "java.nio", "jdk.internal.misc", "sun.net"]
-#: Without what the environment may say of a proxy, which knows nothing of this machine's ports.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _DRIVERS = "org.apache.pulsar.metadata.bookkeeper.PulsarMetadata"
 
 
@@ -150,6 +148,10 @@ class Broker:
         return f"http://127.0.0.1:{self.web_port}"
 
     @property
+    def admin(self) -> Admin:
+        return Admin(self.web_url, self.token)
+
+    @property
     def pid(self) -> int:
         assert self._process is not None, "not started"
         return self._process.pid
@@ -224,19 +226,9 @@ class Broker:
         """
         path = f"persistent/public/default/{name}/partitions"
         try:
-            await asyncio.to_thread(self._ask, path, "PUT", str(partitions).encode())
+            await asyncio.to_thread(self.admin.ask, path, str(partitions).encode(), "PUT")
         except OSError as error:
             raise ServiceError(f"topic {name} could not be made: {error}") from None
-
-    def _ask(self, path: str, method: str = "GET", body: bytes | None = None) -> bytes:
-        """What the admin API answers. Raises ``OSError``, of which urllib's errors are."""
-        headers = {"Content-Type": "application/json"}
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
-        request = urllib.request.Request(f"{self.web_url}/admin/v2/{path}", body, headers, method=method)
-        with _DIRECT.open(request, timeout=30) as answer:
-            said: bytes = answer.read()
-        return said
 
     def _command(self, jars: Path, config: Path) -> list[str]:
         opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS]
@@ -254,7 +246,7 @@ class Broker:
     def _answers(self) -> bool:
         try:
             # The namespace of all topics is the last that it makes at its first start.
-            return b"public/default" in self._ask("namespaces/public")
+            return b"public/default" in self.admin.ask("namespaces/public")
         except urllib.error.HTTPError as error:
             return error.code == 401  # it is there, and wants to know who asks
         except OSError:
