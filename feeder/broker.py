@@ -10,10 +10,10 @@ import shutil
 import subprocess
 import tempfile
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from producer.pulsar.admin import Admin
 from timeline.errors import ServiceError
 from workflows.child import Child, free_port, port_is_free
 
@@ -50,8 +50,6 @@ _SETTINGS = {
     "defaultRetentionSizeInMB": "10240",
 }
 _OPENS = ["java.io", "java.util.zip", "java.nio", "jdk.internal.misc", "sun.net"]
-#: Without what the environment may say of a proxy, which knows nothing of this machine's ports.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _DRIVERS = "org.apache.pulsar.metadata.bookkeeper.PulsarMetadata"
 
 
@@ -146,6 +144,10 @@ class Broker(Child):
     def web_url(self) -> str:
         return f"http://127.0.0.1:{self.web_port}"
 
+    @property
+    def admin(self) -> Admin:
+        return Admin(self.web_url, self.token)
+
     async def start(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Starts the broker, and waits until it answers; 6 to 12 s.
 
@@ -174,19 +176,9 @@ class Broker(Child):
         """
         path = f"persistent/public/default/{name}/partitions"
         try:
-            await asyncio.to_thread(self._ask, path, "PUT", str(partitions).encode())
+            await asyncio.to_thread(self.admin.ask, path, str(partitions).encode(), "PUT")
         except OSError as error:
             raise ServiceError(f"topic {name} could not be made: {error}") from None
-
-    def _ask(self, path: str, method: str = "GET", body: bytes | None = None) -> bytes:
-        """What the admin API answers. Raises ``OSError``, of which urllib's errors are."""
-        headers = {"Content-Type": "application/json"}
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
-        request = urllib.request.Request(f"{self.web_url}/admin/v2/{path}", body, headers, method=method)
-        with _DIRECT.open(request, timeout=30) as answer:
-            said: bytes = answer.read()
-        return said
 
     def _command(self, jars: Path, config: Path) -> list[str]:
         opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS]
@@ -204,7 +196,7 @@ class Broker(Child):
     async def _answers(self) -> bool:
         try:
             # The namespace of all topics is the last that it makes at its first start.
-            return b"public/default" in await asyncio.to_thread(self._ask, "namespaces/public")
+            return b"public/default" in await asyncio.to_thread(self.admin.ask, "namespaces/public")
         except urllib.error.HTTPError as error:
             return error.code == 401  # it is there, and wants to know who asks
         except OSError:

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import pulsar
 
-from producer.pulsar.admin import deduplicate
 from producer.pulsar.connection import connect, failure
+from producer.pulsar.deduplication import deduplicate
 from timeline.errors import ServiceError
 from timeline.sinks.batches import Batch, Written
 

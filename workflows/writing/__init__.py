@@ -1,0 +1,1 @@
+"""Writing the rows of sinks: the activity, and the writers of files."""

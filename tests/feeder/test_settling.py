@@ -1,0 +1,210 @@
+"""The order of one batch: sent, arrived, dead letters safe, acknowledged; and what holds that up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from feeder.leaves import leaves_of
+from feeder.topics.live import KeyCheck, Live, MovedError
+from feeder.topics.receiving import Receiver
+from feeder.topics.roster import Leaf, Roster, Shard, State, call_the_roll
+from feeder.topics.settling import Counts, Settling
+from feeder.topics.source import Input
+from tests.support.segments import SegmentPartition, Segments
+from timeline.spec.spec import Spec
+from timeline.tables.events import Events, Position
+from workflows.client import Client
+
+SPEC = Spec.from_wire(
+    {"name": "t", "expression": "latest_event_to_state(a)", "source": {"topic": "t", "key": "k"}}
+)
+
+
+class Leaves(Client):
+    """Leaves that take a batch when they are let, and are their own results."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.asked_to_take = asyncio.Event()
+        self.reached: Position | None = None
+        self.born = "first"
+        self.refuses: list[dict[str, Any]] = []
+
+    async def stands(self, workflow_id: str) -> tuple[Position | None, str]:
+        return self.reached, self.born
+
+    async def status(self, workflow_id: str) -> dict[str, Any]:
+        return {"newest": -1, "full": None}
+
+    async def position(self, workflow_id: str) -> Position | None:
+        return self.reached
+
+    async def signal_events(
+        self,
+        leaves: Mapping[str, frozenset[str]],
+        events: Events,
+        last: Position,
+        about: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.asked_to_take.set()
+        await self.open.wait()
+        self.reached = last
+
+    async def refused_by(self, workflow_id: str, after: Any = None, last: Any = None) -> Any:
+        for row in self.refuses:
+            if after < row["position"] <= last:
+                yield row
+
+
+class Parts:
+    """A partition, a subscription to it and the parts of a feeder, of which a test runs what it wants."""
+
+    def __init__(self, folder: Path) -> None:
+        segments = Segments(folder)
+        segments.create("t", 1)
+        self.source = segments.source(SPEC)
+        self.partition: SegmentPartition = self.source.partitions()[0]
+        self.input = Input(self.partition, 0, None, SPEC)
+        self.leaves = Leaves()
+        self.said: list[str] = []
+        self.held = False
+        #: A batch is settled: it is asked whether it may be acknowledged.
+        self.settled = asyncio.Event()
+        self.counts = Counts()
+        self.subscription = self.partition.subscribe("s")
+
+    async def begin(self) -> None:
+        self.roster, furthest = await call_the_roll(self.leaves, self.input, [SPEC])
+        box = self.partition.letter_box()
+        self.settling = Settling(self.leaves, self.subscription, box, self.roster, self.counts, self._holds)
+        keys = KeyCheck(self.input, 2, self.said.append)
+        self.live = Live(self.leaves, self.input, self.roster, self.settling, self.counts, keys, furthest)
+
+    def _holds(self) -> bool:
+        self.settled.set()
+        return self.held
+
+    @property
+    def acknowledged(self) -> Position | None:
+        path = self.partition.folder / "s.offset"
+        return tuple(json.loads(path.read_text())) if path.exists() else None
+
+    def event(self, at: int) -> None:
+        self.partition.append(orjson.dumps({"k": "s", "time": at, "a": at}))
+
+
+@pytest.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    made = Parts(tmp_path)
+    yield made
+    made.subscription.close()
+
+
+async def run_for(*work: Any, until: Any) -> None:
+    """Runs coroutines beside each other until another is done."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await until
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_is_not_sent_yet_is_not_settled(parts: Parts) -> None:
+    """The one before may have arrived while this one is still on its way to the leaves."""
+    await parts.begin()
+    receiver = Receiver(parts.subscription)
+
+    async def story() -> None:
+        parts.event(1_000)
+        await parts.leaves.asked_to_take.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert parts.counts.acknowledged is None
+        assert parts.acknowledged is None
+        parts.leaves.open.set()
+        await parts.settled.wait()
+        assert parts.counts.acknowledged == (1, 1)
+
+    try:
+        await run_for(parts.live.run(receiver), parts.settling.run(), until=story())
+    finally:
+        await receiver.stop()
+    assert parts.said == [text for text in parts.said if "without a message key" in text]
+    assert len(parts.said) == 1
+
+
+async def test_dead_letters_come_before_the_acknowledgement(parts: Parts) -> None:
+    parts.event(100_000)
+    parts.partition.append(b"{oops")
+    parts.event(1_000)
+    parts.leaves.open.set()
+    parts.leaves.refuses = [{"position": (1, 3), "reason": "late"}]
+    parts.held = True
+    await parts.begin()
+    receiver = Receiver(parts.subscription)
+
+    async def story() -> None:
+        await parts.settled.wait()
+        assert parts.counts.acknowledged == (1, 3)
+        letters = [(letter.kind, letter.position) for letter in parts.source.letters()]
+        assert letters == [("broken", (1, 2)), ("late", (1, 3))]
+        # Settled, but a paused timeline keeps it; then a leaf that is behind; then nothing.
+        assert parts.acknowledged is None
+        parts.held = False
+        [leaf] = leaves_of([SPEC], 0)
+        [shard] = parts.roster.shards
+        shard.put({"behind": Leaf(frozenset(), State.BEHIND)})
+        await parts.settling.acknowledge()
+        assert parts.acknowledged is None
+        shard.meet({"behind": "b"}, [leaf])
+        await parts.settling.acknowledge()
+        assert parts.acknowledged == (1, 3)
+
+    try:
+        await run_for(parts.live.run(receiver), parts.settling.run(), until=story())
+    finally:
+        await receiver.stop()
+    assert (parts.counts.messages, parts.counts.broken, parts.counts.refused) == (3, 1, 1)
+
+
+async def test_leaves_that_were_replaced_are_noticed(parts: Parts) -> None:
+    await parts.begin()
+    parts.leaves.born = "second"
+    parts.leaves.open.set()
+    parts.event(1_000)
+    receiver = Receiver(parts.subscription)
+    try:
+        with pytest.raises(MovedError):
+            await parts.live.run(receiver)
+    finally:
+        await receiver.stop()
+    assert parts.acknowledged is None
+
+
+async def test_states_of_a_leaf() -> None:
+    shard = Shard(0, None)  # type: ignore[arg-type]
+    columns = frozenset("a")
+    assert shard.unknown(["x", "y"]) == ["x", "y"]
+    shard.put({"x": Leaf(columns, State.LIVE, born="1"), "y": Leaf(columns, State.BEHIND)})
+    assert shard.unknown(["x", "y", "z"]) == ["z"]
+    assert shard.stream.leaves == {"x": columns}
+    assert Roster([shard], [SPEC]).any_behind
+    # One that is behind stays so until it is up, wanted or not.
+    shard.let_go([])
+    assert shard.stream.leaves == {}
+    assert shard.unknown(["x", "y"]) == ["x"]
+    shard.meet({"y": "2"}, [])
+    assert not Roster([shard], [SPEC]).any_behind
+    assert shard.unknown(["x", "y"]) == ["x", "y"]
+    shard.put({"y": Leaf(columns, State.BEHIND)})
+    shard.meet({"y": "3"}, ["y"])
+    assert (shard.stream.leaves, shard.stream.born) == ({"y": columns}, {"y": "3"})
