@@ -22,6 +22,8 @@ from temporalio.client import Client
 
 import feeder.files.feed
 import feeder.stream
+import workflows.client.timelines
+from tests.support.cli import PATIENCE
 from timeline.errors import ServiceError
 from timeline.tables.events import Events, Position
 from workflows.client.timelines import Timelines
@@ -139,5 +141,7 @@ def _main(order: Order, end: Connection) -> None:
 
 async def _feed(order: Order, end: Connection) -> None:
     feeder.stream.BATCH_EVENTS = order.batch
+    # A worker that was killed may take long to come back.
+    workflows.client.timelines.ANSWER_TIMEOUT = PATIENCE
     timelines = TroubledTimelines(await connect_embedded(order.address), order, end)
     await feeder.files.feed.feed_files(timelines, await timelines.spec(order.name), order.files)
