@@ -20,6 +20,8 @@ from typing import TypeAlias
 
 import feeder.files.feed
 import feeder.stream
+import workflows.client.asking
+from tests.support.cli import PATIENCE
 from timeline.errors import ServiceError
 from timeline.tables.events import Events, Position
 from workflows.client import Client
@@ -140,6 +142,8 @@ def _main(order: Order, end: Connection) -> None:
 
 async def _feed(order: Order, end: Connection) -> None:
     feeder.stream.BATCH_EVENTS = order.batch
+    # A worker that was killed may take long to come back.
+    workflows.client.asking.ANSWER_TIMEOUT = PATIENCE
     timelines = Client(await connect_embedded(order.address))
     timelines.leaves = TroubledLeaves(timelines.leaves.asking, order, end)
     await feeder.files.feed.feed_files(timelines, await timelines.registry.spec(order.name), order.files)
