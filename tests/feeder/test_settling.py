@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -27,7 +27,7 @@ SPEC = Spec.from_wire(
 )
 
 
-class Leaves(Client):
+class Leaves:
     """Leaves that take a batch when they are let, and are their own results."""
 
     def __init__(self) -> None:
@@ -63,6 +63,13 @@ class Leaves(Client):
                 yield row
 
 
+class OnlyLeaves(Client):
+    """A client of those leaves alone."""
+
+    def __init__(self, leaves: Leaves) -> None:
+        self.leaves = self.nodes = cast(Any, leaves)
+
+
 class Parts:
     """A partition, a subscription to it and the parts of a feeder, of which a test runs what it wants."""
 
@@ -73,6 +80,7 @@ class Parts:
         self.partition: SegmentPartition = self.source.partitions()[0]
         self.input = Input(self.partition, 0, None, SPEC)
         self.leaves = Leaves()
+        self.client = OnlyLeaves(self.leaves)
         self.said: list[str] = []
         self.held = False
         #: A batch is settled: it is asked whether it may be acknowledged.
@@ -81,11 +89,11 @@ class Parts:
         self.subscription = self.partition.subscribe("s")
 
     async def begin(self) -> None:
-        self.roster, furthest = await call_the_roll(self.leaves, self.input, [SPEC])
+        self.roster, furthest = await call_the_roll(self.client, self.input, [SPEC])
         box = self.partition.letter_box()
-        self.settling = Settling(self.leaves, self.subscription, box, self.roster, self.counts, self._holds)
+        self.settling = Settling(self.client, self.subscription, box, self.roster, self.counts, self._holds)
         keys = KeyCheck(self.input, 2, self.said.append)
-        self.live = Live(self.leaves, self.input, self.roster, self.settling, self.counts, keys, furthest)
+        self.live = Live(self.client, self.input, self.roster, self.settling, self.counts, keys, furthest)
 
     def _holds(self) -> bool:
         self.settled.set()
