@@ -23,9 +23,9 @@ with workflow.unsafe.imports_passed_through():
     import time  # for queries, which leave no trace in a history
 
     from timeline.aggregate import Request, partial, span
+    from timeline.engine import state_wire
     from timeline.engine.node import Node
     from timeline.engine.patch import Patch, parts
-    from timeline.engine.state_wire import from_state, to_state
     from timeline.engine.wire import from_patch, to_patch
     from timeline.errors import LimitError, QuarantineError, RetentionError, TimelineError
     from timeline.limits import Limits
@@ -74,7 +74,7 @@ class NodeWorkflow:
         self.full: str | None = None
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
-            rest = from_state(state, self.node)
+            rest = state_wire.from_state(state, self.node)
             self.gauge.measured = len(state)
             self.inbox = from_carried(rest["inbox"])
             self.newcomers = rest["newcomers"]
@@ -314,7 +314,8 @@ class NodeWorkflow:
         return self.node.accept(concat(fresh), last) if fresh and last is not None else None
 
     def _state(self) -> bytes:
-        return to_state(self.node, inbox=to_carried(self.inbox), newcomers=self.newcomers, full=self.full)
+        rest = {"newcomers": self.newcomers, "full": self.full}
+        return state_wire.to_state(self.node, inbox=to_carried(self.inbox), **rest)
 
     async def _welcome(self) -> None:
         """Sends new subscribers a snapshot, and counts them among the others from then on."""

@@ -21,7 +21,6 @@ from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.timelines import many, spec, write
-from timeline.engine import wire
 from timeline.errors import LimitError, ServiceError, StoreError
 from timeline.spec.spec import Spec
 from workflows import gauge
@@ -30,7 +29,6 @@ from workflows.connection import connect_embedded
 from workflows.names import node_id
 from workflows.payloads.codec import data_converter
 from workflows.server import DevServer
-from workflows.stores import opening as storage
 from workflows.stores.opening import with_store
 from workflows.stores.store import Store
 from workflows.stores.sweep import places, sweep
@@ -124,7 +122,7 @@ class Kept:
 
 @pytest.fixture
 async def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kept]:
-    monkeypatch.setattr(storage, "THRESHOLD", 0)
+    monkeypatch.setattr("workflows.stores.store.THRESHOLD", 0)
     async with DevServer(tmp_path / "dev.db", options=OFTEN) as server:
         client = await connect_embedded(server.address)
         timelines = Client(client)
@@ -256,7 +254,9 @@ async def test_too_large_to_be_carried_inline(tmp_path: Path, monkeypatch: pytes
         # A version that finds other sizes must decide as was decided then.
         replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)
         for size in (1, 1 << 22):
-            monkeypatch.setattr(wire, "to_state", lambda *_, size=size, **__: bytes(size))
+            monkeypatch.setattr(
+                "timeline.engine.state_wire.to_state", lambda *_, size=size, **__: bytes(size)
+            )
             await replayer.replay_workflow(history)
 
 
