@@ -23,10 +23,10 @@ with workflow.unsafe.imports_passed_through():
     import time  # for queries, which leave no trace in a history
 
     from timeline.aggregate import Request, partial, span
+    from timeline.engine import state_wire
     from timeline.engine.answers import Answers
     from timeline.engine.node import Node
     from timeline.engine.patch import Patch, parts
-    from timeline.engine.state_wire import from_state, to_state
     from timeline.engine.wire import from_patch, to_patch
     from timeline.errors import LimitError, QuarantineError, RetentionError, TimelineError
     from timeline.limits import Limits
@@ -73,7 +73,7 @@ class NodeWorkflow:
         self.full: str | None = None
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
-            rest = from_state(state, self.node.state)
+            rest = state_wire.from_state(state, self.node.state)
             self.gauge.measured = len(state)
             self.inbox = from_carried(rest["inbox"])
             self.newcomers = rest["newcomers"]
@@ -313,9 +313,8 @@ class NodeWorkflow:
         return self.node.accept(concat(fresh), last) if fresh and last is not None else None
 
     def _state(self) -> bytes:
-        return to_state(
-            self.node.state, inbox=to_carried(self.inbox), newcomers=self.newcomers, full=self.full
-        )
+        rest = {"newcomers": self.newcomers, "full": self.full}
+        return state_wire.to_state(self.node.state, inbox=to_carried(self.inbox), **rest)
 
     async def _welcome(self) -> None:
         """Sends new subscribers a snapshot, and counts them among the others from then on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
@@ -40,9 +39,6 @@ LOST_AFTER, SLOW_AFTER = 0.7, 4.0
 UPDATE_ATTEMPTS = 4
 #: Between tries of what was cut off (s); another worker has most likely taken over by then.
 BACKOFF = {"wait_initial": 0.02, "wait_max": 0.5, "wait_jitter": 0.02}
-
-# Its retries are no news to somebody who has not asked for a log.
-logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 class Asking:
