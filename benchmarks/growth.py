@@ -141,7 +141,7 @@ async def _memory(keys: int, count: int) -> list[Figure]:
         for events, last in waves:
             graph.feed(events, last)
         held += sum(len(node.state.keys) for node in graph.nodes)
-        carried += sum(len(to_state(node.state, inbox=[], newcomers=[], full=None)) for node in graph.nodes)
+        carried += sum(len(to_state([node.state], inbox=[], newcomers=[], full=None)) for node in graph.nodes)
     return [
         Figure(
             f"memory-worker-{keys}-keys",

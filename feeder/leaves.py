@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from timeline.spec.spec import Spec
-from workflows.names import node_id, sink_id
+from workflows.names import fragment_id, node_id, sink_id
 
 
 def leaves_of(specs: Iterable[Spec], stream: int) -> dict[str, frozenset[str]]:
     """The columns that each leaf of some timelines on a stream reads, by workflow id."""
     return {
-        node_id(spec, node, stream): node.leaf.columns
+        fragment_id(spec, fragment, stream): fragment.columns
         for spec in specs
-        for node in spec.plan.leaves
-        if node.leaf is not None
+        for fragment in spec.fragments
+        if fragment.leaves
     }
 
 

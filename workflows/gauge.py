@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from timeline.engine.patch import Patch
-    from timeline.engine.state import NodeState
 
 #: Bytes. A carried state must stay well below the 2 MiB at which a workflow is stuck for ever; with what
 #: waits in the inbox it may come near them, but is not carried above `MAX_INLINE`.
@@ -29,14 +30,11 @@ class Gauge:
         self._new_text = 0
         self._decisions = 0
 
-    def grown(self, node: NodeState, patch: Patch | None) -> bool:
+    def grown(self, rows: int, patches: Iterable[Patch]) -> bool:
         """Whether the state may have grown by a quarter since it was last measured, by rows or by text."""
-        if patch is not None:
+        for patch in patches:
             texts = [*patch.names, *(value for value in patch.values if isinstance(value, str))]
             self._new_text += sum(map(len, texts))
-        rows = node.size()
-        # Pending patches are carried too.
-        rows += sum(len(pending.rows) for edge in node.edges for pending in edge.pending)
         if rows * 4 < self._rows * 5 + 40_000 and self._new_text < self.limit // 4:
             return False
         self._rows, self._new_text = rows, 0

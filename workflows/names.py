@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from timeline.fragments import Fragment
 from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
 from timeline.values.vocabulary import I64
@@ -17,12 +18,23 @@ SINK_TYPE = "timeline_sink"
 DEFAULT_TASK_QUEUE = "timeline"
 
 
-def node_id(spec: Spec, node: PlanNode, stream: int) -> str:
-    """The workflow id of a node on a stream: source, operator, hash of the canonical text, stream.
+def fragment_id(spec: Spec, fragment: Fragment, stream: int) -> str:
+    """The workflow id of a fragment on a stream: source, operator of the root, hash of its canonical text
+    (and of the policy, if it is not ``node``), stream.
 
     Equal sub-expressions over an equal source have equal ids, whichever timeline asks for them.
     """
-    return f"{spec.source_id}.{node.operator.name}.{node.digest}.{stream}"
+    return f"{spec.source_id}.{fragment.root.operator.name}.{fragment.digest}.{stream}"
+
+
+def node_id(spec: Spec, node: PlanNode, stream: int) -> str:
+    """The id of the workflow in which a node lives on a stream."""
+    return fragment_id(spec, spec.host(node), stream)
+
+
+def member(spec: Spec, node: PlanNode) -> str | None:
+    """By what a node is called in the workflow where it lives; ``None`` if that is the root's."""
+    return None if spec.host(node).root is node else node.digest
 
 
 def sink_id(spec: Spec, stream: int) -> str:

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from timeline.spec.spec import Spec
     from timeline.tables.wire import Wire
     from workflows import life
-    from workflows.names import REGISTRY_TYPE, node_id
+    from workflows.names import REGISTRY_TYPE, fragment_id
 
 #: The most pieces of files that one source remembers; each is about 150 bytes of state.
 MAX_SEGMENTS = 2_000
@@ -256,7 +256,7 @@ class RegistryWorkflow:
         same = before.source_id == after.source_id
         stopped = []
         for stream in self.wiring.streams(before):
-            kept = {node_id(after, node, stream) for node in after.plan.nodes} if same else set()
+            kept = {fragment_id(after, f, stream) for f in after.fragments} if same else set()
             stopped += await self.wiring.stop(before, stream, kept)
         logs = self.state["logs"]
         if not same and before.source.topic is after.source.topic is None and before.source_id in logs:

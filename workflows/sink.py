@@ -58,7 +58,7 @@ class SinkWorkflow:
         self.full: str | None = None
         self.gauge = Gauge(args.get("max_state", MAX_STATE))
         if state is not None:
-            rest = from_state(state, self.node.state)
+            rest = from_state(state, [self.node.state])
             self.gauge.measured = len(state)
             self.inbox = from_carried(rest["inbox"])
             self.progress = rest["progress"]
@@ -184,7 +184,7 @@ class SinkWorkflow:
 
     def _state(self) -> bytes:
         return to_state(
-            self.node.state,
+            [self.node.state],
             inbox=to_carried(self.inbox),
             progress=self.progress,
             written=self.written,

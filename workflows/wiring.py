@@ -18,11 +18,12 @@ from workflows.protocol import NodeSpec, RegistryState, SinkSpec, Subscriber, no
 from workflows.protocol.calls import Signal
 
 with workflow.unsafe.imports_passed_through():
+    from timeline.fragments import Fragment
     from timeline.plan import PlanNode
     from timeline.sinks.emission import Emission
     from timeline.spec.spec import Spec
     from workflows.gauge import MAX_STATE
-    from workflows.names import SINK_TYPE, node_id, sink_id
+    from workflows.names import SINK_TYPE, fragment_id, member, node_id, sink_id
 
 P = ParamSpec("P")
 
@@ -33,12 +34,12 @@ STOPPING = 10.0
 
 
 def parents_of(spec: Spec, stream: int) -> dict[int, list[Subscriber]]:
-    """For each node of the plan its parents, with the inputs of theirs that it is."""
-    parents: dict[int, list[Subscriber]] = {n.index: [] for n in spec.plan.nodes}
-    for planned in spec.plan.nodes:
-        for child in sorted(set(planned.inputs)):
-            inputs = [i for i, c in enumerate(planned.inputs) if c == child]
-            parents[child].append(Subscriber(workflow=node_id(spec, planned, stream), inputs=inputs))
+    """For each fragment, by its root's index, its parents with the slots of theirs that it fills."""
+    parents: dict[int, list[Subscriber]] = {f.root.index: [] for f in spec.fragments}
+    for fragment in spec.fragments:
+        for child in sorted({m.inputs[i] for m, i in fragment.slots}):
+            slots = fragment.slots_of(spec.plan.nodes[child])
+            parents[child].append(Subscriber(workflow=fragment_id(spec, fragment, stream), inputs=slots))
     return parents
 
 
@@ -60,15 +61,15 @@ class Wiring:
     async def start(self, specs: Sequence[Spec], stream: int) -> None:
         """Starts what timelines on one source need on a stream, each node once."""
         users = self.state["users"]
-        nodes: dict[str, tuple[Spec, PlanNode]] = {}
+        nodes: dict[str, tuple[Spec, Fragment]] = {}
         parents: dict[str, list[Subscriber]] = {}
         for spec in specs:
             of_spec = parents_of(spec, stream)
-            for planned in spec.plan.nodes:
-                workflow_id = node_id(spec, planned, stream)
-                nodes.setdefault(workflow_id, (spec, planned))
+            for fragment in spec.fragments:
+                workflow_id = fragment_id(spec, fragment, stream)
+                nodes.setdefault(workflow_id, (spec, fragment))
                 known = parents.setdefault(workflow_id, [])
-                known += [parent for parent in of_spec[planned.index] if parent not in known]
+                known += [parent for parent in of_spec[fragment.root.index] if parent not in known]
         missing = {workflow_id for workflow_id in nodes if workflow_id not in users}
         await asyncio.gather(
             *(self._start_node(*nodes[i], stream, parents[i]) for i in nodes if i in missing)
@@ -78,8 +79,8 @@ class Wiring:
                 if parent["workflow"] in missing:
                     await _signal(workflow_id, node.SUBSCRIBE, parent)
         for spec in specs:
-            for planned in spec.plan.nodes:
-                using = users.setdefault(node_id(spec, planned, stream), [])
+            for fragment in spec.fragments:
+                using = users.setdefault(fragment_id(spec, fragment, stream), [])
                 if spec.name not in using:
                     using.append(spec.name)
         for spec in specs:
@@ -93,8 +94,8 @@ class Wiring:
         if spec.sink is not None:
             await self._stop_sink(spec, stream)
         parents = parents_of(spec, stream)
-        for planned in reversed(spec.plan.nodes):
-            workflow_id = node_id(spec, planned, stream)
+        for fragment in reversed(spec.fragments):
+            workflow_id = fragment_id(spec, fragment, stream)
             if workflow_id in kept:
                 continue
             using = users[workflow_id] = [u for u in users.get(workflow_id, []) if u != spec.name]
@@ -104,9 +105,9 @@ class Wiring:
                 self.stopping.add(workflow_id)
                 await _signal(workflow_id, node.STOP)
         # What goes on to run must not send to what has stopped.
-        for planned in spec.plan.nodes:
-            workflow_id = node_id(spec, planned, stream)
-            for parent in parents[planned.index]:
+        for fragment in spec.fragments:
+            workflow_id = fragment_id(spec, fragment, stream)
+            for parent in parents[fragment.root.index]:
                 if workflow_id in users and parent["workflow"] in stopped:
                     await _signal(workflow_id, node.UNSUBSCRIBE, parent["workflow"])
         return stopped
@@ -119,10 +120,10 @@ class Wiring:
             await asyncio.gather(*(_signal(workflow_id, node.LIMIT, max_state) for workflow_id in part))
 
     async def _start_node(
-        self, spec: Spec, planned: PlanNode, stream: int, subscribers: list[Subscriber]
+        self, spec: Spec, fragment: Fragment, stream: int, subscribers: list[Subscriber]
     ) -> None:
         args = NodeSpec(
-            expression=planned.text,
+            expression=fragment.root.text,
             stream=stream,
             allowed_lateness=spec.limits.allowed_lateness,
             retention=spec.limits.retention,
@@ -130,10 +131,12 @@ class Wiring:
             subscribers=subscribers,
             max_state=self.state.get("max_state", MAX_STATE),
         )
-        workflow_id = node_id(spec, planned, stream)
+        if fragment.policy != "node":
+            args["fragments"] = fragment.policy
+        workflow_id = fragment_id(spec, fragment, stream)
         self.started += 1
         waited = 0.0
-        while not await _started(workflow_id, planned, args):
+        while not await _started(workflow_id, fragment.root, args):
             if (
                 workflow_id in self.stopping
                 and waited < STOPPING
@@ -163,8 +166,11 @@ class Wiring:
                 cancellation_type=ChildWorkflowCancellationType.ABANDON,
             )
         for index, inputs in Emission(spec, stream).inputs().items():
+            output = spec.plan.nodes[index]
             subscriber = Subscriber(workflow=sink_id(spec, stream), inputs=inputs)
-            await _signal(node_id(spec, spec.plan.nodes[index], stream), node.SUBSCRIBE, subscriber)
+            if (inner := member(spec, output)) is not None:
+                subscriber["node"] = inner
+            await _signal(node_id(spec, output, stream), node.SUBSCRIBE, subscriber)
 
     async def _stop_sink(self, spec: Spec, stream: int) -> None:
         sink = sink_id(spec, stream)

@@ -161,7 +161,7 @@ def test_state_of_version_1_is_read() -> None:
     graph = Graph(plan, limits)
     for planned, node, carried in zip(plan.nodes, graph.nodes, committed["nodes"], strict=True):
         assert planned.text == carried["text"]
-        rest = from_state(base64.b64decode(carried["state"]), node.state)
+        rest = from_state(base64.b64decode(carried["state"]), [node.state])
         assert rest == {"inbox": [], "newcomers": [], "full": None}
         for key, values in carried["values"].items():
             got = [Answers(node.state).value(key, tick)[0] for tick in (0, 1000, 5000, 8000, 12000, 30000)]
@@ -177,5 +177,5 @@ def test_state_of_version_1_is_read() -> None:
 def test_state_of_another_version_is_refused() -> None:
     graph = Graph(make_plan("sum(a)"))
     blob = zstandard.ZstdCompressor().compress(orjson.dumps({"version": 99}))
-    with pytest.raises(Exception, match="version 99, this worker reads 1 and 2"):
-        from_state(blob, graph.result.state)
+    with pytest.raises(Exception, match="version 99, this worker reads those up to 3"):
+        from_state(blob, [graph.result.state])

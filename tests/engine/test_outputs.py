@@ -62,8 +62,12 @@ def test_outputs_share_what_they_have_in_common(tmp_path: Path) -> None:
 
 
 def test_a_spec_of_one_expression_is_written_as_before() -> None:
-    wire = Spec(name="plays", expression="has_existed(a == 1)").to_wire()
+    spec = Spec(name="plays", expression="has_existed(a == 1)")
+    wire = spec.by_policy("node").to_wire()
     assert list(wire) == ["name", "description", "expression", "source", "limits"]
+    assert Spec.from_wire(wire).run.fragments == "node", "as it was before there were others"
+    assert Spec.from_wire(spec.to_wire()) == spec
+    assert spec.to_wire() == wire | {"run": {"fragments": "operator", "min_wave_interval": 0}}
 
 
 @pytest.mark.parametrize(

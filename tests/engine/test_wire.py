@@ -94,7 +94,7 @@ def test_any_scalar_is_a_state() -> None:
     parent.receive(0, from_patch(json(to_patch(patch))))
     parent.advance()
     carried = Node(plan.nodes[0].operator, [], leaf.state.limits)
-    from_state(to_state(leaf.state), carried.state)
+    from_state(to_state([leaf.state]), [carried.state])
     for node in (leaf, carried):
         for i, value in enumerate(ODD):
             got = Answers(node.state).value("k", 10 * i)[0]
@@ -119,7 +119,7 @@ def test_state_of_another_version_is_refused() -> None:
     blob = zstandard.ZstdCompressor().compress(orjson.dumps({"version": 99}))
     node = Graph(make_plan(STATE)).result
     with pytest.raises(TimelineError, match="version 99"):
-        from_state(blob, node.state)
+        from_state(blob, [node.state])
 
 
 def test_concat_of_batches_with_different_columns() -> None:

@@ -1,36 +1,70 @@
-"""Graphs of nodes whose every word goes over the wire."""
+"""Fragments joined in this process, whose every word to each other goes over the wire."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.support.streams import json, through_wire
+from tests.support.streams import json
+from timeline.engine.answers import Answers
+from timeline.engine.fragment import LiveFragment, Said
+from timeline.engine.node import Node
+from timeline.engine.state_wire import from_state, to_state
 from timeline.engine.wire import from_patch, to_patch
+from timeline.fragments import Fragment, Policy, fragments_of
 from timeline.limits import Limits
-from timeline.local.graph import Graph
+from timeline.plan import Plan
+
+POLICIES: tuple[Policy, ...] = ("node", "operator", "stream")
 
 
-class WireGraph(Graph):
-    """A graph whose patches go through JSON, and whose nodes may continue as new."""
+class WireGraph:
+    """What the workflows of a plan do on one stream, by any policy; fragments may continue as new."""
+
+    def __init__(self, plan: Plan, limits: Limits | None = None, policy: Policy = "node") -> None:
+        self.plan = plan
+        self.limits = limits or Limits()
+        self.shapes = fragments_of(plan, policy)
+        self.live = [self._made(shape) for shape in self.shapes]
+
+    def _made(self, shape: Fragment) -> LiveFragment:
+        return LiveFragment(self.plan, shape, self.limits)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Those of the plan, each in a fragment where it lives."""
+        hosts = {m.index: live.nodes[m.index] for live in self.live for m in live.fragment.members}
+        return [hosts[planned.index] for planned in self.plan.nodes]
+
+    @property
+    def result(self) -> Node:
+        return self.live[-1].root
+
+    @property
+    def answers(self) -> Answers:
+        return Answers(self.result.state)
 
     def feed(self, events: Any, last: Any) -> dict[int, Any]:
-        said = {}
-        for planned, node in zip(self.plan.nodes, self.nodes, strict=True):
-            patch = node.accept(events, last) if planned.leaf else node.advance()
-            if patch is not None:
-                said[planned.index] = patch
-                self.deliver(planned.index, patch)
+        said: dict[int, Any] = {}
+        for live in self.live:
+            here = live.accept(events, last) if live.fragment.leaves else live.advance()
+            said |= {member.index: patch for member, patch in here}
+            self.tell(live, here)
         return said
 
+    def tell(self, live: LiveFragment, said: Said) -> None:
+        for member, patch in said:
+            if member is live.fragment.root:
+                self.deliver(member.index, patch)
+
     def deliver(self, child: int, patch: Any) -> None:
+        """Brings a patch of a fragment's root to those that are made of it."""
         patch = from_patch(json(to_patch(patch)))
-        for parent in self.plan.nodes[child + 1 :]:
-            for index, of in enumerate(parent.inputs):
-                if of == child:
-                    self.nodes[parent.index].receive(index, patch)
+        for live in self.live:
+            for slot in live.fragment.slots_of(self.plan.nodes[child]):
+                live.receive(slot, patch)
 
     def continue_as_new(self, limits: Limits) -> None:
-        self.nodes = [
-            through_wire(node, planned, self.plan, limits)
-            for node, planned in zip(self.nodes, self.plan.nodes, strict=True)
-        ]
+        self.limits = limits
+        for i, old in enumerate(self.live):
+            self.live[i] = self._made(old.fragment)
+            from_state(to_state(old.states), self.live[i].states)

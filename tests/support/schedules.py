@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, note
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.support.graphs import WireGraph
+from tests.support.graphs import POLICIES, WireGraph
 from tests.support.oracle import Oracle, exact, same
 from tests.support.streams import END, batches, exact_value, expressions
 from timeline.cli.lanes import Lane, draw, plan_lanes
@@ -73,7 +73,8 @@ def check_schedule(expression: Any, drawn: Any, lateness: int, at: list[int], da
     rows = delivered(drawn)
     note(f"{plan.result.text}\n{rows}\nlateness {lateness}")
     limits = Limits(lateness, 1_000)
-    graph = WireGraph(plan, limits)
+    policy = data.draw(st.sampled_from(POLICIES), "policy")
+    graph = WireGraph(plan, limits, policy)
     for batch in batches(from_rows(rows), at):
         last = tuple(batch.position[-1].tolist())
         graph.feed(batch, last)

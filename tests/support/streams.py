@@ -174,7 +174,7 @@ def through_wire(node: Node, planned: Any, plan: Plan, limits: Limits) -> Node:
     """The node as it is after continuing as new."""
     shapes = [plan.nodes[i].operator.kind for i in planned.inputs]
     fresh = Node(planned.operator, shapes, limits, planned.before_origin)
-    from_state(to_state(node.state), fresh.state)
+    from_state(to_state([node.state]), [fresh.state])
     return fresh
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from feeder.checks.dry_run import compare
 from tests.support.places import CIRR
+from timeline.fragments import Policy
 from timeline.spec.spec import Spec
 from workflows.client import Client
 
 
-def spec(expression: str = CIRR, *, shards: int = 1, **limits: Any) -> Spec:
+def spec(expression: str = CIRR, *, shards: int = 1, fragments: Policy = "node", **limits: Any) -> Spec:
     """A spec with a name of its own, so that tests do not meet."""
     return Spec.from_wire(
         {
@@ -21,6 +22,7 @@ def spec(expression: str = CIRR, *, shards: int = 1, **limits: Any) -> Spec:
             "expression": expression,
             "source": {"key": "session"},
             "limits": {"shards": shards, **limits},
+            "run": {"fragments": fragments},
         }
     )
 

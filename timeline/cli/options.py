@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from timeline.errors import DurationError, TimelineError
 from timeline.values.ticks import parse_duration, parse_time
+
+if TYPE_CHECKING:
+    from timeline.fragments import Policy
 
 #: Of a time or a duration that somebody types.
 MAX_LENGTH = 100
@@ -26,6 +29,18 @@ class Format(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     LANES = "lanes"
+
+
+class Fragments(StrEnum):
+    """Which nodes share a workflow; see `timeline.fragments`."""
+
+    OPERATOR = "operator"
+    NODE = "node"
+    STREAM = "stream"
+
+    @property
+    def policy(self) -> Policy:
+        return self.value
 
 
 AtOption = Annotated[
@@ -52,6 +67,13 @@ StoreOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+FragmentsOption = Annotated[
+    Fragments | None,
+    typer.Option(
+        help="Which nodes share a workflow, instead of what the spec says: every operator has one of its own "
+        "(but for !, && and ||), every node has, or all nodes of a stream share one."
+    ),
+]
 ExpressionOption = Annotated[
     str | None, typer.Option("-e", "--expression", metavar="EXPR", help="The expression itself.")
 ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # rich takes 30 ms to import, and programs want none of it
     from rich.text import Text
     from rich.tree import Tree
 
+    from timeline.fragments import Fragment
     from timeline.reading.model import Rejected
     from timeline.spec.spec import Spec
 
@@ -130,11 +131,17 @@ def short_text(node: PlanNode, plan: Plan) -> str:
 
 
 def print_plan(
-    plan: Plan, spec: Spec | None, *, as_json: bool, users: Mapping[str, Sequence[str]] | None = None
+    plan: Plan,
+    spec: Spec | None,
+    *,
+    as_json: bool,
+    users: Mapping[str, Sequence[str]] | None = None,
+    rate: float | None = None,
 ) -> None:
-    """The plan as a tree with kinds and, where there is a spec, workflow ids.
+    """The plan as a tree with kinds and, where there is a spec, workflow ids and what a wave costs.
 
-    With ``users`` (timelines by the id of what runs) it says who uses each node already.
+    With ``users`` (timelines by the id of what runs) it says who uses each node already; with a ``rate`` of
+    waves a second what they come to in a month.
     """
     from rich.text import Text
     from rich.tree import Tree
@@ -173,7 +180,8 @@ def print_plan(
             for node in plan.nodes
         ]
         outputs = {name: node.index for name, node in plan.outputs.items()}
-        print_json({"timeline": spec.name if spec else None, "outputs": outputs, "nodes": nodes})
+        runs = {} if spec is None else {"run": _run(spec, rate)}
+        print_json({"timeline": spec.name if spec else None, "outputs": outputs, "nodes": nodes, **runs})
         return
 
     def label(node: PlanNode, name: str | None = None) -> Text:
@@ -203,11 +211,44 @@ def print_plan(
             f"{len(plan.nodes)} nodes, {leaves} of which read events, on {streams} "
             f"stream{'s' if streams != 1 else ''} of {spec.source_id}"
         )
+        _print_fragments(spec, rate)
     if users is not None:
         count = sum(bool(used_by(node)) for node in plan.nodes)
         out.print(f"{count} of {len(plan.nodes)} run already for other timelines")
 
 
+def _run(spec: Spec, rate: float | None) -> dict[str, Any]:
+    """Who lives with whom, and what a wave costs."""
+    from timeline.fragments import wave_of
+    from workflows.names import fragment_id
+
+    wave = wave_of(spec.fragments)
+    hosts = {fragment_id(spec, f, 0): [m.digest for m in f.members] for f in spec.fragments}
+    month = {} if rate is None else {"actions_a_month": round(wave.actions * rate * SECONDS_A_MONTH)}
+    costs = {"signals": wave.signals, "between": wave.between, "actions": wave.actions, **month}
+    return {"fragments": spec.run.fragments, "workflows": hosts, "wave": costs}
+
+
+def _print_fragments(spec: Spec, rate: float | None) -> None:
+    from timeline.fragments import wave_of
+
+    wave = wave_of(spec.fragments)
+    one = "1 workflow" if wave.workflows == 1 else f"{wave.workflows} workflows"
+    print_line = console().print
+    print_line(
+        f"fragments {spec.run.fragments}: {one} a stream; a wave is {wave.signals} + {wave.between} signals, "
+        f"{wave.actions} Temporal actions"
+    )
+    for fragment in spec.fragments:
+        inside = [short_text(m, spec.plan) for m in fragment.members if m is not fragment.root]
+        if inside:
+            print_line(f"  in {short_text(fragment.root, spec.plan)} live {',  '.join(inside)}")
+    if rate is not None:
+        month = round(wave.actions * rate * SECONDS_A_MONTH)
+        print_line(f"{rate:g} waves a second on a stream: {month:,} actions in a month of 30 days")
+
+
+SECONDS_A_MONTH = 30 * 86_400
 #: Of the lines that are no events so many are shown.
 MAX_SHOWN = 5
 
@@ -221,21 +262,28 @@ def complain(first: Sequence[Rejected], count: int) -> None:
 
 
 def workers_of(spec: Spec) -> dict[str, Any]:
-    """The leaf workflows, and the result workflow (several where there are several streams)."""
-    from workflows.names import node_id
+    """The workflows that read events, those between, and the result's (several where there are several
+    streams); without those between where there are none."""
+    from workflows.names import fragment_id
 
     streams = range(spec.limits.shards)
-    results = [node_id(spec, spec.plan.result, stream) for stream in streams]
+    *others, result = spec.fragments
+
+    def ids(fragments: Iterable[Fragment]) -> list[str]:
+        return [fragment_id(spec, fragment, stream) for stream in streams for fragment in fragments]
+
+    results, between = ids([result]), ids(f for f in others if not f.leaves)
     return {
-        "event-processor-workers": [
-            node_id(spec, node, stream) for stream in streams for node in spec.plan.leaves
-        ],
+        "event-processor-workers": ids(f for f in spec.fragments if f.leaves),
+        **({"inner-workers": between} if between else {}),
         "result-worker": results[0] if len(results) == 1 else results,
     }
 
 
 def print_workers(spec: Spec, workers: dict[str, Any], verb: str = "registered") -> None:
-    """Of a timeline: how many nodes, and the ids that one asks and feeds."""
+    """Of a timeline: how many nodes, the ids that one asks and feeds, and what would cost less."""
+    from timeline.fragments import fragments_of, wave_of
+
     streams = spec.limits.shards
     many = f"{streams} stream{'s' if streams != 1 else ''}"
     each = " for each partition of its topic" if spec.source.topic else ""
@@ -244,3 +292,10 @@ def print_workers(spec: Spec, workers: dict[str, Any], verb: str = "registered")
         typer.echo(f"{title}:")
         for workflow_id in [ids] if isinstance(ids, str) else ids:
             typer.echo(f"  {workflow_id}")
+    wave = wave_of(spec.fragments)
+    if wave.workflows > 1:
+        least = wave_of(fragments_of(spec.plan, "stream"))
+        typer.echo(
+            f"a wave is {wave.signals + wave.between} signals, {wave.actions} Temporal actions; with all "
+            f"nodes in one workflow (--fragments stream) it would be {least.signals}, {least.actions}"
+        )

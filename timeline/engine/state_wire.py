@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,23 @@ from timeline.tables.wire import (
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import Keys
 
-#: Version of the carried state; a reader understands this one and the one before.
-STATE_VERSION = 2
+#: Version of the carried state; a reader understands this one and those before.
+STATE_VERSION = 3
 
 
-def to_state(state: NodeState, **rest: Any) -> bytes:
-    """All that a node knows, compressed; ``rest`` is carried along (it must be JSON)."""
-    wire = {
-        "version": STATE_VERSION,
+def to_state(states: Sequence[NodeState], **rest: Any) -> bytes:
+    """All that the nodes of a fragment know, compressed; ``rest`` is carried along (it must be JSON).
+
+    That of a node that lives alone is written as version 2, which had no other.
+    """
+    nodes = [_node(state) for state in states]
+    wire = {"version": 2, **nodes[0]} if len(nodes) == 1 else {"version": STATE_VERSION, "nodes": nodes}
+    text = orjson.dumps(wire | {"rest": rest}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return zstandard.ZstdCompressor(level=3).compress(text)
+
+
+def _node(state: NodeState) -> Wire:
+    return {
         "position": to_position(state.position),
         "names": state.keys.names,
         **_columns(state.by_key),
@@ -52,10 +62,7 @@ def to_state(state: NodeState, **rest: Any) -> bytes:
         "own": to_table(state.own),
         "own_values": _values(state.own),
         "edges": [_edge(edge) for edge in state.edges],
-        "rest": rest,
     }
-    text = orjson.dumps(wire, option=orjson.OPT_SERIALIZE_NUMPY)
-    return zstandard.ZstdCompressor(level=3).compress(text)
 
 
 def _columns(columns: KeyColumns) -> Wire:
@@ -127,20 +134,27 @@ def _quarantine(code: int, held: Quarantine) -> Wire:
     return wire
 
 
-def from_state(blob: bytes, state: NodeState) -> dict[str, Any]:
-    """Puts a carried state into that of a new node of the same kind; returns what was carried along.
+def from_state(blob: bytes, states: Sequence[NodeState]) -> dict[str, Any]:
+    """Puts a carried state into those of new nodes of the same kind; returns what was carried along.
 
     Raises:
         TimelineError: the state was written by a version that this one does not know.
     """
     wire = orjson.loads(zstandard.ZstdDecompressor().decompress(blob))
-    if wire["version"] not in (STATE_VERSION - 1, STATE_VERSION):
+    if wire["version"] not in range(1, STATE_VERSION + 1):
         raise TimelineError(
-            f"carried state has version {wire['version']}, this worker reads {STATE_VERSION - 1} and "
-            f"{STATE_VERSION}; run a worker of the version that wrote it, or of one between"
+            f"carried state has version {wire['version']}, this worker reads those up to {STATE_VERSION}; "
+            "run a worker of the version that wrote it, or of one between"
         )
     if wire["version"] == 1:
         _from_version_1(wire)
+    for node, state in zip(wire.get("nodes", [wire]), states, strict=True):
+        _from_node(node, state)
+    rest: dict[str, Any] = wire["rest"]
+    return rest
+
+
+def _from_node(wire: Wire, state: NodeState) -> None:
     state.position = from_position(wire["position"])
     state.keys = Keys(wire["names"])
     _from_columns(wire, state.by_key, len(state.keys))
@@ -185,8 +199,6 @@ def from_state(blob: bytes, state: NodeState) -> dict[str, Any]:
     if state.own.vocabulary is not None:
         state.own.vocabulary.encode(wire["own_values"])
     state.own = from_table(wire["own"], state.own.vocabulary)
-    rest: dict[str, Any] = wire["rest"]
-    return rest
 
 
 def _from_version_1(wire: Wire) -> None:

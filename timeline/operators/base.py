@@ -32,6 +32,8 @@ class Operator(ABC):
     signature: ClassVar[Signature]
     #: Whether the value at a tick is made of the inputs' values at that tick alone.
     pointwise: ClassVar[bool] = False
+    #: Whether it lives with whoever consumes it, being too small to be a workflow of its own.
+    connective: ClassVar[bool] = False
     #: Whether a value may depend on what the inputs were at any time since the origin. Such an operator over
     #: inputs that are not known from the origin on begins where they are known.
     remembers: ClassVar[bool] = False

@@ -19,6 +19,7 @@ class Together(Operator):
 
     kind = Kind.BOOL
     pointwise = True
+    connective = True
 
     @abstractmethod
     def combine(self, values: Sequence[Bools]) -> Bools:

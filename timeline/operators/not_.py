@@ -25,6 +25,7 @@ class Not(Operator):
     signature = Signature("not", (MATCH,), None, symbol="!", rank=13)
     kind = Kind.BOOL
     pointwise = True
+    connective = True
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         table = coalesce(cut(inputs[0], window))

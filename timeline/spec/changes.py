@@ -16,8 +16,8 @@ _OF_NODES = {"name", "expression", "outputs"}
 class Change:
     """Of a changed spec: the nodes (by expression text) that stay, are new and go, in the plans' order.
 
-    ``settings`` are all other differences: place, before, after. ``anew``: the source or the limits are
-    others, so that no node stays, although texts may be the same.
+    ``settings`` are all other differences: place, before, after. ``anew``: the source, the limits or
+    who lives with whom are others, so that no node stays, although texts may be the same.
     """
 
     name: str
@@ -40,7 +40,7 @@ def changes(before: Spec, after: Spec) -> Change:
     """
     old = [node.text for node in before.plan.nodes]
     new = [node.text for node in after.plan.nodes]
-    anew = before.source_id != after.source_id
+    anew = before.source_id != after.source_id or before.run.fragments != after.run.fragments
     stays = () if anew else tuple(text for text in new if text in old)
     had, has = dict(_settings(before.to_wire())), dict(_settings(after.to_wire()))
     places = [place for place in {**had, **has} if had.get(place) != has.get(place)]

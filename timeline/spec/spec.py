@@ -20,11 +20,12 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from timeline.aggregate import kinds_of
 from timeline.errors import ExpressionError, TimelineError
+from timeline.fragments import Fragment, Policy, fragments_of
 from timeline.language.expression import Outputs
 from timeline.language.parser import parse
 from timeline.language.references import read_outputs
 from timeline.limits import Limits
-from timeline.plan import Plan, make_plan
+from timeline.plan import Plan, PlanNode, make_plan
 from timeline.spec.parts import Duration, Part
 from timeline.spec.sink import Sink
 from timeline.values.ticks import parse_time
@@ -81,6 +82,14 @@ class SpecLimits(Part):
     shards: int = Field(default=1, ge=1, le=256, strict=True)
 
 
+class Run(Part):
+    """How a timeline runs: which of its nodes share a workflow (`timeline.fragments`), and how often at most
+    events are brought to a stream (``min_wave_interval``, ms)."""
+
+    fragments: Policy = "operator"
+    min_wave_interval: Duration = 0
+
+
 class Spec(Part):
     """A named expression, or several ``outputs``, over a source.
 
@@ -98,6 +107,7 @@ class Spec(Part):
     expression: str | None = Field(default=None, validate_default=True)
     source: Source = Source()
     limits: SpecLimits = SpecLimits()
+    run: Run = Run()
     sink: Sink | None = None
 
     @field_validator("limits")
@@ -152,6 +162,23 @@ class Spec(Part):
         """The nodes of the expression, or of the outputs, which share what they have in common."""
         return _plan(self.expression, self.outputs)
 
+    @cached_property
+    def fragments(self) -> tuple[Fragment, ...]:
+        """What a workflow hosts each, children first; the last one's root is the result."""
+        return fragments_of(self.plan, self.run.fragments)
+
+    def host(self, node: PlanNode) -> Fragment:
+        """The fragment in which a node can be asked: its own, or the first that it lives in."""
+        return self._hosts[node.index]
+
+    @cached_property
+    def _hosts(self) -> dict[int, Fragment]:
+        hosts: dict[int, Fragment] = {}
+        for fragment in self.fragments:
+            for member in fragment.members:
+                hosts.setdefault(member.index, fragment)
+        return hosts | {fragment.root.index: fragment for fragment in self.fragments}
+
     @property
     def definition(self) -> str:
         """The expression, or the outputs with a line for each, as they were written."""
@@ -184,6 +211,11 @@ class Spec(Part):
         text = json.dumps(identity, sort_keys=True)
         return f"{self.source_label}.{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
+    def by_policy(self, policy: Policy) -> Spec:
+        """The same timeline with its nodes divided by another policy."""
+        run = self.run.model_copy(update={"fragments": policy})
+        return Spec.from_wire({**self.to_wire(), "run": run.model_dump(mode="json")})
+
     def to_wire(self) -> dict[str, Any]:
         """The spec as JSON, from which `from_wire` makes it again."""
         wire = self.model_dump(mode="json")
@@ -193,6 +225,8 @@ class Spec(Part):
             del wire["limits"]["key_ttl"]
         if self.source.start == "earliest":
             del wire["source"]["start"]
+        if self.run == Run(fragments="node"):
+            del wire["run"]
         del wire["sink"]
         if self.sink is not None:
             wire["sink"] = self.sink.model_dump(mode="json", exclude_defaults=True)
@@ -200,8 +234,11 @@ class Spec(Part):
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Spec:
-        """The inverse of `to_wire`. What was read before is not read again: a registry has many."""
-        return _from_wire(json.dumps(wire))
+        """The inverse of `to_wire`. What was read before is not read again: a registry has many.
+
+        A spec that says nothing of how it runs was registered when every node was a workflow.
+        """
+        return _from_wire(json.dumps({"run": {"fragments": "node"}, **wire}))
 
 
 @lru_cache(maxsize=2_000)

@@ -6,12 +6,13 @@ import asyncio
 from typing import NotRequired, cast
 
 from timeline.errors import NotFoundError, RetentionError
+from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 from timeline.tables.wire import from_position
 from workflows.client.asking import Asking
 from workflows.client.registry import Registry
-from workflows.names import node_id, sink_id
+from workflows.names import fragment_id, node_id, sink_id
 from workflows.protocol import node as protocol
 from workflows.protocol import sink as sinks
 
@@ -20,7 +21,6 @@ class Quarantined(protocol.HeldKey):
     """A quarantined key, with the ``workflow`` whose operator raises and the text of that ``node``."""
 
     workflow: str
-    node: str
 
 
 class SinkReport(sinks.SinkStatus):
@@ -41,6 +41,24 @@ class Nodes:
     async def status(self, workflow_id: str) -> protocol.NodeStatus:
         """A node's position, counters and sizes."""
         return await self.asking.query(workflow_id, protocol.STATUS)
+
+    async def of_timeline(self, spec: Spec) -> list[tuple[PlanNode, str, protocol.NodeStatus]]:
+        """Every node of a timeline on every stream, with the workflow where it lives and its status: what
+        those that live together have in common is said of each."""
+        streams = await self.registry.streams(spec)
+        hosts = [fragment_id(spec, fragment, stream) for stream in streams for fragment in spec.fragments]
+        told = dict(zip(hosts, await asyncio.gather(*map(self.status, hosts)), strict=True))
+        found: list[tuple[PlanNode, str, protocol.NodeStatus]] = []
+        for stream in streams:
+            for node in spec.plan.nodes:
+                workflow_id = node_id(spec, node, stream)
+                status = told[workflow_id]
+                for one in status.get("members", []):
+                    if one["node"] == node.digest:
+                        mine = {"expression": node.text, "operator": node.operator.name, **one}
+                        status = cast(protocol.NodeStatus, {**status, **mine})
+                found.append((node, workflow_id, status))
+        return found
 
     async def position(self, workflow_id: str) -> Position | None:
         """The place in the stream that a node's table stands for, or up to which a sink has written."""
@@ -65,13 +83,11 @@ class Nodes:
         """The keys whose operator raises, each once for every node where it does."""
         found: list[Quarantined] = []
         for stream in await self.registry.streams(spec):
-            for node in spec.plan.nodes:
-                workflow_id, first = node_id(spec, node, stream), 0
+            for fragment in spec.fragments:
+                workflow_id, first = fragment_id(spec, fragment, stream), 0
                 while page := await self.asking.query(workflow_id, protocol.QUARANTINED, first):
                     first += len(page)
-                    found += [
-                        {"workflow": workflow_id, "node": node.text, **held} for held in page if held["own"]
-                    ]
+                    found += [{"workflow": workflow_id, **held} for held in page if held["own"]]
         return found
 
     async def release(self, spec: Spec, key: str) -> list[str]:

@@ -15,7 +15,7 @@ from timeline.tables.wire import from_position
 from workflows.client.answers import Answer, KeyTimeline, Look, Recent
 from workflows.client.asking import Asking
 from workflows.client.registry import Registry
-from workflows.names import node_id, streams_of
+from workflows.names import member, node_id, streams_of
 from workflows.protocol import MAX_ANSWER
 from workflows.protocol import node as protocol
 
@@ -41,7 +41,8 @@ class Questions:
             workflow_id = node_id(spec, node, stream)
             for first in range(0, len(indices), MAX_ANSWER):
                 part = indices[first : first + MAX_ANSWER]
-                answer = await self.asking.query(workflow_id, protocol.VALUES, [wanted[i] for i in part])
+                asked = [wanted[i] for i in part]
+                answer = await self.asking.query(workflow_id, protocol.VALUES, asked, member(spec, node))
                 position = from_position(answer["position"])
                 for i, value in zip(part, answer["values"], strict=True):
                     if value is None:
@@ -192,7 +193,9 @@ class Questions:
         # Rows are many: few keys a question, so that no answer nears the limit of a message.
         for first in range(0, len(keys), 100):
             part = list(keys[first : first + 100])
-            answer = await self.asking.query(node_id(spec, node, stream), protocol.TIMELINES, part)
+            answer = await self.asking.query(
+                node_id(spec, node, stream), protocol.TIMELINES, part, member(spec, node)
+            )
             found |= {key: KeyTimeline(**timeline) for key, timeline in answer["timelines"].items()}
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypeAlias, TypedDict, final
 
+from timeline.fragments import Policy
 from timeline.tables.wire import Wire
 from timeline.values.scalars import Value
 from workflows.protocol.calls import Query, Signal
@@ -16,14 +17,17 @@ Place: TypeAlias = list[int] | None
 
 
 class Subscriber(TypedDict):
-    """A parent: its workflow id, and which of its inputs this node is."""
+    """A parent: its workflow id, and which of its inputs this node is; ``node`` is the digest of the member
+    of a fragment of which it wants patches, if that is not the root."""
 
     workflow: str
     inputs: list[int]
+    node: NotRequired[str]
 
 
 class NodeSpec(TypedDict):
-    """What a node is started with, and keeps."""
+    """What a fragment is started with, and keeps: its root's expression, and the policy that says which
+    nodes live with it (``node`` where none is given)."""
 
     expression: str
     stream: int
@@ -32,6 +36,7 @@ class NodeSpec(TypedDict):
     key_ttl: NotRequired[int | None]
     subscribers: list[Subscriber]
     max_state: NotRequired[int]
+    fragments: NotRequired[Policy]
 
 
 class About(TypedDict, total=False):
@@ -49,8 +54,19 @@ class Late(TypedDict, total=False):
     counted_later: int
 
 
+class Member(TypedDict):
+    """What is particular to one of several nodes that live together; ``node`` is its digest."""
+
+    node: str
+    position: Place
+    keys: int
+    rows: int
+    quarantined: int
+
+
 class NodeStatus(Late):
-    """Position, counters, sizes (bytes, events of the history), and what is wrong if anything is."""
+    """Position, counters, sizes (bytes, events of the history), and what is wrong if anything is; of a
+    fragment, ``position``, ``keys`` and ``rows`` are its root's, and ``members`` tells of all."""
 
     expression: str
     operator: str
@@ -70,6 +86,7 @@ class NodeStatus(Late):
     subscribers: list[str]
     quarantined: int
     history_length: int
+    members: NotRequired[list[Member]]
 
 
 class Stand(TypedDict):
@@ -146,6 +163,8 @@ class HeldKey(TypedDict):
     error: str
     own: bool
     lost: bool
+    #: The text of the node.
+    node: str
 
 
 @final
@@ -179,8 +198,8 @@ STATUS = Query[[], NodeStatus]("status")
 #: The place in the stream that a node's table stands for, or up to which a sink has written.
 POSITION = Query[[], Place]("position")
 STANDS = Query[[], Stand]("stands")
-#: Values of keys at ticks; null: at the key's newest event.
-VALUES = Query[[list[tuple[str, int | None]]], Values]("values")
+#: Values of keys at ticks (null: at the key's newest event), of the root or the member of that digest.
+VALUES = Query[[list[tuple[str, int | None]], str | None], Values]("values")
 #: Up to `MAX_ANSWER` names, from the n-th on, in order of appearance.
 KEYS = Query[[int], list[str]]("keys")
 #: So many keys at most.
@@ -193,4 +212,4 @@ SPAN = Query[[], list[int] | None]("span")
 REFUSED = Query[[Place], list[RefusedRow]]("refused")
 #: Up to `MAX_ANSWER` quarantined keys, from the n-th on.
 QUARANTINED = Query[[int], list[HeldKey]]("quarantined")
-TIMELINES = Query[[list[str]], Rows]("timelines")
+TIMELINES = Query[[list[str], str | None], Rows]("timelines")

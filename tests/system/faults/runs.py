@@ -55,4 +55,4 @@ async def _has_inbox(spec: Spec, planned: PlanNode, started: WorkflowExecutionSt
     _, state = await data_converter.decode(started.input.payloads, [dict, bytes])
     shapes = [spec.plan.nodes[i].operator.kind for i in planned.inputs]
     node = Node(planned.operator, shapes, spec.node_limits, planned.before_origin)
-    return bool(from_state(state, node.state)["inbox"])
+    return bool(from_state(state, [node.state])["inbox"])

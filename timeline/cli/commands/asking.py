@@ -183,7 +183,6 @@ def _versions(name: str, json: bool) -> None:
 
 def _describe(name: str, json: bool) -> None:
     from timeline.cli.render import console, print_json, printable, short_text
-    from workflows.names import node_id
 
     async def work(timelines: Client) -> None:
         from rich.table import Table
@@ -191,11 +190,10 @@ def _describe(name: str, json: bool) -> None:
 
         spec = await timelines.registry.spec(name)
         standing = (await timelines.registry.standings())[name]
-        places = [(n, s) for s in await timelines.registry.streams(spec) for n in spec.plan.nodes]
-        ids = [node_id(spec, n, s) for n, s in places]
-        states: Sequence[Mapping[str, Any]] = await asyncio.gather(*map(timelines.nodes.status, ids))
+        found = await timelines.nodes.of_timeline(spec)
+        states: Sequence[Mapping[str, Any]] = [state for _, _, state in found]
         if json:
-            nodes = [{"workflow": i, **state} for i, state in zip(ids, states, strict=True)]
+            nodes = [{"workflow": i, **state} for _, i, state in found]
             held = await timelines.nodes.quarantined(spec)
             about = {"version": standing["version"], "paused": standing["paused"]}
             sinks = {"sinks": await timelines.nodes.sinks(spec)} if spec.sink else {}
@@ -212,13 +210,13 @@ def _describe(name: str, json: bool) -> None:
             box=None,
             pad_edge=False,
         )
-        for (node, _), workflow_id, state in zip(places, ids, states, strict=True):
+        for (node, workflow_id, _), state in zip(found, states, strict=True):
             position = ".".join(map(str, state["position"] or ("-",)))
             counts = [str(state[c]) for c in ("keys", "rows")]
             taken = [str(state[c]) if node.leaf else "" for c in ("accepted", "refused")]
             table.add_row(Text(short_text(node, spec.plan)), workflow_id, position, *counts, *taken)
         out.print(table)
-        for (node, _), state in zip(places, states, strict=True):
+        for (node, _, _), state in zip(found, states, strict=True):
             for count, what in (("exact_later", "exact"), ("counted_later", "counted")):
                 if state.get(count):
                     shown = short_text(node, spec.plan)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timeline.cli.connecting import NameArgument, connected
-from timeline.cli.options import JsonOption, UsageError
+from timeline.cli.options import FragmentsOption, JsonOption, UsageError
 
 if TYPE_CHECKING:
     from timeline.spec.changes import Change
@@ -28,6 +28,7 @@ def register(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Change timelines that are registered with another spec.")
     ] = False,
+    fragments: FragmentsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Register timelines: start the workflows of their nodes. Doing it again changes nothing.
@@ -40,6 +41,8 @@ def register(
     from timeline.spec.loading import load_spec
 
     loaded = [load_spec(path) for path in _specs(specs)]
+    if fragments is not None:
+        loaded = [spec.by_policy(fragments.policy) for spec in loaded]
 
     async def work(timelines: Client) -> tuple[list[Registered], list[Change]]:
         known, standings = await timelines.registry.specs(), await timelines.registry.standings()

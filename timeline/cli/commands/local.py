@@ -15,6 +15,7 @@ from timeline.cli.options import (
     EveryOption,
     ExpressionOption,
     Format,
+    FragmentsOption,
     FromOption,
     JsonOption,
     ToOption,
@@ -107,9 +108,17 @@ def explain(
     shared: Annotated[
         bool, typer.Option("--shared", help="Ask the server which of them run already, and who uses them.")
     ] = False,
+    cost: Annotated[
+        float | None,
+        typer.Option(metavar="RATE", min=0, help="Say what RATE waves a second come to in Temporal actions."),
+    ] = None,
+    fragments: FragmentsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the plan of a timeline as a tree: its nodes, their kinds and their workflow ids."""
+    """Show the plan of a timeline as a tree: its nodes, their kinds, where they live, what a wave costs.
+
+    A wave is what a batch of events sets off: signals to the workflows that read it and between them.
+    """
     from timeline.cli.render import print_plan
 
     if spec is not None and expression is not None:
@@ -119,7 +128,12 @@ def explain(
     loaded, plan, _ = _what(expression, [] if spec is None else [spec])
     if shared and loaded is None:
         raise UsageError(f"--shared needs a spec (.toml), got {spec}")
-    print_plan(plan, loaded, as_json=json, users=_users() if shared else None)
+    if loaded is None and (cost is not None or fragments is not None):
+        raise UsageError("--cost and --fragments need a spec (.toml): it says what runs as workflows")
+    if loaded is not None and fragments is not None:
+        loaded = loaded.by_policy(fragments.policy)
+        plan = loaded.plan
+    print_plan(plan, loaded, as_json=json, users=_users() if shared else None, rate=cost)
 
 
 def _users() -> dict[str, list[str]]:

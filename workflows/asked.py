@@ -1,0 +1,186 @@
+"""What the workflow of a fragment answers: queries, which leave no trace in its history."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from temporalio import workflow
+
+from workflows.protocol import MAX_ANSWER, NodeSpec
+from workflows.protocol import node as protocol
+
+with workflow.unsafe.imports_passed_through():
+    import time
+
+    from timeline.aggregate import Request, partial, span
+    from timeline.engine.answers import Answers
+    from timeline.engine.fragment import LiveFragment
+    from timeline.errors import LimitError, QuarantineError, RetentionError, TimelineError
+    from timeline.tables.wire import Wire, from_position, to_position
+    from workflows.gauge import Gauge
+    from workflows.inbox import Entry
+
+#: How long a question over all keys may take: Temporal ends a workflow's turn after two seconds, and
+#: what was found must still be written.
+MAX_SECONDS = 1.0
+
+
+class Asked:
+    """The questions. ``node`` is the digest of the member that is asked; without one the root is."""
+
+    spec: NodeSpec
+    live: LiveFragment
+    inbox: list[Entry]
+    full: str | None
+    gauge: Gauge
+
+    def _answers(self, node: str | None = None) -> Answers:
+        return Answers(self.live.find(node).state)
+
+    def _place(self) -> protocol.Place:
+        return to_position(self.live.position)
+
+    @protocol.STATUS.handler
+    def status(self) -> protocol.NodeStatus:
+        """Position, counters, sizes, and what is wrong if anything is."""
+        root, reader = self.live.root.state, self.live.reader
+        late = [Answers(state).late_keys() for state in self.live.states]
+        return {
+            "expression": self.spec["expression"],
+            "operator": root.operator.name,
+            "stream": self.spec["stream"],
+            "position": to_position(root.position),
+            "keys": len(root.keys),
+            "rows": len(root.own),
+            "accepted": reader.accepted,
+            "refused": reader.refused.count,
+            "newest": root.stream_newest,
+            "waiting": len(self.inbox),
+            "state_bytes": self.gauge.measured,
+            "full": self.full,
+            "subscribers": [s["workflow"] for s in self.spec["subscribers"]],
+            "quarantined": len(
+                {state.keys.names[c] for state in self.live.states for c in state.quarantined}
+            ),
+            **cast("protocol.Late", {k: max(c.get(k, 0) for c in late) for k in set().union(*late)}),
+            "history_length": workflow.info().get_current_history_length(),
+            "members": [
+                {
+                    "node": member.digest,
+                    "position": to_position(state.position),
+                    "keys": len(state.keys),
+                    "rows": len(state.own),
+                    "quarantined": len(state.quarantined),
+                }
+                for member, state in zip(self.live.fragment.members, self.live.states, strict=True)
+            ],
+        }
+
+    @protocol.POSITION.handler
+    def position(self) -> protocol.Place:
+        """The place in the stream that the node's table stands for."""
+        return self._place()
+
+    @protocol.STANDS.handler
+    def stands(self) -> protocol.Stand:
+        """The same, and which of all nodes that ever had this id this is: what a feeder must know."""
+        born = workflow.info().first_execution_run_id
+        return {"position": self._place(), "born": born}
+
+    @protocol.VALUES.handler
+    def values(self, wanted: list[Any], node: str | None = None) -> protocol.Values:
+        """Values of ``[[key, tick or null], ...]``, in that order; an unknown key gives null."""
+        answers = self._answers(node)
+        return {
+            "position": self._place(),
+            "values": [self._value(answers, key, at) for key, at in wanted],
+        }
+
+    @protocol.KEYS.handler
+    def keys(self, first: int) -> list[str]:
+        """The names of up to `MAX_ANSWER` keys, from the ``first`` on in order of appearance."""
+        return self._answers().known_keys()[first : first + MAX_ANSWER]
+
+    @protocol.RECENT.handler
+    def recent(self, most: int) -> protocol.RecentKeys:
+        """The keys with the newest events, newest first, with their values; and how many keys there are."""
+        answers = self._answers()
+        names = answers.recent_keys(min(most, MAX_ANSWER))
+        return {
+            "position": self._place(),
+            "count": len(answers.known_keys()),
+            "keys": [self._recent(answers, name) for name in names],
+        }
+
+    @protocol.AGGREGATE.handler
+    def aggregate(self, request: Wire) -> protocol.Partial | protocol.Refusal:
+        """What all keys together answer to a `timeline.aggregate.Request`: the ``partial``, or the
+        ``error`` that is to be told, and its class. It is refused before it is too large for a message.
+        """
+        asked = Request.from_wire(request)
+        end = time.monotonic() + MAX_SECONDS
+        try:
+            return {"partial": partial(self._answers(), asked, lambda: time.monotonic() < end).to_wire(asked)}
+        except TimelineError as error:
+            return {"error": str(error), "class": type(error).__name__}
+
+    @protocol.SPAN.handler
+    def span(self) -> list[int] | None:
+        """The earliest origin and the newest event (ms) of all keys; null before the first event."""
+        found = span(self._answers())
+        return None if found is None else list(found)
+
+    @protocol.REFUSED.handler
+    def refused(self, after: protocol.Place) -> list[protocol.RefusedRow]:
+        """Up to `MAX_ANSWER` refused events, from behind a position on: position, key, time (ms), reason."""
+        return [
+            (list(r.position), r.key, r.tick, r.reason.name.lower())
+            for r in self.live.reader.refused.after(from_position(after), MAX_ANSWER)
+        ]
+
+    @protocol.QUARANTINED.handler
+    def quarantined(self, first: int) -> list[protocol.HeldKey]:
+        """Up to `MAX_ANSWER` keys that have no function here, from the ``first`` on, and why."""
+        members = zip(self.live.fragment.members, self.live.states, strict=True)
+        every = [(m, state, held) for m, state in members for held in state.quarantined.items()]
+        return [
+            {
+                "key": state.keys.names[code],
+                "position": list(q.position),
+                "error": q.error,
+                "own": q.own,
+                "lost": q.since is None,
+                "node": member.text,
+            }
+            for member, state, (code, q) in every[first : first + MAX_ANSWER]
+        ]
+
+    @protocol.TIMELINES.handler
+    def timelines(self, keys: list[Any], node: str | None = None) -> protocol.Rows:
+        """The whole timelines of some keys: origin, newest tick and rows of each known one."""
+        answers = self._answers(node)
+        known: dict[str, protocol.KeyRows] = {}
+        for key in keys[:MAX_ANSWER]:
+            try:
+                table, origin, newest = answers.timeline(key)
+            except KeyError:
+                continue
+            except QuarantineError as error:
+                known[key] = {"origin": 0, "newest": 0, "rows": [], "error": str(error)}
+                continue
+            rows = {"origin": origin, "newest": newest, "rows": table.json_rows()}
+            known[key] = cast("protocol.KeyRows", rows | answers.exact_from(key))
+        return {"position": self._place(), "timelines": known}
+
+    def _recent(self, answers: Answers, key: str) -> protocol.RecentKey:
+        return cast("protocol.RecentKey", {"key": key, **(self._value(answers, key, None) or {})})
+
+    def _value(self, answers: Answers, key: str, at: int | None) -> protocol.KeyValue | None:
+        try:
+            value, tick, final = answers.value(key, at)
+        except KeyError:
+            return None
+        except (LimitError, QuarantineError, RetentionError) as error:
+            return {"at": at, "error": str(error)}
+        found = {"at": tick, "value": value, "final": final}
+        return cast("protocol.KeyValue", found | answers.exact_from(key))
