@@ -67,6 +67,8 @@ class Asked:
             "members": [
                 {
                     "node": member.digest,
+                    "expression": member.text,
+                    "operator": member.operator.name,
                     "position": to_position(state.position),
                     "keys": len(state.keys),
                     "rows": len(state.own),

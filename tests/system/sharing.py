@@ -25,7 +25,9 @@ from temporalio.api.enums.v1 import EventType
 
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
+from timeline.cli.options import Fragments
 from timeline.errors import ServiceError
+from timeline.fragments import Policy
 from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
@@ -66,13 +68,13 @@ class Outcome:
     faults: dict[str, int] = field(default_factory=dict)
 
 
-def spec(number: int) -> Spec:
+def spec(number: int, fragments: Policy) -> Spec:
     """The timeline of that number; all are on one source."""
     limits = {"allowed_lateness": f"{LATENESS}ms", "retention": "1d"}
     name, expression = f"shared-{number}", EXPRESSIONS[number]
     return Spec.from_wire(
         {"name": name, "expression": expression, "limits": limits, "source": {"name": "player"}}
-    )
+    ).by_policy(fragments)
 
 
 def piece(folder: Path, number: int, draw: random.Random) -> Path:
@@ -139,7 +141,9 @@ async def rig(folder: Path) -> AsyncIterator[Rig]:
             await running.end_worker()
 
 
-async def play(seed: int, count: int, folder: Path, say: Callable[[str], None]) -> Outcome:
+async def play(
+    seed: int, count: int, folder: Path, say: Callable[[str], None], fragments: Policy = "operator"
+) -> Outcome:
     """Adds and removes ``count`` timelines.
 
     Raises:
@@ -155,8 +159,8 @@ async def play(seed: int, count: int, folder: Path, say: Callable[[str], None]) 
         for step, number in enumerate(numbers):
             # While the piece before is still on its way the next timeline comes.
             feeding = await _feed(running, live, piece(folder, step, draw))
-            await _patiently(partial(timelines.registry.register, spec(number)))
-            live.append(spec(number))
+            await _patiently(partial(timelines.registry.register, spec(number, fragments)))
+            live.append(spec(number, fragments))
             fault = draw.choice(FAULTS)
             await running.hurt(fault, feeding)
             await _settle(running, timelines, live, feeding, outcome, fault)
@@ -217,7 +221,7 @@ async def _settle(
 async def _count(timelines: Client, live: list[Spec], outcome: Outcome) -> None:
     """Nodes and signals, with sharing and without."""
     users = await timelines.registry.users()
-    outcome.nodes, outcome.nodes_apart = len(users), sum(len(one.plan.nodes) for one in live)
+    outcome.nodes, outcome.nodes_apart = len(users), sum(len(one.fragments) for one in live)
     for workflow_id, names in users.items():
         signals = 0
         async for event in timelines.temporal.get_workflow_handle(workflow_id).fetch_history_events():
@@ -241,11 +245,12 @@ async def _nothing_runs(timelines: Client) -> None:
 def main(
     seed: Annotated[int, typer.Option(help="Of events, faults and orders.")] = 0,
     count: Annotated[int, typer.Option("--timelines", min=1, max=len(EXPRESSIONS), help="How many.")] = 10,
+    fragments: Annotated[Fragments, typer.Option(help="Which nodes share a workflow.")] = Fragments.OPERATOR,
 ) -> None:
     """Play once; end with 1 if an answer is wrong or something is left running."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            outcome = asyncio.run(play(seed, count, Path(folder), typer.echo))
+            outcome = asyncio.run(play(seed, count, Path(folder), typer.echo, fragments.policy))
         except AssertionError as error:
             typer.echo(f"wrong: {error}")
             raise typer.Exit(1) from None

@@ -35,6 +35,8 @@ from producer.messages import Faults, limited, with_faults
 from producer.pulsar.connection import connect
 from producer.send import Pace, Report, send
 from tests.support.places import CIRR
+from timeline.cli.options import Fragments
+from timeline.fragments import Policy
 from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
@@ -59,7 +61,9 @@ class Outcome:
     killed: int
 
 
-async def stream_and_kill(events: int, sessions: int, seed: int, folder: Path, kills: int = 3) -> Outcome:
+async def stream_and_kill(
+    events: int, sessions: int, seed: int, folder: Path, policies: tuple[Policy, Policy], kills: int = 3
+) -> Outcome:
     """Sends events and kills feeders and the broker at even intervals; see the module's text."""
     broker = Broker(folder / "pulsar")
     await broker.start()
@@ -68,7 +72,8 @@ async def stream_and_kill(events: int, sessions: int, seed: int, folder: Path, k
         async with DevServer(folder / "dev.db") as server:
             temporal = await connect_embedded(server.address)
             async with make_worker(temporal):
-                return await _run(events, sessions, seed, kills, broker, Client(temporal), server.address)
+                client = Client(temporal)
+                return await _run(events, sessions, seed, policies, kills, broker, client, server.address)
     finally:
         await broker.stop(kill=True)
 
@@ -87,13 +92,20 @@ async def _feeder(address: str) -> asyncio.subprocess.Process:
 
 
 async def _run(
-    events: int, sessions: int, seed: int, kills: int, broker: Broker, timelines: Client, address: str
+    events: int,
+    sessions: int,
+    seed: int,
+    policies: tuple[Policy, Policy],
+    kills: int,
+    broker: Broker,
+    timelines: Client,
+    address: str,
 ) -> Outcome:
     topic = f"streaming-{seed}"
     await broker.create_topic(topic, PARTITIONS)
     source = {"topic": topic, "key": "session"}
-    first = Spec.from_wire({"name": "first", "expression": CIRR, "source": source})
-    later = Spec.from_wire({"name": "later", "expression": LATER, "source": source})
+    first = Spec.from_wire({"name": "first", "expression": CIRR, "source": source}).by_policy(policies[0])
+    later = Spec.from_wire({"name": "later", "expression": LATER, "source": source}).by_policy(policies[1])
     await timelines.registry.register(first)
     client = await asyncio.to_thread(connect)
     connector = PulsarConnector(client)
@@ -174,11 +186,15 @@ def main(
     events: Annotated[int, typer.Option(help="Good events; faults come on top.")] = 200_000,
     sessions: Annotated[int, typer.Option(help="Sessions at the same time.")] = 500,
     seed: int = 7,
+    first: Annotated[Fragments, typer.Option(help="The policy of the first timeline.")] = Fragments.OPERATOR,
+    later: Annotated[Fragments, typer.Option(help="That of the one that comes later.")] = Fragments.STREAM,
 ) -> None:
     """Stream, kill, compare; end with 1 if anything differs."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = asyncio.run(stream_and_kill(events, sessions, seed, Path(folder)))
+        outcome = asyncio.run(
+            stream_and_kill(events, sessions, seed, Path(folder), (first.policy, later.policy))
+        )
     kinds = ", ".join(f"{count} {kind}" for kind, count in outcome.sent.sent.items())
     print(f"sent {outcome.sent.total}: {kinds}; {time.monotonic() - begun:.0f} s")
     wrong = 0

@@ -15,7 +15,7 @@ async def test_everything_is_killed_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULSAR_SERVICE_URL", "")  # is given back as it was
-    outcome = await stream_and_kill(10_000, 60, seed=3, folder=tmp_path)
+    outcome = await stream_and_kill(10_000, 60, seed=3, folder=tmp_path, policies=("operator", "stream"))
     assert outcome.sent.sent == {"good": 10_000, "late": 200, "repeated": 200, "broken": 50}
     assert set(outcome.checks) == {"first", "later"}
     for check in outcome.checks.values():

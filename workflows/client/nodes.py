@@ -55,8 +55,7 @@ class Nodes:
                 status = told[workflow_id]
                 for one in status.get("members", []):
                     if one["node"] == node.digest:
-                        mine = {"expression": node.text, "operator": node.operator.name, **one}
-                        status = cast(protocol.NodeStatus, {**status, **mine})
+                        status = cast(protocol.NodeStatus, {**status, **one})
                 found.append((node, workflow_id, status))
         return found
 

@@ -58,6 +58,8 @@ class Member(TypedDict):
     """What is particular to one of several nodes that live together; ``node`` is its digest."""
 
     node: str
+    expression: str
+    operator: str
     position: Place
     keys: int
     rows: int

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.client import Client
 
-from timeline.engine.node import Node
+from timeline.engine.fragment import LiveFragment
 from timeline.engine.state_wire import from_state
-from timeline.plan import PlanNode
+from timeline.fragments import Fragment
 from timeline.spec.spec import Spec
-from workflows.names import node_id
+from workflows.names import fragment_id
 from workflows.payloads.codec import data_converter
 
 
@@ -32,12 +32,12 @@ async def count_runs(client: Client, spec: Spec) -> Runs:
     """Goes through all runs of all nodes of a timeline, from the newest back."""
     runs = Runs()
     for stream in range(spec.limits.shards):
-        for node in spec.plan.nodes:
-            workflow_id = node_id(spec, node, stream)
+        for fragment in spec.fragments:
+            workflow_id = fragment_id(spec, fragment, stream)
             started = await _started(client, workflow_id, None)
             while started.continued_execution_run_id:
                 runs.continued += 1
-                runs.with_inbox += await _has_inbox(spec, node, started)
+                runs.with_inbox += await _has_inbox(spec, fragment, started)
                 started = await _started(client, workflow_id, started.continued_execution_run_id)
     return runs
 
@@ -50,9 +50,10 @@ async def _started(
     return (await anext(events)).workflow_execution_started_event_attributes
 
 
-async def _has_inbox(spec: Spec, planned: PlanNode, started: WorkflowExecutionStartedEventAttributes) -> bool:
+async def _has_inbox(
+    spec: Spec, fragment: Fragment, started: WorkflowExecutionStartedEventAttributes
+) -> bool:
     """Whether a run was handed signals that the one before had not worked at."""
     _, state = await data_converter.decode(started.input.payloads, [dict, bytes])
-    shapes = [spec.plan.nodes[i].operator.kind for i in planned.inputs]
-    node = Node(planned.operator, shapes, spec.node_limits, planned.before_origin)
-    return bool(from_state(state, [node.state])["inbox"])
+    live = LiveFragment(spec.plan, fragment, spec.node_limits)
+    return bool(from_state(state, live.states)["inbox"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from tests.support.graphs import POLICIES
 from tests.support.places import CIRR
 from timeline.spec.spec import Spec
 
@@ -102,8 +103,10 @@ def make_schedule(seed: int) -> Schedule:
             "expression": draw.choices(EXPRESSIONS, (6, 1, 1))[0],
             "source": {"key": "session"},
             "limits": {"shards": draw.choice((1, 1, 2)), "allowed_lateness": f"{lateness}ms"},
+            "run": {"fragments": POLICIES[seed % len(POLICIES)]},
         }
     )
+    leaves = sum(bool(fragment.leaves) for fragment in spec.fragments)
     lines = tuple(map(json.dumps, _events(draw, draw.randint(40, 400), lateness)))
     count = draw.randint(2, 4)
     ends = [*sorted(draw.sample(range(2, len(lines)), count - 1)), len(lines)]
@@ -116,7 +119,7 @@ def make_schedule(seed: int) -> Schedule:
                 fault=draw.choice(FAULTS),
                 until=end,
                 batch=max(1, (end - begin) // batches),
-                at=draw.randrange(batches * len(spec.plan.leaves)),
+                at=draw.randrange(batches * leaves),
                 repeats=draw.choice((0, 0.2)),
                 seed=draw.randrange(1 << 32),
             )

@@ -85,14 +85,18 @@ def _list_nodes(json: bool) -> None:
         states: Sequence[Mapping[str, Any]] = await asyncio.gather(*map(timelines.nodes.status, users))
         found: dict[str, dict[str, Any]] = {}
         for (workflow_id, names), state in zip(users.items(), states, strict=True):
-            node = found.setdefault(
-                workflow_id.rpartition(".")[0],
-                {"node": state["expression"], "source": workflow_id.rsplit(".", 3)[0], "users": names}
-                | dict.fromkeys(_COSTS, 0),
-            )
-            node["streams"] += 1
-            for cost in _COSTS[1:]:
-                node[cost] += state[cost]
+            root, source = state["expression"], workflow_id.rsplit(".", 3)[0]
+            for member in state["members"]:
+                # What a workflow costs as a whole is said of its root.
+                lives = {} if member["expression"] == root else {"lives_with": root}
+                node = found.setdefault(
+                    f"{workflow_id.rpartition('.')[0]} {member['node']}",
+                    {"node": member["expression"], "source": source, "users": names, **lives}
+                    | dict.fromkeys(_COSTS, 0),
+                )
+                node["streams"] += 1
+                for cost in _COSTS[1:]:
+                    node[cost] += {**({} if lives else state), **member}.get(cost, 0)
         ordered = sorted(found.values(), key=lambda node: (-len(node["users"]), node["source"], node["node"]))
         if json:
             for node in ordered:
@@ -105,7 +109,8 @@ def _list_nodes(json: bool) -> None:
             costs = [str(node[cost]) for cost in _COSTS]
             some = ", ".join(node["users"][:MAX_USERS])
             more = f" and {len(node['users']) - MAX_USERS} more" if len(node["users"]) > MAX_USERS else ""
-            table.add_row(Text(node["node"]), node["source"], *costs, some + more)
+            inside = f"  (with {node['lives_with']})" if "lives_with" in node else ""
+            table.add_row(Text(node["node"] + inside), node["source"], *costs, some + more)
         out = console()
         out.print(table)
         apart = sum(len(names) for names in users.values())
