@@ -51,7 +51,8 @@ class Worker:
         self.process = await _spawn(self.environment, self.processes)
 
     async def stop(self) -> None:
-        self.process.terminate()
+        if self.process.returncode is None:
+            self.process.terminate()
         await self.process.wait()
 
 

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from timeline.errors import ServiceError
 from workflows.child import Child, free_port
@@ -90,6 +92,10 @@ class DevServer(Child):
 
     async def _client(self) -> Client | None:
         try:
-            return await connect_embedded(self.address)
-        except RuntimeError:
+            client = await connect_embedded(self.address)
+            # It answers before it has its namespace, without which a worker ends at once.
+            request = DescribeNamespaceRequest(namespace=client.namespace)
+            await client.workflow_service.describe_namespace(request)
+        except (RuntimeError, RPCError):
             return None
+        return client
