@@ -13,7 +13,7 @@ import random
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,6 +53,10 @@ FAULTS = ("none", "worker", "server", "feeder")
 PER_PIECE = 400
 KEYS = 12
 LATENESS = 3_000
+
+
+#: What timelines are moved to, one after the other.
+MOVES: tuple[Policy, ...] = ("stream", "node", "operator", "stream", "operator", "node")
 
 
 @dataclass(slots=True)
@@ -142,9 +146,14 @@ async def rig(folder: Path) -> AsyncIterator[Rig]:
 
 
 async def play(
-    seed: int, count: int, folder: Path, say: Callable[[str], None], fragments: Policy = "operator"
+    seed: int,
+    count: int,
+    folder: Path,
+    say: Callable[[str], None],
+    fragments: Policy = "operator",
+    moves: Sequence[Policy] = (),
 ) -> Outcome:
-    """Adds and removes ``count`` timelines.
+    """Adds and removes ``count`` timelines; in between some are moved to other policies.
 
     Raises:
         AssertionError: an answer is wrong, or something is left running.
@@ -166,9 +175,19 @@ async def play(
             await _settle(running, timelines, live, feeding, outcome, fault)
             say(f"+ {live[-1].name} (fault: {fault}): {len(live)} timelines exact")
         await _count(timelines, live, outcome)
+        for step, policy in enumerate(moves):
+            # One that is fed moves to another policy: its old workflows go, the new ones catch up.
+            feeding = await _feed(running, live, piece(folder, count + step, draw))
+            one = draw.randrange(len(live))
+            live[one] = moved = live[one].by_policy(policy)
+            fault = draw.choice(FAULTS)
+            change = _patiently(partial(_move, timelines, moved))
+            await asyncio.gather(change, running.hurt(fault, feeding))
+            await _settle(running, timelines, live, feeding, outcome, fault)
+            say(f"{moved.name} -> {policy} (fault: {fault}): {len(live)} timelines exact")
         draw.shuffle(live)
         for step in range(count - 1):
-            feeding = await _feed(running, live, piece(folder, count + step, draw))
+            feeding = await _feed(running, live, piece(folder, count + len(moves) + step, draw))
             gone = live.pop()
             fault = draw.choice(FAULTS)
             removed = _patiently(partial(timelines.registry.remove, gone.name))
@@ -179,6 +198,14 @@ async def play(
         assert not await timelines.registry.users()
         await _nothing_runs(timelines)
     return outcome
+
+
+async def _move(timelines: Client, wanted: Spec) -> None:
+    """Changes a timeline to what is wanted, unless that was done by a request whose answer was lost."""
+    if (await timelines.registry.spec(wanted.name)).run == wanted.run:
+        return
+    version = (await timelines.registry.standings())[wanted.name]["version"]
+    await timelines.registry.register_all([wanted], {wanted.name: version})
 
 
 async def _feed(running: Rig, live: list[Spec], file: Path) -> asyncio.subprocess.Process:
@@ -250,7 +277,7 @@ def main(
     """Play once; end with 1 if an answer is wrong or something is left running."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            outcome = asyncio.run(play(seed, count, Path(folder), typer.echo, fragments.policy))
+            outcome = asyncio.run(play(seed, count, Path(folder), typer.echo, fragments.policy, MOVES))
         except AssertionError as error:
             typer.echo(f"wrong: {error}")
             raise typer.Exit(1) from None
