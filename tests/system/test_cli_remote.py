@@ -59,7 +59,7 @@ async def test_from_register_to_remove(cli: Cli) -> None:
     assert described["spec"]["name"] == "life"
     assert [node["position"] for node in described["nodes"]] == [[1, 3]] * 7
     removed = json.loads(await good(cli, "remove", "life", "--json"))
-    assert (removed["timeline"], len(removed["stopped"])) == ("life", 7)
+    assert (removed["timeline"], len(removed["stopped"])) == ("life", 5)
     assert "no timeline 'life' is registered" in await bad(cli, "query", "life", "reference")
 
 

@@ -108,7 +108,7 @@ async def test_from_register_to_remove(timelines: Client) -> None:
     assert series.rows == [
         {"at": at, "sum(on_c1)": value} for at, value in ((5000, 1), (10_000, 3), (15_000, 4))
     ]
-    assert len(await client.remove(timeline.name)) == len(timeline.spec.plan.nodes)
+    assert len(await client.remove(timeline.name)) == len(timeline.spec.fragments)
     with pytest.raises(NotFoundError, match="no timeline 'rebuffering-by-cdn' is registered"):
         await client.aggregate(timeline.name, "count")
 
