@@ -307,4 +307,4 @@ def remove(name: NameArgument, json: JsonOption = False) -> None:
     if json:
         print_json({"timeline": name, "stopped": stopped})
     else:
-        typer.echo(f"removed {name}; {len(stopped)} nodes stopped")
+        typer.echo(f"removed {name}; {len(stopped)} workflows stopped")
