@@ -172,7 +172,7 @@ class Spill:
         }
         place = np.arange(len(rows)).reshape(-1, 1)
         events = Events(self._keys.names, rows[:, 0].copy(), rows[:, 1].copy(), columns, place).compact()
-        return compute(self.plan, events, self.limits, self.accepted, self.refused, self._stream_newest)
+        return compute(self.plan, events, self.limits, self.accepted, self.refused, self._stream_newest, 1)
 
     def _is_live(self, rows: I64, first: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Whether a row is not one of a key that began anew behind it; ``first`` is the first's place."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from timeline.tables.packing import first_of_keys, first_of_runs, follows_in_key, key_of, same_key
 from timeline.tables.table import Table, Window, in_one_unit, lookup, same_rows, values_at
-from timeline.values.vocabulary import I64
+from timeline.values.kinds import Kind
+from timeline.values.vocabulary import I64, Vocabulary
 
 
 def cut(table: Table, window: Window) -> Table:
@@ -115,6 +116,27 @@ def merge(old: Table, new: Table) -> Table:
         slope = put(old.slope, new.slope)
     value = put(old.value, new.value)
     return Table(old.kind, put(old.at, new.at), value, slope, old.vocabulary, old.unit)
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """One table of several; the keys of each lie behind those of the one before it."""
+    if len(tables) == 1:
+        return tables[0]
+    first, *_ = tables = in_one_unit(tables)
+    values = [table.value for table in tables]
+    vocabulary = None
+    if first.kind is Kind.STATE:
+        vocabulary = Vocabulary()
+        values = [vocabulary.encode(t.vocabulary.values)[t.value] for t in tables if t.vocabulary]
+    slopes = [table.slope for table in tables if table.slope is not None]
+    return Table(
+        first.kind,
+        np.concatenate([table.at for table in tables]),
+        np.concatenate(values),
+        np.concatenate(slopes) if slopes else None,
+        vocabulary,
+        first.unit,
+    )
 
 
 def without(table: Table, window: Window) -> Table:
