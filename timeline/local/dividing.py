@@ -77,7 +77,7 @@ def compute_divided(plan: Plan, events: Events, jobs: int) -> tuple[I64, I64, Ta
 
 
 def divide(events: Events, size: int | None = None) -> Iterator[Piece]:
-    """The events, keys with smaller codes first, in pieces of about ``size`` (`PIECE_EVENTS`); at least one."""
+    """The events, keys with smaller codes first, in pieces of about ``size`` (`PIECE_EVENTS`)."""
     at = pack(events.key, events.tick)
     size = size or PIECE_EVENTS
     if len(at) <= size:
