@@ -136,7 +136,7 @@ LARGE = """
 import sys, time
 from timeline.plan import make_plan
 from timeline.reading import read_events
-from timeline.spilling import Spill
+from timeline.local.spilling import Spill
 
 plan = make_plan(sys.argv[2])
 begin = time.perf_counter()

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from timeline.engine.admission import admit
 from timeline.errors import NotFoundError
+from timeline.jobs import cores
 from timeline.language.builder import Build
 from timeline.language.expression import Expression
 from timeline.limits import Limits
-from timeline.operators.base import own_table
+from timeline.local.dividing import compute_divided
 from timeline.operators.outputs import Outputs
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.tables.columns import Columns
 from timeline.tables.events import Events
-from timeline.tables.packing import (
-    first_of_runs,
-    key_of,
-    last_of_keys,
-    pack,
-    stable_order,
-    tick_of,
-)
+from timeline.tables.packing import key_of, pack, tick_of
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import user_value
@@ -59,7 +53,7 @@ class Evaluation:
     codes: I64
     origin: I64
     newest: I64
-    tables: tuple[Table, ...]
+    tables: Sequence[Table]
     accepted: int
     refused: int
     limits: Limits
@@ -187,13 +181,17 @@ def no_such_key(key: str, names: Sequence[str]) -> NotFoundError:
 
 
 def evaluate(
-    expression: str | Build | Expression | Plan, events: Events, limits: Limits | None = None
+    expression: str | Build | Expression | Plan,
+    events: Events,
+    limits: Limits | None = None,
+    jobs: int | None = None,
 ) -> Evaluation:
     """The value of an expression over events, for every key at every tick.
 
     ``events`` are in stream order: of two at one tick the later counts as state, and with
     ``limits.allowed_lateness`` what is below a key's watermark at its place is refused. Without
-    ``limits`` no event is late and no key is ever closed.
+    ``limits`` no event is late and no key is ever closed. ``jobs`` is how many cores work on it (all that
+    there are); the result does not depend on it.
 
     Raises:
         ExpressionError: text that cannot be understood, or parts that do not fit.
@@ -212,30 +210,23 @@ def evaluate(
     if len(judged.live) < len(events):
         events = events.take(judged.live)
     newest = int(events.tick.max(initial=-1))
-    return compute(plan, events, limits, judged.accepted, len(judged.refused), newest)
+    jobs = jobs or cores()
+    return compute(plan, events, limits, judged.accepted, len(judged.refused), newest, jobs)
 
 
 def compute(
-    plan: Plan, events: Events, limits: Limits, accepted: int, refused: int, stream_newest: int
+    plan: Plan,
+    events: Events,
+    limits: Limits,
+    accepted: int,
+    refused: int,
+    stream_newest: int,
+    jobs: int,
 ) -> Evaluation:
     """The evaluation of accepted events, of a stream whose newest is at ``stream_newest`` ms."""
-    at = pack(events.key, events.tick)
-    if not bool(np.all(at[1:] >= at[:-1])):
-        order = stable_order(at)
-        at, events = at[order], replace(events, position=events.position[:, :0]).take(order)
-    key = key_of(at)
-    window = Window(at[first_of_runs(key)])
-    newest = tick_of(at[last_of_keys(at)])
-    tables: list[Table] = []
-    for node in plan.nodes:
-        inputs = [tables[i] for i in node.inputs]
-        if node.leaf is not None:
-            raw = node.leaf.empty_raw()
-            inputs = [node.leaf.thin(node.leaf.absorb(raw, node.leaf.read(events, at, raw)))]
-        own = own_table(node.operator, inputs[0].vocabulary)
-        tables.append(node.operator.compute(inputs, window, own))
+    origin, last, tables = compute_divided(plan, events, jobs)
+    codes, newest = key_of(last), tick_of(last)
     keys = Keys(events.keys)
-    codes = window.key
     after = limits.forgotten_after
     known: Iterable[int] = range(len(codes))
     if after is not None:
@@ -245,9 +236,9 @@ def compute(
         plan,
         keys,
         codes[by_name],
-        window.tick[by_name],
+        tick_of(origin)[by_name],
         newest[by_name],
-        tuple(tables),
+        tables,
         accepted,
         refused,
         limits,

@@ -14,10 +14,12 @@ import numpy as np
 
 from timeline.engine.admission import admit
 from timeline.errors import EventError
+from timeline.jobs import cores
 from timeline.limits import Limits
 from timeline.local.evaluate import Evaluation, Row, compute, no_such_key
 from timeline.plan import Plan
 from timeline.tables.events import EventColumn, Events
+from timeline.tables.packing import Bools
 from timeline.values.vocabulary import I64, Keys, Vocabulary
 
 #: So many events are evaluated together, unless one key has more; fewer are never written to a file.
@@ -28,7 +30,8 @@ class Spill:
     """Events in stream order, added batch by batch, then evaluated: what `evaluate` does at once.
 
     ``accepted`` and ``refused`` count the events so far. With ``only``, those keys are evaluated, in that
-    order; else all, in the order of their names. Files lie in the folder for temporary files (TMPDIR) and
+    order; else all, in the order of their names. ``jobs`` is how many cores work on it (all that there are);
+    the result does not depend on it. Files lie in the folder for temporary files (TMPDIR) and
     are gone at the end of the ``with`` block.
 
     >>> from timeline.tables.events import from_rows
@@ -47,12 +50,14 @@ class Spill:
         *,
         only: Sequence[str] | None = None,
         part_events: int = PART_EVENTS,
+        jobs: int | None = None,
     ) -> None:
         self.plan = plan
         self.limits = limits or Limits()
         self.accepted = self.refused = 0
         self.only = None if only is None else {name: rank for rank, name in enumerate(dict.fromkeys(only))}
         self.part_events = part_events
+        self.jobs = jobs or cores()
         self._keys = Keys()
         self._columns = {name: Vocabulary() for name in plan.columns}
         # Of each key: its newest event (ms), how many are kept, and where in the file it last began anew.
@@ -60,7 +65,8 @@ class Spill:
         self._count = np.empty(0, np.int64)
         self._begin = np.empty(0, np.int64)
         self._stream_newest = -1
-        self._waiting: list[I64] = []
+        # Columns: key, time, and a code for each of the plan's.
+        self._waiting: list[list[I64]] = []
         self._rows = self._on_disk = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -72,6 +78,11 @@ class Spill:
     ) -> None:
         if self._folder is not None:
             self._folder.cleanup()
+
+    @property
+    def _judges(self) -> bool:
+        """Whether an event may be refused or end a key's life, so that keys' newest events matter."""
+        return self.limits.allowed_lateness is not None or self.limits.key_ttl is not None
 
     @property
     def width(self) -> int:
@@ -94,23 +105,24 @@ class Spill:
         judged = admit(key, events.tick, self._newest, self._stream_newest, self.limits)
         self.accepted += judged.accepted
         self.refused += len(judged.refused)
-        if len(events):
+        if self._judges:
             np.maximum.at(self._newest, key, events.tick)
-            self._stream_newest = max(self._stream_newest, int(events.tick.max()))
+        self._stream_newest = max(self._stream_newest, int(events.tick.max(initial=-1)))
         self._begin[judged.reborn] = self._rows
         self._count[judged.reborn] = 0
         kept = judged.live
         if self.only is not None:
             wanted = np.fromiter((name in self.only for name in events.keys), bool, len(events.keys))
             kept = kept[wanted[events.key[kept]]]
-        codes = (
-            vocabulary.encode(column.values)[column.codes[kept]]
-            for column, vocabulary in ((events.column(n), v) for n, v in self._columns.items())
-        )
-        rows = np.column_stack((key[kept], events.tick[kept], *codes))
-        self._count += np.bincount(rows[:, 0], minlength=len(self._count))
-        self._waiting.append(rows)
-        self._rows += len(rows)
+        columns = [key, events.tick]
+        for name, vocabulary in self._columns.items():
+            column = events.column(name)
+            columns.append(vocabulary.encode(column.values)[column.codes])
+        if len(kept) < len(events):
+            columns = [column[kept] for column in columns]
+        self._count += np.bincount(columns[0], minlength=len(self._count))
+        self._waiting.append(columns)
+        self._rows += len(kept)
         if self._rows - self._on_disk > self.part_events:
             self._write_waiting()
 
@@ -146,9 +158,12 @@ class Spill:
             if code is None or not self._count[code]:
                 raise no_such_key(name, sorted(names))
         if not self._on_disk:
-            rows = np.concatenate(self._waiting) if self._waiting else np.empty((0, self.width), np.int64)
+            columns = list(map(np.concatenate, zip(*self._waiting, strict=True)))
             self._waiting.clear()
-            yield self._evaluate(rows[self._is_live(rows, 0)] if self._begin.any() else rows)
+            if self._begin.any():
+                live = self._is_live(columns[0], 0)
+                columns = [column[live] for column in columns]
+            yield self._evaluate(self._events(columns or [np.empty(0, np.int64)] * self.width))
             return
         self._write_waiting()
         ranked = self._keys.encode(sorted(names) if self.only is None else list(self.only))
@@ -163,22 +178,24 @@ class Spill:
             path = self._path(number)
             rows = np.fromfile(path, np.int64).reshape(-1, self.width)
             path.unlink()
-            yield self._evaluate(rows)
+            events = self._events([rows[:, i].copy() for i in range(self.width)])
+            del rows
+            yield self._evaluate(events.compact())
 
-    def _evaluate(self, rows: I64) -> Evaluation:
-        columns = {
-            name: EventColumn(rows[:, 2 + i].copy(), vocabulary.values)
-            for i, (name, vocabulary) in enumerate(self._columns.items())
-        }
-        place = np.arange(len(rows)).reshape(-1, 1)
-        events = Events(self._keys.names, rows[:, 0].copy(), rows[:, 1].copy(), columns, place).compact()
-        return compute(self.plan, events, self.limits, self.accepted, self.refused, self._stream_newest)
+    def _events(self, columns: Sequence[I64]) -> Events:
+        key, tick, *codes = columns
+        coded = zip(self._columns.items(), codes, strict=True)
+        named = {name: EventColumn(column, vocabulary.values) for (name, vocabulary), column in coded}
+        return Events(self._keys.names, key, tick, named, key.reshape(-1, 1)[:, :0])
 
-    def _is_live(self, rows: I64, first: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Whether a row is not one of a key that began anew behind it; ``first`` is the first's place."""
-        live: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
-            np.arange(first, first + len(rows)) >= self._begin[rows[:, 0]]
+    def _evaluate(self, events: Events) -> Evaluation:
+        return compute(
+            self.plan, events, self.limits, self.accepted, self.refused, self._stream_newest, self.jobs
         )
+
+    def _is_live(self, key: I64, first: int) -> Bools:
+        """Whether an event is not one of a key that began anew behind it; ``first`` is the first's place."""
+        live: Bools = np.arange(first, first + len(key)) >= self._begin[key]
         return live
 
     # --- files -----------------------------------------------------------------------------------
@@ -199,8 +216,8 @@ class Spill:
             ) from None
 
     def _write_waiting(self) -> None:
-        for rows in self._waiting:
-            self._append(self._path(), rows)
+        for columns in self._waiting:
+            self._append(self._path(), np.column_stack(columns))
         self._waiting.clear()
         self._on_disk = self._rows
 
@@ -210,7 +227,7 @@ class Spill:
             first = 0
             while len(flat := np.fromfile(file, np.int64, self.part_events // 4 * self.width + self.width)):
                 rows = flat.reshape(-1, self.width)
-                live = rows[self._is_live(rows, first)]
+                live = rows[self._is_live(rows[:, 0], first)]
                 first += len(rows)
                 of = part[live[:, 0]]
                 # numpy sorts numbers of 16 bits by radix.

@@ -12,7 +12,7 @@ import numpy as np
 from timeline.language.expression import Column, Constant, Expression
 from timeline.language.signatures import Signature, arguments_of
 from timeline.tables.events import Events
-from timeline.tables.packing import Bools, first_of_runs, same_key, stable_order
+from timeline.tables.packing import Bools, first_of_runs, last_of_runs, same_key, stable_order
 from timeline.tables.splicing import collapse, cut, merge
 from timeline.tables.table import Table, Window, empty, lookup
 from timeline.values.kinds import Kind
@@ -104,8 +104,10 @@ class Leaf(Operator):
 
     def absorb(self, raw: Table, new: Table) -> Table:
         """The raw table with a later batch folded in: at one (key, tick) the later event wins."""
+        if not len(raw):
+            return new
         row, held = lookup(raw, new.at)
-        known = held & (raw.at[row] == new.at) if len(raw) else held
+        known = held & (raw.at[row] == new.at)
         if known.any():
             keep = np.ones(len(raw), bool)
             keep[row[known]] = False
@@ -141,15 +143,11 @@ def sort_rows(at: I64, *, keep: str) -> I64:
     """Indices that sort ``at`` with one row a place: the ``"first"`` or ``"last"`` in stream order."""
     if len(at) < 2:
         return np.arange(len(at))
+    runs = first_of_runs if keep == "first" else last_of_runs
     if bool(np.all(at[1:] >= at[:-1])):
-        order, ordered = np.arange(len(at)), at
-    else:
-        order = stable_order(at)
-        ordered = at[order]
-    if keep == "first":
-        return order[first_of_runs(ordered)]
-    last = np.concatenate((ordered[1:] != ordered[:-1], [True]))
-    return order[last]
+        return runs(at)
+    order = stable_order(at)
+    return order[runs(at[order])]
 
 
 def with_start(table: Table, window: Window) -> Table:

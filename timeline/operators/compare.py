@@ -23,14 +23,15 @@ from timeline.operators.compare_ratio import (
     quotient_of,
     quotient_of_scalars,
 )
+from timeline.operators.pairs import of_pairs
 from timeline.tables.packing import Bools, end_of, follows_in_key
 from timeline.tables.splicing import align, coalesce, cut
-from timeline.tables.table import Table, Window, in_one_unit, values_at
+from timeline.tables.table import Rows, Table, Window, in_one_unit, values_at
 from timeline.values.exact import NULL, ROOM, exact_scalar
 from timeline.values.kinds import Kind
 from timeline.values.scalars import CompareOp, Scalar, compare_scalars
 from timeline.values.ticks import MAX_TICK
-from timeline.values.vocabulary import I64, distinct
+from timeline.values.vocabulary import I64
 
 NAMES: dict[CompareOp, str] = {
     "==": "equal",
@@ -107,18 +108,13 @@ class Compare(Operator):
             return self._line_and_scalars(self.op, at, left, right)
         if right.numeric:
             return self._line_and_scalars(FLIPPED[self.op], at, right, left)
-        pair = left.codes * len(right.scalars) + right.codes
-        pairs, place = distinct(pair, len(left.scalars) * len(right.scalars))
-        answers = [
-            compare_scalars(
-                self.op,
-                left.scalars[int(p) // len(right.scalars)],
-                right.scalars[int(p) % len(right.scalars)],
-            )
-            for p in pairs
-        ]
-        value = np.array(answers, bool)
-        return coalesce(Table(Kind.BOOL, at, value[place]))
+        value = of_pairs(
+            left.codes,
+            right.codes,
+            (len(left.scalars), len(right.scalars)),
+            lambda x, y: compare_scalars(self.op, left.scalars[x], right.scalars[y]),
+        )
+        return coalesce(Table(Kind.BOOL, at, value))
 
     def _lines(self, at: I64, left: tuple[I64, I64], right: tuple[I64, I64]) -> Table:
         null_left, null_right = left[0] == NULL, right[0] == NULL
@@ -163,12 +159,12 @@ class Compare(Operator):
 class _Side:
     """One side of a comparison at the aligned places: a line, or codes into scalars."""
 
-    def __init__(self, table: Table | None, row: I64) -> None:
+    def __init__(self, table: Table | None, row: Rows) -> None:
         self.table = table
         self.row = row
         self.numeric = table is not None and table.kind is Kind.NUMERIC
         self.ratio = table is not None and table.kind is Kind.RATIO
-        self.codes: NDArray[Any] = row
+        self.codes: I64 = np.empty(0, np.int64)
         self.scalars: Sequence[Scalar] = ()
         if table is not None and table.kind is Kind.STATE and table.vocabulary is not None:
             self.codes, self.scalars = table.value[row], table.vocabulary.values
@@ -177,8 +173,8 @@ class _Side:
 
     @classmethod
     def of_constant(cls, value: Scalar, count: int) -> _Side:
-        side = cls(None, np.zeros(count, np.int64))
-        side.scalars = (value,)
+        side = cls(None, slice(None))
+        side.codes, side.scalars = np.zeros(count, np.int64), (value,)
         return side
 
     def lines(self, at: I64) -> tuple[I64, I64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from timeline.tables.packing import Bools, end_of, first_of_runs, follows_in_key
 from timeline.tables.splicing import coalesce
-from timeline.tables.table import Table, values_at
+from timeline.tables.table import Rows, Table, values_at
 from timeline.values.exact import NULL, exact_scalar
 from timeline.values.kinds import Kind
 from timeline.values.scalars import CompareOp, Scalar, compare_scalars
@@ -44,7 +44,7 @@ class Quotient:
         return above, below, self.null[piece] | (below == 0), self.other[piece]
 
 
-def quotient_of(table: Table, row: I64, at: I64) -> Quotient:
+def quotient_of(table: Table, row: Rows, at: I64) -> Quotient:
     """A Ratio or Numeric from places ``at`` on, given the row that holds at each."""
     value = values_at(table, row, at).astype(object)
     assert table.slope is not None

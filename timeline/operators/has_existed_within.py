@@ -108,14 +108,16 @@ class HasExistedWithinEvent(HasExistedWithin, Matching):
         if len(raw) < 3:
             return raw
         redundant = (raw.at[2:] - raw.at[:-2]) <= self.duration
-        redundant &= raw.key[2:] == raw.key[:-2]
-        # Of a run of candidates every other one may go: the neighbours of each must stay.
-        index = np.arange(len(redundant))
-        last_kept = np.maximum.accumulate(np.where(redundant, -1, index))
-        redundant &= (index - last_kept) % 2 == 1
-        if not redundant.any():
+        redundant &= same_key(raw.at[2:], raw.at[:-2])
+        candidates = np.flatnonzero(redundant)
+        if not len(candidates):
             return raw
-        return raw.take(np.concatenate(([True], ~redundant, [True])))
+        # Of a run of candidates every other one may go: the neighbours of each must stay.
+        begins = np.concatenate(([True], np.diff(candidates) > 1))
+        run = np.maximum.accumulate(np.where(begins, candidates, 0))
+        keep = np.ones(len(raw), bool)
+        keep[candidates[(candidates - run) % 2 == 0] + 1] = False
+        return raw.take(np.flatnonzero(keep))
 
     def forget(self, raw: Table, horizon: I64) -> Table:
         old = raw.at < horizon[raw.key]

@@ -54,8 +54,12 @@ class LatestEventToState(Leaf):
     def read(self, events: Events, at: I64, raw: Table) -> Table:
         assert raw.vocabulary is not None
         column = events.column(self.column)
-        carried = np.flatnonzero(column.codes != NULL_CODE)
-        rows = carried[sort_rows(at[carried], keep="last")]
+        carried = column.codes != NULL_CODE
+        if carried.all():
+            rows = sort_rows(at, keep="last")
+        else:
+            some = np.flatnonzero(carried)
+            rows = some[sort_rows(at[some], keep="last")]
         codes = column.codes[rows]
         # A batch's dictionary may hold what none of its accepted events says.
         occurs = np.zeros(len(column.values), bool)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from timeline.language.expression import And, Column, Compare, Constant, Expression, Not, Or
+from timeline.operators.pairs import of_pairs
 from timeline.tables.events import EventColumn, Events
 from timeline.tables.packing import Bools, all_of, any_of
 from timeline.values.scalars import compare_scalars
-from timeline.values.vocabulary import distinct
 
 
 def columns_of(predicate: Expression) -> frozenset[str]:
@@ -37,14 +37,12 @@ def matches(predicate: Expression, events: Events) -> Bools:
     assert isinstance(predicate, Compare), predicate
     left = _operand(predicate.left, events)
     right = _operand(predicate.right, events)
-    # Once per pair of distinct values, then looked up for every event.
-    pair = left.codes * len(right.values) + right.codes
-    pairs, place = distinct(pair, len(left.values) * len(right.values))
-    answers = np.array(
-        [_compare_carried(predicate, left, right, *divmod(int(code), len(right.values))) for code in pairs],
-        bool,
+    return of_pairs(
+        left.codes,
+        right.codes,
+        (len(left.values), len(right.values)),
+        lambda x, y: _compare_carried(predicate, left, right, x, y),
     )
-    return answers[place] if len(pairs) else np.zeros(len(events), bool)
 
 
 def _operand(side: Expression, events: Events) -> EventColumn:

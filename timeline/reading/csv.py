@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from timeline.errors import EventError
+from timeline.jobs import in_order
 from timeline.reading.columns import flat
 from timeline.reading.judging import block_of, judge_arrays
 from timeline.reading.model import Block, Part, Wanted, reject
@@ -21,8 +22,18 @@ from timeline.values.vocabulary import I64
 _OPEN_LIMIT = 1 << 20
 
 
-def read_csv(wanted: Wanted, after: int, block_bytes: int) -> Iterator[Block]:
+def read_csv(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Iterator[Block]:
     """The blocks of a CSV file (see `timeline.reading.read_events`)."""
+
+    def read(work: tuple[_Reader, Piece]) -> Block:
+        reader, piece = work
+        return block_of(wanted, read_piece(piece, reader.fast, reader.exact), piece.last)
+
+    yield from in_order(read, _rows(wanted, after, block_bytes), jobs)
+
+
+def _rows(wanted: Wanted, after: int, block_bytes: int) -> Iterator[tuple[_Reader, Piece]]:
+    """The pieces behind line ``after``, without the header, each with what reads it."""
     reader: _Reader | None = None
     for piece in pieces(wanted.path, _record_ends, 0, block_bytes):
         if reader is None:
@@ -32,10 +43,8 @@ def read_csv(wanted: Wanted, after: int, block_bytes: int) -> Iterator[Block]:
             if len(piece) == 1:
                 continue
             piece = piece.part(1)
-        if piece.last <= after:
-            continue
-        piece = piece.part(int(np.searchsorted(piece.lines, after, side="right")))
-        yield block_of(wanted, read_piece(piece, reader.fast, reader.exact), piece.last)
+        if piece.last > after:
+            yield reader, piece.part(int(np.searchsorted(piece.lines, after, side="right")))
 
 
 class _Reader:

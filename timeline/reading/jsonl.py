@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.json
 
+from timeline.jobs import in_order
 from timeline.reading.columns import flat
 from timeline.reading.jsonl_exact import read_exactly
 from timeline.reading.judging import block_of, judge_arrays
@@ -21,16 +22,20 @@ from timeline.values.vocabulary import I64
 _SAMPLE = 64
 
 
-def read_jsonl(wanted: Wanted, after: int, block_bytes: int) -> Iterator[Block]:
+def read_jsonl(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Iterator[Block]:
     """The blocks of a file of JSON Lines (see `timeline.reading.read_events`)."""
     reader = Fast(wanted)
+
+    def read(piece: Piece) -> tuple[Piece, Block]:
+        parts = read_piece(piece, reader.read, lambda piece: read_exactly(wanted, piece))
+        return piece, block_of(wanted, parts, piece.last)
+
     # Reading on from a line says nothing about the columns of the file: the rest may be one line.
     checked = after > 0
-    for piece in pieces(wanted.path, _at_newlines, after, block_bytes):
-        parts = read_piece(piece, reader.read, lambda piece: read_exactly(wanted, piece))
+    for piece, block in in_order(read, pieces(wanted.path, _at_newlines, after, block_bytes), jobs):
         if not checked:
-            checked = any(len(events) for events, _ in parts) or _check(wanted, piece)
-        yield block_of(wanted, parts, piece.last)
+            checked = len(block.events) > 0 or _check(wanted, piece)
+        yield block
 
 
 def _at_newlines(data: bytes, newlines: I64, at_end: bool) -> tuple[I64, bool]:
@@ -55,7 +60,10 @@ def _check(wanted: Wanted, piece: Piece) -> bool:
 
 
 class Fast:
-    """Reads pieces of one file, and remembers the types that its columns had so far."""
+    """Reads pieces of one file, and remembers the types that its columns had so far.
+
+    What it remembers decides only what is tried first, so that pieces may be read side by side.
+    """
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted

@@ -20,6 +20,7 @@ def read_events(
     unit: TimeUnit = "ms",
     after: int = 0,
     block_bytes: int = 1 << 24,
+    jobs: int = 1,
 ) -> Iterator[Block]:
     """The events of a file in its order, in blocks of about ``block_bytes``.
 
@@ -27,7 +28,8 @@ def read_events(
     also with ``.gz``), ``.parquet``, ``.pq``. Ticks are ms; times that are numbers are in ``unit``,
     timestamps and RFC 3339 strings speak for themselves. Only ``key``, ``time`` and ``columns`` are
     read; a column that the file does not have is missing in every event. ``after`` skips the lines
-    (Parquet: rows) up to and including that one.
+    (Parquet: rows) up to and including that one. ``jobs`` blocks are read side by side, a few ahead of what
+    is asked for; what is read does not depend on it.
 
     Raises:
         EventError: at once if the file is absent, unreadable or of an unknown format; while reading
@@ -51,14 +53,14 @@ def read_events(
     if suffix in PARQUET:
         from timeline.reading.parquet import read_parquet
 
-        return read_parquet(wanted, after, block_bytes)
+        return read_parquet(wanted, after, block_bytes, jobs)
     if suffix in CSV:
         from timeline.reading.csv import read_csv
 
-        return read_csv(wanted, after, block_bytes)
+        return read_csv(wanted, after, block_bytes, jobs)
     from timeline.reading.jsonl import read_jsonl
 
-    return read_jsonl(wanted, after, block_bytes)
+    return read_jsonl(wanted, after, block_bytes, jobs)
 
 
 def count_lines(path: str | os.PathLike[str]) -> int:

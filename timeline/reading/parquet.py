@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from timeline.errors import EventError
+from timeline.jobs import in_order
 from timeline.reading.columns import flat
 from timeline.reading.files import open_file
 from timeline.reading.judging import block_of, judge_arrays
@@ -36,7 +37,7 @@ def count_rows(name: str) -> int:
         return int(file.metadata.num_rows)
 
 
-def read_parquet(wanted: Wanted, after: int, block_bytes: int) -> Iterator[Block]:
+def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Iterator[Block]:
     """The blocks of a Parquet file (see `timeline.reading.read_events`)."""
     if os.path.getsize(wanted.path) == 0:
         return
@@ -54,16 +55,21 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int) -> Iterator[Block
         row, group = row + rows, group + 1
     groups = list(range(group, metadata.num_row_groups))
     size = max(1, block_bytes // 64)
+
+    def batches(file: Any, row: int) -> Iterator[_Rows]:
+        for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=needed):
+            first, row = max(row, after), row + batch.num_rows
+            if first < row:
+                batch = batch.slice(batch.num_rows - (row - first))
+                yield _Rows(batch, np.arange(first + 1, row + 1, dtype=np.int64))
+
+    def judged(rows: _Rows) -> Block:
+        arrays = {name: flat(rows.batch.column(name)) for name in needed}
+        return block_of(wanted, [judge_arrays(wanted, rows, arrays)], int(rows.lines[-1]))
+
     with _open_parquet(wanted.path, read_dictionary=text) as file:
         try:
-            for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=needed):
-                first, row = max(row, after), row + batch.num_rows
-                if first >= row:
-                    continue
-                batch = batch.slice(batch.num_rows - (row - first))
-                rows_read = _Rows(batch, np.arange(first + 1, row + 1, dtype=np.int64))
-                arrays = {name: flat(batch.column(name)) for name in needed}
-                yield block_of(wanted, [judge_arrays(wanted, rows_read, arrays)], row)
+            yield from in_order(judged, batches(file, row), jobs)
         except (pa.ArrowException, OSError) as error:
             raise EventError(f"cannot read {wanted.path}: {error}; is the file whole?") from None
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from timeline.values.scalars import Scalar
-from timeline.values.vocabulary import I64, Vocabulary, distinct
+from timeline.values.vocabulary import I64, Keys, Vocabulary, distinct
 
 #: A place in a stream: a tuple of integers, compared from the left (file: number of the file in its
 #: stream's log, then line; Pulsar: ledger, entry, batch index).
@@ -83,20 +83,15 @@ def concat(batches: Sequence[Events]) -> Events:
     """One batch of several that follow each other in their stream; a column may be missing in some."""
     if len(batches) == 1:
         return batches[0]
-    codes: dict[str, int] = {}
-    key_parts = []
-    for batch in batches:
-        recode = np.fromiter(
-            (codes.setdefault(name, len(codes)) for name in batch.keys), np.int64, len(batch.keys)
-        )
-        key_parts.append(recode[batch.key])
+    keys = Keys()
+    key_parts = [keys.encode(batch.keys)[batch.key] for batch in batches]
     columns = {}
     for name in dict.fromkeys(name for batch in batches for name in batch.columns):
         vocabulary = Vocabulary()
         parts = [vocabulary.encode(c.values)[c.codes] for c in (b.column(name) for b in batches)]
         columns[name] = EventColumn(np.concatenate(parts), vocabulary.values)
     return Events(
-        list(codes),
+        keys.names,
         np.concatenate(key_parts),
         np.concatenate([b.tick for b in batches]),
         columns,

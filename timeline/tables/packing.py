@@ -79,7 +79,8 @@ def end_of(at: _Place) -> _Place:
 
 def same_key(a: I64, b: I64) -> Bools:
     """Where two columns of places are of one key."""
-    same: Bools = (a >> TICK_BITS) == (b >> TICK_BITS)
+    # What differs lies in the bits of the tick; a place below 0 (none) is of no key.
+    same: Bools = (a ^ b).view(np.uint64) <= MAX_TICK
     return same
 
 
@@ -101,13 +102,14 @@ def first_of_runs(sorted_values: I64) -> I64:
     """Index of the first of each run of equal values."""
     if len(sorted_values) == 0:
         return np.empty(0, np.int64)
-    return np.concatenate(([0], np.flatnonzero(np.diff(sorted_values)) + 1))
+    return np.flatnonzero(np.concatenate(([True], sorted_values[1:] != sorted_values[:-1])))
 
 
 def last_of_runs(sorted_values: I64) -> I64:
     """Index of the last of each run of equal values."""
-    first = first_of_runs(sorted_values)
-    return np.append(first[1:], len(sorted_values)) - 1 if len(first) else first
+    if len(sorted_values) == 0:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(np.concatenate((sorted_values[1:] != sorted_values[:-1], [True])))
 
 
 def first_of_keys(at: I64) -> I64:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeline.tables.packing import first_of_keys, first_of_runs, follows_in_key, key_of, same_key
-from timeline.tables.table import Table, Window, in_one_unit, lookup, same_rows, values_at
-from timeline.values.vocabulary import I64
+from timeline.tables.table import Rows, Table, Window, in_one_unit, lookup, same_rows, values_at
+from timeline.values.kinds import Kind
+from timeline.values.vocabulary import I64, Vocabulary
 
 
 def cut(table: Table, window: Window) -> Table:
@@ -49,22 +50,30 @@ def rows_in(table: Table, window: Window) -> I64:
     return rows
 
 
-def align(tables: Sequence[Table]) -> tuple[I64, list[I64]]:
+def align(tables: Sequence[Table]) -> tuple[I64, list[Rows]]:
     """The places at which any of the tables has a row, and for each table the row that holds there.
 
     The tables must begin at the same tick for every key, as tables cut to one window do.
     """
     if len(tables) == 1:
-        return tables[0].at, [np.arange(len(tables[0]))]
+        return tables[0].at, [slice(None)]
     at = np.concatenate([t.at for t in tables])
     at.sort(kind="stable")
     at = at[first_of_runs(at)]
-    rows = []
+    # The longest table has a row at nearly every place; where not is found from the others, which is quicker.
+    longest = max(tables, key=len)
+    in_longest = np.ones(len(at), bool)
+    begun = []
     for table in tables:
-        begins = np.zeros(len(at), bool)
-        begins[np.searchsorted(at, table.at)] = True
-        rows.append(np.cumsum(begins) - 1)
-    return at, rows
+        begins = in_longest
+        if table is not longest:
+            places = np.searchsorted(at, table.at)
+            begins = np.zeros(len(at), bool)
+            begins[places] = True
+            there = np.minimum(np.searchsorted(longest.at, table.at), len(longest) - 1)
+            in_longest[places[longest.at[there] != table.at]] = False
+        begun.append(begins)
+    return at, [np.cumsum(begins) - 1 for begins in begun]
 
 
 def known_to_all(tables: Sequence[Table], window: Window) -> Window:
@@ -84,13 +93,12 @@ def coalesce(table: Table) -> Table:
     if len(table) < 2:
         return table
     same = follows_in_key(table.at)
-    before = np.arange(len(table) - 1)
-    same &= same_rows(values_at(table, before, table.at[1:]), table.value[1:])
+    same &= same_rows(values_at(table, slice(None, -1), table.at[1:]), table.value[1:])
     if table.slope is not None:
         same &= same_rows(table.slope[1:], table.slope[:-1])
     if not same.any():
         return table
-    return table.take(np.concatenate(([True], ~same)))
+    return table.take(np.flatnonzero(np.concatenate(([True], ~same))))
 
 
 def merge(old: Table, new: Table) -> Table:
@@ -115,6 +123,27 @@ def merge(old: Table, new: Table) -> Table:
         slope = put(old.slope, new.slope)
     value = put(old.value, new.value)
     return Table(old.kind, put(old.at, new.at), value, slope, old.vocabulary, old.unit)
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """One table of several; the keys of each lie behind those of the one before it."""
+    if len(tables) == 1:
+        return tables[0]
+    first, *_ = tables = in_one_unit(tables)
+    values = [table.value for table in tables]
+    vocabulary = None
+    if first.kind is Kind.STATE:
+        vocabulary = Vocabulary()
+        values = [vocabulary.encode(t.vocabulary.values)[t.value] for t in tables if t.vocabulary]
+    slopes = [table.slope for table in tables if table.slope is not None]
+    return Table(
+        first.kind,
+        np.concatenate([table.at for table in tables]),
+        np.concatenate(values),
+        np.concatenate(slopes) if slopes else None,
+        vocabulary,
+        first.unit,
+    )
 
 
 def without(table: Table, window: Window) -> Table:

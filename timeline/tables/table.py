@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from timeline.values.exact import (
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64, Vocabulary
+
+#: Indices of rows, or all of some that follow each other.
+Rows: TypeAlias = I64 | slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ def lookup(table: Table, at: I64) -> tuple[I64, Bools]:
     return row, inside
 
 
-def values_at(table: Table, row: I64, at: I64) -> NDArray[Any]:
+def values_at(table: Table, row: Rows, at: I64) -> NDArray[Any]:
     """The values that rows ``row`` have at places ``at``: a Numeric's line is followed up to there."""
     value = table.value[row]
     if table.slope is None:
