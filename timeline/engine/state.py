@@ -18,9 +18,9 @@ from timeline.limits import Limits
 from timeline.operators.base import Leaf, Operator, own_table
 from timeline.operators.outputs import Outputs
 from timeline.tables.events import Position
-from timeline.tables.packing import key_of, recode, start_of, tick_of
-from timeline.tables.splicing import without
-from timeline.tables.table import Table, Window, empty
+from timeline.tables.history import History
+from timeline.tables.packing import key_of, recode, tick_of
+from timeline.tables.table import Table, empty
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.ticks import MAX_TICK
@@ -133,10 +133,11 @@ class NodeState:
         self.refused = Refused()
         self.quarantined: dict[int, Quarantine] = {}
         if self.leaf is not None:
-            self.edges = [Edge(self.leaf.empty_raw())]
+            inputs = [self.leaf.empty_raw()]
         else:
-            self.edges = [Edge(empty(k, Vocabulary() if k is Kind.STATE else None)) for k in kinds]
-        self.own = own_table(operator, self.edges[0].table.vocabulary)
+            inputs = [empty(k, Vocabulary() if k is Kind.STATE else None) for k in kinds]
+        self.edges = [Edge(History(table)) for table in inputs]
+        self.own = History(own_table(operator, inputs[0].vocabulary))
         self.sent_names = 0
         self.sent_values = 1
 
@@ -169,7 +170,7 @@ class NodeState:
         """Forgets the function of keys that begin anew; returns those that are no longer set apart."""
         if not len(codes):
             return {}
-        self.own = without(self.own, Window(start_of(codes)))
+        self.own.remove(codes)
         self.by_key.bear(codes)
         released: dict[int, str | None] = {}
         for code in codes.tolist():
@@ -181,11 +182,9 @@ class NodeState:
 
     def forget(self, dead: I64) -> None:
         """Drops all rows of keys (their codes stay)."""
-        gone = np.zeros(len(self.keys), bool)
-        gone[dead] = True
-        self.own = self.own.take(~gone[self.own.key])
+        self.own.remove(dead)
         for edge in self.edges:
-            edge.table = edge.table.take(~gone[edge.table.key])
+            edge.table.remove(dead)
         for code in dead.tolist():
             self.quarantined.pop(code, None)
             for edge in self.edges:
@@ -202,7 +201,8 @@ class NodeState:
         new[kept] = np.arange(len(kept))
         self.keys = Keys([self.keys.names[code] for code in kept.tolist()])
         self.by_key.renumber(kept)
-        self.own = replace(self.own, at=recode(self.own.at, new))
+        rows = self.own.whole()
+        self.own.become(replace(rows, at=recode(rows.at, new)))
         self.quarantined = {int(new[code]): held for code, held in self.quarantined.items()}
         for edge in self.edges:
             edge.renumber(new)
@@ -220,7 +220,7 @@ class NodeState:
         """The codes of a vocabulary that a row has, or a child may still name."""
         used = np.zeros(len(vocabulary), bool)
         used[NULL_CODE] = True
-        for table in (self.own, *(t for edge in self.edges for t in edge.tables())):
+        for table in (self.own.whole(), *(t for edge in self.edges for t in edge.tables())):
             if table.vocabulary is vocabulary:
                 used[table.value] = True
         for edge in self.edges:
@@ -241,11 +241,11 @@ class NodeState:
 
         if self.own.vocabulary is vocabulary:
             self.sent_values = 1
-        self.own = rewritten(self.own)
+        self.own.become(rewritten(self.own.whole()))
         for edge in self.edges:
             if edge.table.vocabulary is vocabulary:
                 edge.value_codes = new[edge.value_codes]
-            edge.table = rewritten(edge.table)
+            edge.table.become(rewritten(edge.table.whole()))
             edge.pending = [replace(p, rows=rewritten(p.rows)) for p in edge.pending]
 
     def size(self) -> int:
