@@ -75,7 +75,8 @@ class Node:
                 return None
             events = events.after(state.position)
         used, place = distinct(events.key, len(events.keys))
-        codes = state.encode([events.keys[i] for i in used.tolist()])
+        every = len(used) == len(events.keys)
+        codes = state.encode(events.keys if every else [events.keys[i] for i in used.tolist()])
         key = codes[place]
         judged = admit(key, events.tick, state.by_key.newest, state.stream_newest, state.limits)
         state.accepted += judged.accepted

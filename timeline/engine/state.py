@@ -73,6 +73,8 @@ class KeyColumns:
 
     def __init__(self, more: Mapping[str, KeyColumn] | None = None) -> None:
         self.kinds: Mapping[str, KeyColumn] = {**COLUMNS, **(more or {})}
+        #: Each column with room behind it that holds its fill, so that keys may come one by one.
+        self._roomy: dict[str, I64] = {}
         for name in self.kinds:
             self[name] = np.empty(0, np.int64)
 
@@ -81,6 +83,7 @@ class KeyColumns:
         return column
 
     def __setitem__(self, name: str, column: I64) -> None:
+        self._roomy[name] = column
         setattr(self, name, column)
 
     def __len__(self) -> int:
@@ -89,9 +92,15 @@ class KeyColumns:
     def grow(self, count: int) -> None:
         """To at least ``count`` keys."""
         for name, kind in self.kinds.items():
-            missing = count - len(self[name])
-            if missing > 0:
-                self[name] = np.concatenate((self[name], np.full(missing, kind.fill, np.int64)))
+            column = self[name]
+            if count <= len(column):
+                continue
+            roomy = self._roomy[name]
+            if count > len(roomy):
+                roomy = np.full(max(count, len(roomy) * 3 // 2), kind.fill, np.int64)
+                roomy[: len(column)] = column
+                self._roomy[name] = roomy
+            setattr(self, name, roomy[:count])
 
     def renumber(self, kept: I64) -> None:
         """Only the keys of these codes stay, in their order."""
