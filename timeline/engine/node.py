@@ -119,8 +119,9 @@ class Node:
             )
         edge.codes = np.concatenate((edge.codes, state.encode(patch.names)))
         at = recode(patch.rows.at, edge.codes)
-        order = np.argsort(at, kind="stable")
-        rows = replace(patch.rows.take(order), at=at[order], vocabulary=edge.table.vocabulary)
+        rows = replace(patch.rows, at=at, vocabulary=edge.table.vocabulary)
+        if not bool(np.all(at[1:] >= at[:-1])):
+            rows = rows.take(np.argsort(at, kind="stable"))
         if edge.table.vocabulary is not None:
             if patch.first_value == 1:
                 edge.value_codes = np.zeros(1, np.int64)
@@ -253,15 +254,17 @@ class Node:
         return table
 
     def _absorb(self, new: Table) -> I64:
-        """Folds the raw rows of a batch into a leaf's; returns where those of each key begin."""
+        """Folds the raw rows of a batch into a leaf's; returns where those that matter begin, by key."""
         state = self.state
         assert state.leaf is not None
         raw = state.edges[0].table
         begin = new.at[new.first_rows()]
         # A row more than those that they come among: whether it still matters may depend on them.
         seen = raw.view(begin, more=1)
-        raw.replace(seen, state.leaf.thin(state.leaf.absorb(seen, new)))
-        return begin
+        folded = state.leaf.thin(state.leaf.absorb(seen, new))
+        raw.replace(seen, folded)
+        new_at = new.at[np.isin(new.at, folded.at, assume_unique=True)]
+        return new_at[first_of_keys(new_at)]
 
     def _set_apart(self, code: int, error: Exception) -> None:
         state = self.state
@@ -334,7 +337,8 @@ class Node:
                 new = merge(new, part)
             window = Window(window.at[~np.isin(window.key, list(state.quarantined))])
         changed = difference(own, new, window)
-        state.own.splice(window, new)
+        rows = cut(new, changed)
+        state.own.splice(changed, rows)
         state.by_key.origin[changed.key] = np.minimum(state.by_key.origin[changed.key], changed.tick)
         late = late_in(state, Window(changed.at[changed.tick == state.by_key.known_from[changed.key]]))
         if len(anew):
@@ -344,7 +348,7 @@ class Node:
         for code, held in state.quarantined.items():
             if held.own and held.position == state.position and said.get(code) is None:
                 said[code] = f"{held.error} (in {state.operator.name})"
-        patch = patch_of(state, heard, changed, cut(new, changed), said)
+        patch = patch_of(state, heard, changed, rows, said)
         patch = replace(patch, origins=late[0], counted=late[1])
         self.shrinking.after_step()
         return patch

@@ -55,7 +55,7 @@ class Shrinking:
             if node.leaf is None:
                 edge.table.collapse(codes | needed)
             else:
-                edge.table.become(node.leaf.forget(edge.table.whole(), codes | needed))
+                node.leaf.forget(edge.table, codes | needed)
 
     def _forget(self, after: int) -> None:
         """Drops keys that were idle for too long; their codes too, once no child can name them."""

@@ -135,13 +135,12 @@ class History:
         What holds at the horizon stays, as the one base row of its key.
         """
         key = np.flatnonzero(self._count)
-        gone = np.maximum(self._search(key, horizon[key] + 1) - 1 - self._first[key], 0)
-        if gone.any():
-            self._first[key] += gone
-            self._count[key] -= gone
-            self._room[key] -= gone
-            self._rows -= int(gone.sum())
-            self._whole = None
+        self._leave(key, np.maximum(self._search(key, horizon[key] + 1) - 1 - self._first[key], 0))
+
+    def drop(self, horizon: I64) -> None:
+        """Drops rows that begin before their key's horizon (packed, one a key code)."""
+        key = np.flatnonzero(self._count)
+        self._leave(key, self._search(key, horizon[key]) - self._first[key])
 
     def replace(self, old: Table, new: Table) -> None:
         """Puts ``new`` in the place of ``old``, a `view` of no other keys."""
@@ -228,6 +227,15 @@ class History:
         keep = np.ones(len(new), bool)
         keep[heads[same]] = False
         return new.take(keep)
+
+    def _leave(self, key: I64, gone: I64) -> None:
+        """Drops the first rows of keys."""
+        if gone.any():
+            self._first[key] += gone
+            self._count[key] -= gone
+            self._room[key] -= gone
+            self._rows -= int(gone.sum())
+            self._whole = None
 
     def _write(self, key: I64, kept: I64, count: I64, new: Table) -> None:
         """Behind the first ``kept`` rows of each key, the next ``count`` of ``new``."""
