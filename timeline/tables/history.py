@@ -3,7 +3,7 @@
 A `Table` is sorted as a whole, so that whoever adds a row copies all of them. Here every key has a stretch
 of its own in columns that they share, with some room behind it: a new end of some keys is written there,
 and rows that are kept are neither looked at nor moved. A key that outgrows its room moves behind the
-others to one half as large again, so that a row is moved a few times, however many there are.
+others to more room than it needs, so that a row is moved a few times, however many there are.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ from timeline.tables.table import Table, Window, in_unit, same_rows, values_at
 from timeline.values.exact import common_unit
 from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, Vocabulary
+
+#: A key that moves gets room for one row more for so many that it has (and for one).
+SPARE = 2
+#: Columns that are full grow by this; if less than that share of them is lived in, they are tidied too.
+GROWTH = 1.5
+LIVED_IN = 0.75
 
 
 class History:
@@ -255,7 +261,7 @@ class History:
 
     def _move(self, key: I64, wanted: I64) -> None:
         """Gives keys a stretch for so many rows, and more."""
-        room = wanted + (wanted >> 1) + 1
+        room = wanted + wanted // SPARE + 1
         end = self._used + int(room.sum())
         if self._lent or end > len(self._at):
             self._make_room(end - self._used)
@@ -275,11 +281,11 @@ class History:
         rows: I64 | slice = slice(0, self._used)
         to = rows
         lived_in = int(self._room.sum())
-        if 4 * lived_in < 3 * self._used:
+        if lived_in < LIVED_IN * self._used:
             first = np.cumsum(self._room) - self._room
             rows, to = _spans(self._first, self._count), _spans(first, self._count)
             self._first, self._used = first, lived_in
-        size = (self._used + more) * 3 // 2
+        size = int((self._used + more) * GROWTH)
         self._at = _moved(self._at, rows, to, size)
         self._value = _moved(self._value, rows, to, size)
         if self._slope is not None:
