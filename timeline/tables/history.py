@@ -9,7 +9,7 @@ others to more room than it needs, so that a row is moved a few times, however m
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from timeline.tables.table import Table, Window, in_unit, same_rows, values_at
 from timeline.values.exact import common_unit
 from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, Vocabulary
+
+I32: TypeAlias = NDArray[np.int32]
+Integers: TypeAlias = NDArray[np.integer[Any]]
 
 #: A key that moves gets room for one row more for so many that it has (and for one).
 SPARE = 2
@@ -78,8 +81,9 @@ class History:
         heads = table.first_rows()
         keys = key_of(table.at[heads])
         count = int(keys[-1]) + 1 if len(keys) else 0
-        #: By key code: its first row, how many it has, and how many it has room for.
-        self._first, self._count, self._room = (np.zeros(count, np.int64) for _ in range(3))
+        #: By key code: its first row, how many it has, and how many it has room for. Of 32 bits, since most
+        #: of what many keys with few rows take is this; two thousand million rows are too many for a node.
+        self._first, self._count, self._room = (np.zeros(count, np.int32) for _ in range(3))
         self._first[keys] = heads
         self._count[keys] = self._room[keys] = np.diff(np.append(heads, len(table)))
 
@@ -90,7 +94,7 @@ class History:
 
     def nothing(self) -> Table:
         """A table of the same kind without rows."""
-        return self._table(slice(0, 0))
+        return self._table(np.empty(0, np.int64))
 
     def view(self, at: I64, more: int = 0) -> Table:
         """Of the keys of places the rows that hold there, and all behind; ``more`` rows before those."""
@@ -179,7 +183,7 @@ class History:
 
         From the end back in steps that double, since most places are near it; then by halves.
         """
-        low = self._first[key]
+        low = self._first[key].astype(np.int64)
         high = low + self._count[key]
         among = np.flatnonzero(low < high)
         step = 1
@@ -242,6 +246,8 @@ class History:
             self._room[key] -= gone
             self._rows -= int(gone.sum())
             self._whole = None
+            if self._room.sum() < LIVED_IN * self._used:
+                self._make_room(0)
 
     def _write(self, key: I64, kept: I64, count: I64, new: Table) -> None:
         """Behind the first ``kept`` rows of each key, the next ``count`` of ``new``."""
@@ -284,7 +290,7 @@ class History:
         if lived_in < LIVED_IN * self._used:
             first = np.cumsum(self._room) - self._room
             rows, to = _spans(self._first, self._count), _spans(first, self._count)
-            self._first, self._used = first, lived_in
+            self._first, self._used = first.astype(np.int32), lived_in
         size = int((self._used + more) * GROWTH)
         self._at = _moved(self._at, rows, to, size)
         self._value = _moved(self._value, rows, to, size)
@@ -293,7 +299,7 @@ class History:
         self._lent = False
 
 
-def _spans(first: I64, count: I64) -> I64:
+def _spans(first: Integers, count: Integers) -> I64:
     """The numbers from each of ``first`` on, ``count`` of them, one after the other.
 
     >>> _spans(np.array([7, 2]), np.array([2, 3])).tolist()
@@ -305,8 +311,8 @@ def _spans(first: I64, count: I64) -> I64:
     return spans
 
 
-def _longer(column: I64, count: int) -> I64:
-    longer = np.zeros(count, np.int64)
+def _longer(column: I32, count: int) -> I32:
+    longer = np.zeros(count, np.int32)
     longer[: len(column)] = column
     return longer
 
