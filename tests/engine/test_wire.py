@@ -109,7 +109,7 @@ def test_any_scalar_is_a_state() -> None:
 def test_numeric_null_and_the_last_tick() -> None:
     graph = Graph(make_plan(f"duration_in_cur_state({STATE})"))
     graph.feed(from_rows([("k", 0, {}), ("k", 5, {"a": 1}), ("l", MAX_TICK, {}), ("m", 0, {"a": 1})]), (3,))
-    table = graph.result.state.own
+    table = graph.result.state.own.whole()
     again = from_table(json(to_table(table)), None)
     assert again.json_rows() == table.json_rows()
     assert again.at.tolist() == table.at.tolist()

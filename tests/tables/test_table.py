@@ -10,17 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timeline.errors import LimitError
+from timeline.tables.history import History
 from timeline.tables.packing import MAX_KEYS, pack
 from timeline.tables.splicing import (
     align,
     coalesce,
-    collapse,
     cut,
     difference,
     known_to_all,
     merge,
-    splice,
-    without,
 )
 from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import NULL
@@ -83,6 +81,12 @@ def inside(place: tuple[int, int], starts: dict[int, int]) -> bool:
     return place[0] in starts and place[1] >= starts[place[0]]
 
 
+def spliced(table: Table, window: Window, new: Table) -> Table:
+    history = History(table)
+    history.splice(window, new)
+    return history.whole()
+
+
 @given(shapes, rows, st.lists(places(), max_size=20))
 def test_lookup(shape: Kind, given: Rows, asked: list[tuple[int, int]]) -> None:
     table = table_of(shape, given)
@@ -106,7 +110,8 @@ def test_cut(kind: Kind, given: Rows, starts: dict[int, int]) -> None:
 def test_without(kind: Kind, given: Rows, starts: dict[int, int]) -> None:
     table = table_of(kind, given)
     left = {p: row for p, row in given.items() if not inside(p, starts)}
-    assert without(table, window_of(starts)).at.tolist() == table_of(kind, left).at.tolist()
+    result = spliced(table, window_of(starts), table.take(slice(0, 0)))
+    assert result.at.tolist() == table_of(kind, left).at.tolist()
 
 
 @given(shapes, rows)
@@ -146,7 +151,7 @@ def test_splice_and_difference(kind: Kind, old: Rows, new: Rows, starts: dict[in
     starts = {k: t for k, t in starts.items() if k in set(patch.key.tolist())}
     window = window_of(starts)
     after = {p: v for p, v in before.items() if not inside(p, starts)} | model(patch)
-    result = splice(table, window, patch)
+    result = spliced(table, window, patch)
     assert model(result) == after
     assert coalesce(result).at.tolist() == result.at.tolist()
     first: dict[int, int] = {}
@@ -160,7 +165,9 @@ def test_splice_and_difference(kind: Kind, old: Rows, new: Rows, starts: dict[in
 @given(shapes, rows, st.lists(st.integers(0, END), min_size=3, max_size=3))
 def test_collapse(kind: Kind, given: Rows, ticks: list[int]) -> None:
     table = table_of(kind, {p: row for p, row in given.items() if p[0] < 3})
-    result = collapse(table, pack(np.arange(3), np.array(ticks)))
+    history = History(table)
+    history.collapse(pack(np.arange(3), np.array(ticks)))
+    result = history.whole()
     for (key, tick), value in model(table).items():
         if tick >= ticks[key]:
             assert model(result)[key, tick] == value
@@ -182,7 +189,7 @@ def test_align_where_all_are_known(given: list[tuple[Kind, Rows]], starts: dict[
     for table, index in zip(tables, indices, strict=True):
         row, held = lookup(table, at)
         assert held.all()
-        assert index.tolist() == row.tolist()
+        assert np.arange(len(table))[index].tolist() == row.tolist()
 
 
 @pytest.mark.parametrize(

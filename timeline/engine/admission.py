@@ -9,7 +9,7 @@ import numpy as np
 
 from timeline.limits import Limits
 from timeline.tables.events import Events, Position, concat
-from timeline.tables.packing import packed, tick_of
+from timeline.tables.packing import order_of_keys, packed, tick_of
 from timeline.values.vocabulary import I64
 
 #: The most refused events that a leaf keeps, but for those that nobody else has yet; all are counted.
@@ -87,7 +87,7 @@ def admit(key: I64, tick: I64, newest: I64, stream_newest: int, limits: Limits) 
 
 def _newest_before(key: I64, tick: I64, newest: I64) -> I64:
     """The newest tick of each event's key among the events before it, -1 if there is none."""
-    order = np.argsort(key.astype(np.uint16) if key.max() < 65536 else key, kind="stable")
+    order = order_of_keys(key)
     sorted_key = key[order]
     # Greater keys pack greater, so one running maximum serves all keys.
     running = tick_of(np.maximum.accumulate(packed(sorted_key, tick[order])))

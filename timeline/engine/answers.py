@@ -8,8 +8,8 @@ from timeline.engine.state import NodeState
 from timeline.errors import QuarantineError, RetentionError
 from timeline.language.output_names import VALUE
 from timeline.tables.columns import Columns
+from timeline.tables.history import History
 from timeline.tables.packing import pack
-from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import user_value
 from timeline.values.scalars import Scalar, Value
@@ -74,10 +74,10 @@ class Answers:
             state.stream_newest,
             state.limits,
             state.quarantined,
-            {name: table for name, (table, _) in self.tables().items()},
+            {name: table.whole() for name, (table, _) in self.tables().items()},
         )
 
-    def tables(self) -> dict[str, tuple[Table, Scalar]]:
+    def tables(self) -> dict[str, tuple[History, Scalar]]:
         """The tables that are asked for, by output, each with its value before a key's origin."""
         state = self.state
         if state.outputs is None:
@@ -107,13 +107,15 @@ class Answers:
         }
         return values if state.outputs else values[VALUE], tick, final
 
-    def _at(self, table: Table, initial: Scalar, code: int, tick: int) -> Scalar:
+    def _at(self, history: History, initial: Scalar, code: int, tick: int) -> Scalar:
         state = self.state
-        row, held = lookup(table, pack(np.array([code]), np.array([tick])))
+        at = pack(np.array([code]), np.array([tick]))
+        table = history.view(at)
+        row, held = lookup(table, at)
         if held[0]:
             return table.python_value(int(row[0]), tick)
         if tick >= state.by_key.origin[code]:
-            rows = cut(table, Window.of_key(code))
+            rows = history.cut(Window.of_key(code))
             begin = int(rows.tick[0]) if len(rows) else int(state.by_key.known_from[code])
             if state.by_key.known_from[code] >= begin:
                 raise RetentionError(
@@ -160,7 +162,7 @@ class Answers:
         state = self.state
         code = self.find(key)
         self._check(code)
-        rows = cut(state.own, Window.of_key(code))
+        rows = state.own.cut(Window.of_key(code))
         return rows, int(state.by_key.origin[code]), int(state.by_key.newest[code])
 
     def _check(self, code: int) -> None:

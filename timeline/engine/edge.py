@@ -8,6 +8,7 @@ import numpy as np
 
 from timeline.engine.patch import Pending
 from timeline.tables.events import Position
+from timeline.tables.history import History
 from timeline.tables.packing import key_of, recode
 from timeline.tables.table import Table
 from timeline.values.vocabulary import I64
@@ -21,7 +22,7 @@ class Edge:
     node's key codes) are the keys of which the child has no function.
     """
 
-    table: Table
+    table: History
     position: Position | None = None
     codes: I64 = field(default_factory=lambda: np.empty(0, np.int64))
     value_codes: I64 = field(default_factory=lambda: np.zeros(1, np.int64))
@@ -30,7 +31,7 @@ class Edge:
 
     def tables(self) -> list[Table]:
         """The child's table, and what of it came early."""
-        return [self.table, *(pending.rows for pending in self.pending)]
+        return [self.table.whole(), *(pending.rows for pending in self.pending)]
 
     def named(self) -> list[I64]:
         """The node's codes of keys that the child has named, or has rows of to come."""
@@ -42,7 +43,8 @@ class Edge:
 
     def renumber(self, new: I64) -> None:
         """Gives keys other codes: ``new`` has one for each old one that goes on."""
-        self.table = replace(self.table, at=recode(self.table.at, new))
+        rows = self.table.whole()
+        self.table.become(replace(rows, at=recode(rows.at, new)))
         self.codes = new[self.codes]
         self.quarantined = {int(new[code]): text for code, text in self.quarantined.items()}
         self.pending = [pending.renumbered(new) for pending in self.pending]

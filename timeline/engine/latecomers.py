@@ -28,8 +28,7 @@ def begin_late(state: NodeState, origins: I64, counted: I64) -> None:
     codes = key_of(new)
     begin = np.zeros(len(codes), np.int64)
     for edge in state.edges:
-        heads = edge.table.at[edge.table.first_rows()]
-        heads = heads[np.isin(key_of(heads), codes)]
+        heads = edge.table.heads(codes)
         np.maximum.at(begin, np.searchsorted(codes, key_of(heads)), tick_of(heads))
     remembers = state.operator.remembers
     state.by_key.known_from[codes] = np.minimum(begin + (0 if remembers else state.operator.reach), MAX_TICK)

@@ -25,18 +25,16 @@ from timeline.tables.packing import (
     begin_of,
     earliest,
     first_of_keys,
-    first_of_runs,
     key_of,
     last_of_keys,
     latest,
     pack,
     packed,
     recode,
-    start_of,
     tick_of,
 )
-from timeline.tables.splicing import difference, known_to_all, merge, splice, without
-from timeline.tables.table import Table, Window, empty
+from timeline.tables.splicing import cut, difference, known_to_all, merge
+from timeline.tables.table import Table, Window
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.ticks import MAX_TICK
@@ -77,7 +75,8 @@ class Node:
                 return None
             events = events.after(state.position)
         used, place = distinct(events.key, len(events.keys))
-        codes = state.encode([events.keys[i] for i in used.tolist()])
+        every = len(used) == len(events.keys)
+        codes = state.encode(events.keys if every else [events.keys[i] for i in used.tolist()])
         key = codes[place]
         judged = admit(key, events.tick, state.by_key.newest, state.stream_newest, state.limits)
         state.accepted += judged.accepted
@@ -86,8 +85,8 @@ class Node:
         if len(judged.live) < len(key):
             events, key = events.take(judged.live), key[judged.live]
         released = state.bear(judged.reborn)
-        edge = state.edges[0]
-        edge.table = without(edge.table, Window(start_of(judged.reborn)))
+        raw = state.edges[0].table
+        raw.remove(judged.reborn)
         at = pack(key, events.tick)
         anew, _ = distinct(key[state.by_key.origin[key] > MAX_TICK], len(state.keys))
         heard, origin = self._hear(at)
@@ -95,8 +94,7 @@ class Node:
         state.position = last
         new = self._read(events, at)
         if len(new):
-            starts.append(new.at[first_of_runs(new.key)])
-            edge.table = state.leaf.thin(state.leaf.absorb(edge.table, new))
+            starts.append(self._absorb(new))
         return self._compute(heard, starts, anew, released)
 
     def receive(self, index: int, patch: Patch) -> bool:
@@ -121,8 +119,9 @@ class Node:
             )
         edge.codes = np.concatenate((edge.codes, state.encode(patch.names)))
         at = recode(patch.rows.at, edge.codes)
-        order = np.argsort(at, kind="stable")
-        rows = replace(patch.rows.take(order), at=at[order], vocabulary=edge.table.vocabulary)
+        rows = replace(patch.rows, at=at, vocabulary=edge.table.vocabulary)
+        if not bool(np.all(at[1:] >= at[:-1])):
+            rows = rows.take(np.argsort(at, kind="stable"))
         if edge.table.vocabulary is not None:
             if patch.first_value == 1:
                 edge.value_codes = np.zeros(1, np.int64)
@@ -149,7 +148,7 @@ class Node:
             # What amends the position that was reached before is there although others have nothing.
             while target is not None and edge.pending and edge.pending[0].position <= target:
                 pending = edge.pending.pop(0)
-                edge.table = splice(edge.table, pending.window, pending.rows)
+                edge.table.splice(pending.window, pending.rows)
                 told = pending.late_too(*told)
                 starts.append(pending.window.at)
                 heard.append(pending.heard)
@@ -198,10 +197,9 @@ class Node:
         del state.quarantined[code]
         starts = [np.array([packed(code, held.since)])] if held.since <= MAX_TICK else [_NONE]
         if state.leaf is not None and held.events is not None:
-            edge = state.edges[0]
             new = self._read(held.events, pack(np.full(len(held.events), code), held.events.tick))
             if len(new):
-                edge.table = state.leaf.thin(state.leaf.absorb(edge.table, new))
+                self._absorb(new)
         anew = np.array([code]) if held.anew else _NONE
         patch = self._compute(_NONE, starts, anew, {code: None})
         return replace(patch, amends=True)
@@ -229,7 +227,7 @@ class Node:
         """The raw rows of a leaf's events; those of quarantined keys are kept for later."""
         state = self.state
         assert state.leaf is not None
-        leaf, raw = state.leaf, state.edges[0].table
+        leaf, raw = state.leaf, state.edges[0].table.nothing()
         key = key_of(at)
         if state.quarantined:
             apart = np.isin(key, list(state.quarantined))
@@ -250,10 +248,23 @@ class Node:
                 state.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
 
         every, _ = distinct(key, len(state.keys))
-        table = leaf.empty_raw() if raw.vocabulary is None else empty(raw.kind, raw.vocabulary)
+        table = raw
         for part in isolate(read, every, set_apart):
             table = merge(table, part)
         return table
+
+    def _absorb(self, new: Table) -> I64:
+        """Folds the raw rows of a batch into a leaf's; returns where those that matter begin, by key."""
+        state = self.state
+        assert state.leaf is not None
+        raw = state.edges[0].table
+        begin = new.at[new.first_rows()]
+        # A row more than those that they come among: whether it still matters may depend on them.
+        seen = raw.view(begin, more=1)
+        folded = state.leaf.thin(state.leaf.absorb(seen, new))
+        raw.replace(seen, folded)
+        new_at = new.at[np.isin(new.at, folded.at, assume_unique=True)]
+        return new_at[first_of_keys(new_at)]
 
     def _set_apart(self, code: int, error: Exception) -> None:
         state = self.state
@@ -291,10 +302,13 @@ class Node:
         """
         state = self.state
         window = Window(earliest(starts))
-        inputs = [edge.table for edge in state.edges]
+        # As far back as `Shrinking` keeps them: a tick more than the operator looks.
+        seen = window.back(state.operator.reach + 1).at
+        inputs = [edge.table.view(seen) for edge in state.edges]
+        own = state.own.view(window.back(1).at)
         # The start of what is new may be given as tick 0; it is where the key's rows begin.
         begin = window if state.leaf or (len(inputs) == 1 and not len(anew)) else known_to_all(inputs, window)
-        if state.by_key.known_from.any():
+        if state.by_key.known_from[window.key].any():
             window, begin = from_there(state, window), from_there(state, begin)
         if state.quarantined:
             apart = np.isin(begin.key, list(state.quarantined))
@@ -305,7 +319,7 @@ class Node:
             window = Window(window.at[~np.isin(window.key, list(state.quarantined))])
 
         def compute(at: I64) -> Table:
-            return state.operator.compute(inputs, Window(at), state.own)
+            return state.operator.compute(inputs, Window(at), own)
 
         def set_apart(places: I64, error: Exception) -> None:
             for at in places.tolist():
@@ -318,12 +332,13 @@ class Node:
         if len(made) == 1 and not state.quarantined:
             new = made[0]
         else:
-            new = empty(state.own.kind, state.own.vocabulary)
+            new = state.own.nothing()
             for part in made:
                 new = merge(new, part)
             window = Window(window.at[~np.isin(window.key, list(state.quarantined))])
-        changed = difference(state.own, new, window)
-        state.own = splice(state.own, window, new)
+        changed = difference(own, new, window)
+        rows = cut(new, changed)
+        state.own.splice(changed, rows)
         state.by_key.origin[changed.key] = np.minimum(state.by_key.origin[changed.key], changed.tick)
         late = late_in(state, Window(changed.at[changed.tick == state.by_key.known_from[changed.key]]))
         if len(anew):
@@ -333,7 +348,8 @@ class Node:
         for code, held in state.quarantined.items():
             if held.own and held.position == state.position and said.get(code) is None:
                 said[code] = f"{held.error} (in {state.operator.name})"
-        patch = replace(patch_of(state, heard, changed, said), origins=late[0], counted=late[1])
+        patch = patch_of(state, heard, changed, rows, said)
+        patch = replace(patch, origins=late[0], counted=late[1])
         self.shrinking.after_step()
         return patch
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from timeline.tables.events import Position
+from timeline.tables.history import History
 from timeline.tables.packing import earliest as earliest_of
 from timeline.tables.packing import key_of, latest, recode
-from timeline.tables.splicing import cut, splice
+from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64
@@ -67,12 +68,14 @@ class Pending:
 
     def then(self, following: Pending) -> Pending:
         """Both as one."""
+        rows = History(self.rows)
+        rows.splice(following.window, following.rows)
         return Pending(
             following.position,
             following.more,
             latest((self.heard, following.heard)),
             Window(earliest_of((self.window.at, following.window.at))),
-            splice(self.rows, following.window, following.rows),
+            rows.whole(),
             self.quarantined | following.quarantined,
             *following.late_too(self.origins, self.counted),
         )

@@ -10,7 +10,6 @@ import numpy as np
 
 from timeline.engine.state import NodeState
 from timeline.tables.packing import start_of
-from timeline.tables.splicing import collapse
 
 #: Below this many rows (keys, values) a node does not look for what it may forget.
 FEW = 1024
@@ -51,12 +50,12 @@ class Shrinking:
                 # All that is needed to rebuild the key from where it was set apart.
                 kept[code] = min(kept[code], max(held.since - 1, 0))
                 needed[code] = min(needed[code], max(held.since - node.operator.reach - 1, 0))
-        node.own = collapse(node.own, codes | kept)
+        node.own.collapse(codes | kept)
         for edge in node.edges:
             if node.leaf is None:
-                edge.table = collapse(edge.table, codes | needed)
+                edge.table.collapse(codes | needed)
             else:
-                edge.table = node.leaf.forget(edge.table, codes | needed)
+                node.leaf.forget(edge.table, codes | needed)
 
     def _forget(self, after: int) -> None:
         """Drops keys that were idle for too long; their codes too, once no child can name them."""
@@ -74,6 +73,7 @@ class Shrinking:
 
     def _shrink_vocabularies(self) -> None:
         for vocabulary in self.state.vocabularies():
-            used = self.state.used_values(vocabulary)
-            if len(vocabulary) >= FEW and 2 * len(used) < len(vocabulary):
-                self.state.rewrite(vocabulary, used)
+            if len(vocabulary) >= FEW:
+                used = self.state.used_values(vocabulary)
+                if 2 * len(used) < len(vocabulary):
+                    self.state.rewrite(vocabulary, used)

@@ -18,9 +18,9 @@ from timeline.limits import Limits
 from timeline.operators.base import Leaf, Operator, own_table
 from timeline.operators.outputs import Outputs
 from timeline.tables.events import Position
-from timeline.tables.packing import key_of, recode, start_of, tick_of
-from timeline.tables.splicing import without
-from timeline.tables.table import Table, Window, empty
+from timeline.tables.history import History
+from timeline.tables.packing import key_of, recode, tick_of
+from timeline.tables.table import Table, empty
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.ticks import MAX_TICK
@@ -73,6 +73,8 @@ class KeyColumns:
 
     def __init__(self, more: Mapping[str, KeyColumn] | None = None) -> None:
         self.kinds: Mapping[str, KeyColumn] = {**COLUMNS, **(more or {})}
+        #: Each column with room behind it that holds its fill, so that keys may come one by one.
+        self._roomy: dict[str, I64] = {}
         for name in self.kinds:
             self[name] = np.empty(0, np.int64)
 
@@ -81,6 +83,7 @@ class KeyColumns:
         return column
 
     def __setitem__(self, name: str, column: I64) -> None:
+        self._roomy[name] = column
         setattr(self, name, column)
 
     def __len__(self) -> int:
@@ -89,9 +92,15 @@ class KeyColumns:
     def grow(self, count: int) -> None:
         """To at least ``count`` keys."""
         for name, kind in self.kinds.items():
-            missing = count - len(self[name])
-            if missing > 0:
-                self[name] = np.concatenate((self[name], np.full(missing, kind.fill, np.int64)))
+            column = self[name]
+            if count <= len(column):
+                continue
+            roomy = self._roomy[name]
+            if count > len(roomy):
+                roomy = np.full(max(count, len(roomy) * 3 // 2), kind.fill, np.int64)
+                roomy[: len(column)] = column
+                self._roomy[name] = roomy
+            setattr(self, name, roomy[:count])
 
     def renumber(self, kept: I64) -> None:
         """Only the keys of these codes stay, in their order."""
@@ -133,10 +142,11 @@ class NodeState:
         self.refused = Refused()
         self.quarantined: dict[int, Quarantine] = {}
         if self.leaf is not None:
-            self.edges = [Edge(self.leaf.empty_raw())]
+            inputs = [self.leaf.empty_raw()]
         else:
-            self.edges = [Edge(empty(k, Vocabulary() if k is Kind.STATE else None)) for k in kinds]
-        self.own = own_table(operator, self.edges[0].table.vocabulary)
+            inputs = [empty(k, Vocabulary() if k is Kind.STATE else None) for k in kinds]
+        self.edges = [Edge(History(table)) for table in inputs]
+        self.own = History(own_table(operator, inputs[0].vocabulary))
         self.sent_names = 0
         self.sent_values = 1
 
@@ -169,7 +179,7 @@ class NodeState:
         """Forgets the function of keys that begin anew; returns those that are no longer set apart."""
         if not len(codes):
             return {}
-        self.own = without(self.own, Window(start_of(codes)))
+        self.own.remove(codes)
         self.by_key.bear(codes)
         released: dict[int, str | None] = {}
         for code in codes.tolist():
@@ -181,11 +191,9 @@ class NodeState:
 
     def forget(self, dead: I64) -> None:
         """Drops all rows of keys (their codes stay)."""
-        gone = np.zeros(len(self.keys), bool)
-        gone[dead] = True
-        self.own = self.own.take(~gone[self.own.key])
+        self.own.remove(dead)
         for edge in self.edges:
-            edge.table = edge.table.take(~gone[edge.table.key])
+            edge.table.remove(dead)
         for code in dead.tolist():
             self.quarantined.pop(code, None)
             for edge in self.edges:
@@ -202,7 +210,8 @@ class NodeState:
         new[kept] = np.arange(len(kept))
         self.keys = Keys([self.keys.names[code] for code in kept.tolist()])
         self.by_key.renumber(kept)
-        self.own = replace(self.own, at=recode(self.own.at, new))
+        rows = self.own.whole()
+        self.own.become(replace(rows, at=recode(rows.at, new)))
         self.quarantined = {int(new[code]): held for code, held in self.quarantined.items()}
         for edge in self.edges:
             edge.renumber(new)
@@ -220,7 +229,7 @@ class NodeState:
         """The codes of a vocabulary that a row has, or a child may still name."""
         used = np.zeros(len(vocabulary), bool)
         used[NULL_CODE] = True
-        for table in (self.own, *(t for edge in self.edges for t in edge.tables())):
+        for table in (self.own.whole(), *(t for edge in self.edges for t in edge.tables())):
             if table.vocabulary is vocabulary:
                 used[table.value] = True
         for edge in self.edges:
@@ -241,11 +250,11 @@ class NodeState:
 
         if self.own.vocabulary is vocabulary:
             self.sent_values = 1
-        self.own = rewritten(self.own)
+        self.own.become(rewritten(self.own.whole()))
         for edge in self.edges:
             if edge.table.vocabulary is vocabulary:
                 edge.value_codes = new[edge.value_codes]
-            edge.table = rewritten(edge.table)
+            edge.table.become(rewritten(edge.table.whole()))
             edge.pending = [replace(p, rows=rewritten(p.rows)) for p in edge.pending]
 
     def size(self) -> int:

@@ -16,7 +16,8 @@ from timeline.engine.quarantine import Quarantine
 from timeline.engine.state import KeyColumns, NodeState
 from timeline.engine.wire import from_late, to_late
 from timeline.errors import TimelineError
-from timeline.tables.table import Table, Window
+from timeline.tables.history import History
+from timeline.tables.table import Window
 from timeline.tables.wire import (
     Wire,
     differences,
@@ -59,7 +60,7 @@ def _node(state: NodeState) -> Wire:
         "quarantined": [_quarantine(code, held) for code, held in state.quarantined.items()],
         "sent_names": state.sent_names,
         "sent_values": state.sent_values,
-        "own": to_table(state.own),
+        "own": to_table(state.own.whole()),
         "own_values": _values(state.own),
         "edges": [_edge(edge) for edge in state.edges],
     }
@@ -85,13 +86,13 @@ def _from_columns(wire: Wire, columns: KeyColumns, count: int) -> None:
             columns[name] = sums(wire[name])
 
 
-def _values(table: Table) -> list[Scalar]:
+def _values(table: History) -> list[Scalar]:
     return [] if table.vocabulary is None else table.vocabulary.values[1:]
 
 
 def _edge(edge: Edge) -> Wire:
     return {
-        "table": to_table(edge.table),
+        "table": to_table(edge.table.whole()),
         "values": _values(edge.table),
         "position": to_position(edge.position),
         "codes": differences(edge.codes),
@@ -179,7 +180,7 @@ def _from_node(wire: Wire, state: NodeState) -> None:
         vocabulary = edge.table.vocabulary
         if vocabulary is not None:
             vocabulary.encode(data["values"])
-        edge.table = from_table(data["table"], vocabulary)
+        edge.table.become(from_table(data["table"], vocabulary))
         edge.position = from_position(data["position"])
         edge.codes = sums(data["codes"])
         edge.value_codes = sums(data["value_codes"])
@@ -198,7 +199,7 @@ def _from_node(wire: Wire, state: NodeState) -> None:
         ]
     if state.own.vocabulary is not None:
         state.own.vocabulary.encode(wire["own_values"])
-    state.own = from_table(wire["own"], state.own.vocabulary)
+    state.own.become(from_table(wire["own"], state.own.vocabulary))
 
 
 def _from_version_1(wire: Wire) -> None:

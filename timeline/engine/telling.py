@@ -8,13 +8,13 @@ from timeline.engine.latecomers import late_in
 from timeline.engine.patch import Patch
 from timeline.engine.state import NodeState
 from timeline.tables.packing import pack
-from timeline.tables.splicing import cut
-from timeline.tables.table import Window
+from timeline.tables.table import Table, Window
 from timeline.values.vocabulary import I64
 
 
-def patch_of(state: NodeState, heard: I64, window: Window, said: dict[int, str | None]) -> Patch:
-    """What changed at the state's position; names and values that it says count as sent."""
+def patch_of(state: NodeState, heard: I64, window: Window, rows: Table, said: dict[int, str | None]) -> Patch:
+    """What changed at the state's position: ``rows`` on the window. Names and values in it count
+    as sent."""
     assert state.position is not None
     vocabulary = state.own.vocabulary
     values = [] if vocabulary is None else vocabulary.values
@@ -26,7 +26,7 @@ def patch_of(state: NodeState, heard: I64, window: Window, said: dict[int, str |
         values[state.sent_values :],
         heard,
         window,
-        cut(state.own, window),
+        rows,
         quarantined={state.keys.names[code]: reason for code, reason in said.items()},
     )
     state.sent_names = len(state.keys)
@@ -43,7 +43,8 @@ def snapshot_of(state: NodeState) -> Patch | None:
     values = [] if vocabulary is None else vocabulary.values
     # After shrinking, the next patch says all names and values anew, and the snapshot must too.
     names = state.keys.names[: state.sent_names or None]
-    begin = Window(state.own.at[state.own.first_rows()])
+    rows = state.own.whole()
+    begin = Window(rows.at[rows.first_rows()])
     origins, counted = late_in(state, begin)
     return Patch(
         state.position,
@@ -53,7 +54,7 @@ def snapshot_of(state: NodeState) -> Patch | None:
         values[1 : state.sent_values if state.sent_values > 1 else None],
         pack(known, state.by_key.newest[known]),
         begin,
-        state.own,
+        rows,
         quarantined={state.keys.names[c]: q.told(state.operator.name) for c, q in state.quarantined.items()},
         origins=origins,
         counted=counted,

@@ -27,8 +27,8 @@ def run(expression: str, events: Mapping[float, Scalar], late: Mapping[float, Sc
         rows = [("key", int(second * 1000), {"state": value}) for second, value in batch.items()]
         if rows:
             graph.feed(from_rows(rows, (step, 0)), (step, len(rows)))
-    for name, (table, _) in graph.answers.tables().items():
-        _print(table, f"{name}: " if graph.result.state.outputs else "")
+    for name, (history, _) in graph.answers.tables().items():
+        _print(history.whole(), f"{name}: " if graph.result.state.outputs else "")
 
 
 def _print(table: Table, before: str) -> None:

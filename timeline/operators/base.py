@@ -12,8 +12,9 @@ import numpy as np
 from timeline.language.expression import Column, Constant, Expression
 from timeline.language.signatures import Signature, arguments_of
 from timeline.tables.events import Events
+from timeline.tables.history import History
 from timeline.tables.packing import Bools, first_of_runs, last_of_runs, same_key, stable_order
-from timeline.tables.splicing import collapse, cut, merge
+from timeline.tables.splicing import cut, merge
 from timeline.tables.table import Table, Window, empty, lookup
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
@@ -114,10 +115,10 @@ class Leaf(Operator):
             raw = raw.take(keep)
         return merge(raw, new)
 
-    def forget(self, raw: Table, horizon: I64) -> Table:
-        """The raw table without what no acceptable event can bring back: nothing new can come, and
+    def forget(self, raw: History, horizon: I64) -> None:
+        """Drops the raw rows that no acceptable event can bring back: nothing new can come, and
         no window can look, before ``horizon`` (packed, one a key code)."""
-        return collapse(raw, horizon)
+        raw.collapse(horizon)
 
     def thin(self, raw: Table) -> Table:
         """The raw table without rows that can never matter again, whatever comes."""

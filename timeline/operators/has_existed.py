@@ -18,6 +18,7 @@ from timeline.language.expression import Expression
 from timeline.language.signatures import MATCH, Signature
 from timeline.operators.base import Lowered, Operator, before, with_start
 from timeline.operators.matching import Matching
+from timeline.tables.history import History
 from timeline.tables.packing import first_of_runs
 from timeline.tables.splicing import coalesce
 from timeline.tables.table import Table, Window
@@ -77,5 +78,5 @@ class HasExistedEvent(HasExisted, Matching):
         heads = raw.first_rows()
         return raw if len(heads) == len(raw) else raw.take(heads)
 
-    def forget(self, raw: Table, horizon: I64) -> Table:
-        return raw
+    def forget(self, raw: History, horizon: I64) -> None:
+        """The first match of a key is all that is kept of it."""

@@ -18,6 +18,7 @@ from timeline.language.expression import Expression
 from timeline.language.signatures import DURATION, MATCH, Signature, arguments_of
 from timeline.operators.base import Lowered, Operator
 from timeline.operators.matching import Matching
+from timeline.tables.history import History
 from timeline.tables.packing import end_of, key_of, same_key, tick_of
 from timeline.tables.splicing import coalesce, cut, merge, rows_in
 from timeline.tables.table import Table, Window, lookup
@@ -119,6 +120,5 @@ class HasExistedWithinEvent(HasExistedWithin, Matching):
         keep[candidates[(candidates - run) % 2 == 0] + 1] = False
         return raw.take(np.flatnonzero(keep))
 
-    def forget(self, raw: Table, horizon: I64) -> Table:
-        old = raw.at < horizon[raw.key]
-        return raw.take(~old) if old.any() else raw
+    def forget(self, raw: History, horizon: I64) -> None:
+        raw.drop(horizon)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from timeline.operators.base import Leaf, before
+from timeline.tables.history import History
 from timeline.tables.packing import first_of_runs, stable_order
 from timeline.tables.splicing import coalesce, merge, rows_in
 from timeline.tables.table import Table, Window, empty, in_one_unit, lookup
@@ -45,9 +46,8 @@ class Running(Leaf):
             new = new.take(~known)
         return merge(raw, new)
 
-    def forget(self, raw: Table, horizon: I64) -> Table:
-        old = raw.at < horizon[raw.key]
-        return raw.take(~old) if old.any() else raw
+    def forget(self, raw: History, horizon: I64) -> None:
+        raw.drop(horizon)
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         raw, own = in_one_unit((inputs[0], own))

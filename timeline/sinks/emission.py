@@ -24,7 +24,7 @@ from timeline.operators.outputs import Outputs
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 from timeline.tables.packing import key_of, packed, start_of, tick_of
-from timeline.tables.splicing import collapse, rows_in
+from timeline.tables.splicing import rows_in
 from timeline.tables.table import Table, Window, lookup, values_at
 from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK
@@ -194,7 +194,7 @@ class Emission(Node):
         begin = np.zeros(len(self.state.keys), np.int64)
         known = np.ones(len(self.state.keys), bool)
         for edge in self.state.edges:
-            first = edge.table.at[edge.table.first_rows()]
+            first = edge.table.heads(np.arange(len(begin)))
             there = np.zeros(len(self.state.keys), bool)
             there[key_of(first)] = True
             known &= there
@@ -230,7 +230,7 @@ class Emission(Node):
         return at[tick_of(at) < until[np.searchsorted(codes, key_of(at))]]
 
     def _tables(self) -> dict[str, Table]:
-        return dict(zip(self.kinds, (edge.table for edge in self.state.edges), strict=True))
+        return dict(zip(self.kinds, (edge.table.whole() for edge in self.state.edges), strict=True))
 
     def _of_keys(self, at: I64) -> list[Row]:
         tables = self._tables()
@@ -339,7 +339,7 @@ class _Tidying(Shrinking):
         # A tick more: whether something changes at the first that is not done.
         horizon = packed(np.arange(len(by_key)), np.maximum(done - 1, 0))
         for edge in self.state.edges:
-            edge.table = collapse(edge.table, horizon)
+            edge.table.collapse(horizon)
 
     def _forget(self, after: int) -> None:
         limits = self.state.limits

@@ -146,13 +146,21 @@ def any_of(values: Sequence[Bools]) -> Bools:
     return result
 
 
+def order_of_keys(key: I64) -> I64:
+    """Indices that sort key codes; equal ones keep their order.
+
+    For 16 bits numpy has a radix sort, which is ten times faster than comparing.
+    """
+    order = np.argsort(key.astype(np.uint16), kind="stable")
+    above = key >> 16
+    return order[np.argsort(above[order].astype(np.uint16), kind="stable")] if above.any() else order
+
+
 def stable_order(at: I64) -> I64:
     """Indices that sort packed places; equal ones keep their order."""
-    if len(at) and key_of(int(at.max())) < 1 << 16:
-        # Events mostly come in order of time, so that sorting by key is enough; for 16 bits numpy
-        # has a radix sort, which is ten times faster than comparing.
-        order = np.argsort(key_of(at).astype(np.uint16), kind="stable")
-        ordered = at[order]
-        if bool(np.all(ordered[1:] >= ordered[:-1])):
-            return order
+    # Events mostly come in order of time, so that sorting by key is enough.
+    order = order_of_keys(key_of(at))
+    ordered = at[order]
+    if bool(np.all(ordered[1:] >= ordered[:-1])):
+        return order
     return np.argsort(at, kind="stable")

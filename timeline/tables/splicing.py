@@ -1,4 +1,4 @@
-"""How functions of time are cut, aligned, spliced and compared."""
+"""How functions of time are cut, aligned, merged and compared."""
 
 from __future__ import annotations
 
@@ -146,38 +146,6 @@ def joined(tables: Sequence[Table]) -> Table:
     )
 
 
-def without(table: Table, window: Window) -> Table:
-    """The table without the rows that lie in the window."""
-    low = np.searchsorted(table.at, window.at, side="left")
-    high = np.searchsorted(table.at, window.end, side="left")
-    if not np.any(high > low):
-        return table
-    # +1 where a gap opens, -1 where it closes; the running sum is positive inside gaps.
-    steps = np.zeros(len(table) + 1, np.int64)
-    np.add.at(steps, low, 1)
-    np.add.at(steps, high, -1)
-    return table.take(np.cumsum(steps[:-1]) == 0)
-
-
-def splice(table: Table, window: Window, new: Table) -> Table:
-    """The table with everything in the window replaced by ``new`` (coalesced, and on that window)."""
-    table, new = in_one_unit((table, new))
-    kept = without(table, window)
-    heads = np.flatnonzero(np.isin(new.at, window.at, assume_unique=True))
-    row, held = lookup(kept, new.at[heads])
-    heads, row = heads[held], row[held]
-    if len(heads):
-        # A first row that goes on as the kept one before it would is no change.
-        same = same_rows(values_at(kept, row, new.at[heads]), new.value[heads])
-        if kept.slope is not None and new.slope is not None:
-            same &= same_rows(kept.slope[row], new.slope[heads])
-        if same.any():
-            keep = np.ones(len(new), bool)
-            keep[heads[same]] = False
-            new = new.take(keep)
-    return merge(kept, new)
-
-
 def difference(old: Table, new: Table, window: Window) -> Window:
     """Where ``new`` (on the window) first differs from ``old`` (the whole table), for keys where it does.
 
@@ -197,14 +165,3 @@ def difference(old: Table, new: Table, window: Window) -> Window:
     differs[both] = ~equal
     at = at[differs]
     return Window(at[first_of_keys(at)])
-
-
-def collapse(table: Table, horizon: I64) -> Table:
-    """The table without rows that end at or before their key's horizon (packed, one a key code).
-
-    What holds at the horizon stays, as the one base row of its key.
-    """
-    if len(table) < 2:
-        return table
-    ended = follows_in_key(table.at) & (table.at[1:] <= horizon[key_of(table.at[1:])])
-    return table.take(np.concatenate((~ended, [True]))) if ended.any() else table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TypeAlias
 
 import numpy as np
@@ -94,11 +95,12 @@ class Keys:
     def encode(self, names: Sequence[str]) -> I64:
         """Codes of ``names``, with new ones added."""
         known = self._codes
-        codes = list(map(known.get, names))  # mostly all are known
-        if None in codes:
-            for i, name in enumerate(names):
-                if codes[i] is None:
-                    codes[i] = code = known.setdefault(name, len(known))
-                    if code == len(self.names):
-                        self.names.append(name)
-        return np.array(codes, np.int64)
+        codes = np.fromiter(map(known.get, names, repeat(-1)), np.int64, len(names))  # mostly all are known
+        unknown = np.flatnonzero(codes < 0)
+        if len(unknown):
+            missing = [names[i] for i in unknown.tolist()]
+            new = list(dict.fromkeys(missing))
+            known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
+            self.names += new
+            codes[unknown] = [known[name] for name in missing]
+        return codes
