@@ -67,7 +67,7 @@ def test_a_spec_of_one_expression_is_written_as_before() -> None:
     assert list(wire) == ["name", "description", "expression", "source", "limits"]
     assert Spec.from_wire(wire).run.fragments == "node", "as it was before there were others"
     assert Spec.from_wire(spec.to_wire()) == spec
-    assert spec.to_wire() == wire | {"run": {"fragments": "operator", "min_wave_interval": 0}}
+    assert spec.to_wire() == wire | {"run": {"fragments": "operator", "min_wave_interval": "0ms"}}
 
 
 @pytest.mark.parametrize(
