@@ -1,12 +1,10 @@
-"""The state that a node carries into its next run, as compressed columnar JSON."""
+"""The state that a node carries into its next run, as columnar JSON in bytes (`timeline.tables.columnar`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import orjson
-import zstandard
 
 from timeline.engine.admission import Refused
 from timeline.engine.edge import Edge
@@ -15,6 +13,7 @@ from timeline.engine.quarantine import Quarantine
 from timeline.engine.state import KeyColumns, NodeState
 from timeline.engine.wire import from_late, to_late
 from timeline.errors import TimelineError
+from timeline.tables.columnar import from_bytes, to_bytes
 from timeline.tables.table import Table, Window
 from timeline.tables.wire import (
     Wire,
@@ -54,8 +53,7 @@ def to_state(state: NodeState, **rest: Any) -> bytes:
         "edges": [_edge(edge) for edge in state.edges],
         "rest": rest,
     }
-    text = orjson.dumps(wire, option=orjson.OPT_SERIALIZE_NUMPY)
-    return zstandard.ZstdCompressor(level=3).compress(text)
+    return to_bytes(wire, level=3)
 
 
 def _columns(columns: KeyColumns) -> Wire:
@@ -133,7 +131,7 @@ def from_state(blob: bytes, state: NodeState) -> dict[str, Any]:
     Raises:
         TimelineError: the state was written by a version that this one does not know.
     """
-    wire = orjson.loads(zstandard.ZstdDecompressor().decompress(blob))
+    wire = from_bytes(blob)
     if wire["version"] not in (STATE_VERSION - 1, STATE_VERSION):
         raise TimelineError(
             f"carried state has version {wire['version']}, this worker reads {STATE_VERSION - 1} and "
