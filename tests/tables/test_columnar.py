@@ -14,6 +14,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from pcodec import standalone
 
 from timeline.errors import TimelineError, WireError
 from timeline.tables import columnar
@@ -105,7 +106,7 @@ def container(text: Any, rest: bytes = b"", plain: int | None = None, stored: in
     return MAGIC + struct.pack("<II", plain, len(data) if stored is None else stored) + data + rest
 
 
-COLUMN = columnar.standalone.simple_compress(np.arange(100), columnar._config())
+COLUMN = standalone.simple_compress(np.arange(100), columnar._config())
 SIZE = len(COLUMN)
 LIES = {
     "empty": b"",
@@ -135,7 +136,7 @@ LIES = {
     "twice in one place": container([[None], [[[0], 100, SIZE], [[0], 100, SIZE]]], COLUMN * 2),
     "place of another kind": container([[None], [[[{}], 100, SIZE]]], COLUMN),
     "of 32 bits": container(
-        [None, [[[], 0, 0]]], columnar.standalone.simple_compress(np.zeros(9, np.int32), columnar._config())
+        [None, [[[], 0, 0]]], standalone.simple_compress(np.zeros(9, np.int32), columnar._config())
     ),
     "form 1 of an absurd size": b"\x28\xb5\x2f\xfd\xc0" + struct.pack("<Q", 2**60) + b"\1\0\0",
     "form 1 of no size": zstandard.ZstdCompressor(write_content_size=False).compress(b"{}"),
