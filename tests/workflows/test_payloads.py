@@ -20,7 +20,7 @@ from timeline.errors import WireError
 from timeline.tables import columnar
 from timeline.tables.events import from_rows
 from timeline.tables.wire import from_events, to_events
-from workflows.payloads.codec import COLUMNS, ENCODING, TimelineCodec, data_converter, is_state, prepared
+from workflows.payloads.codec import ENCODING, TimelineCodec, data_converter, is_state, prepared
 from workflows.payloads.encryption import new_key
 from workflows.payloads.server import CodecServer
 
@@ -44,7 +44,7 @@ def as_json(value: Any) -> Any:
 def test_a_batch_travels_as_columns() -> None:
     wire = to_events(LONG, (9_000,))
     sent, got = through(wire)
-    assert sent.metadata["encoding"] == COLUMNS
+    assert sent.metadata["encoding"] == ENCODING
     assert isinstance(got["key"], np.ndarray)
     assert as_json(got) == as_json(wire)
     assert from_events(got)[0].tick.tolist() == LONG.tick.tolist()
@@ -54,6 +54,16 @@ def test_a_batch_travels_as_columns() -> None:
     assert lists == as_json(wire)
     assert len(sent.data) < 0.8 * len(before.data)
     assert prepared(wire).payload == sent
+
+
+def test_a_worker_of_another_version_leaves_the_task_to_others() -> None:
+    """Where its codec fails, the task fails and is tried elsewhere; the SDK drops a signal for less."""
+    sent, _ = through(to_events(LONG, (9_000,)))
+    with pytest.raises(zstandard.ZstdError):
+        zstandard.ZstdDecompressor().decompress(sent.data)
+    later = Payload(metadata=sent.metadata, data=sent.data[:3] + b"\x03" + sent.data[4:])
+    with pytest.raises(WireError, match="a value is of form 03, this version reads 1 and 2"):
+        asyncio.run(TimelineCodec().decode([later]))
 
 
 def test_a_small_batch_is_json_that_anyone_can_read() -> None:
@@ -120,4 +130,4 @@ def test_the_endpoint_shows_json(form: int, encrypted: bool, monkeypatch: pytest
         [kept] = asyncio.run(TimelineCodec().encode([state]))
         assert asked(server.url, "decode", kept) == (b"binary/plain", b"state")
         with pytest.raises(HTTPError, match="400"):
-            asked(server.url, "decode", Payload(metadata={"encoding": COLUMNS}, data=b"damaged"))
+            asked(server.url, "decode", Payload(metadata={"encoding": ENCODING}, data=b"damaged"))

@@ -26,7 +26,8 @@ from timeline.values.vocabulary import I64
 #: The form that is written, here and nowhere else: 2, or 1 (JSON throughout) for workers of before to
 #: read. Both are read always.
 FORM = 2
-MAGIC = b"TLC\x02"
+_NAME = b"TLC"
+MAGIC = _NAME + b"\x02"
 #: A column of fewer numbers is shorter as text: pcodec needs 30 bytes for any.
 FEWEST = 64
 #: The most numbers that one value's columns may have, and bytes of text: more than a worker could work at.
@@ -46,6 +47,20 @@ def has_columns(value: Any) -> bool:
     found: list[tuple[Path, I64]] = []
     _apart(value, (), found)
     return FORM > 1 and bool(found)
+
+
+def is_ours(data: bytes) -> bool:
+    """Whether these bytes are text and columns, of which `from_bytes` says more.
+
+    Raises:
+        WireError: they are of a form that is later than this worker.
+    """
+    if data.startswith(_NAME) and not data.startswith(MAGIC):
+        raise WireError(
+            f"a value is of form {data[len(_NAME) : len(MAGIC)].hex()}, this version reads 1 and 2; "
+            "run a worker of the version that wrote it, or a later one"
+        )
+    return data.startswith(MAGIC)
 
 
 def to_bytes(value: Any, level: int = 1) -> bytes:
@@ -82,7 +97,7 @@ def from_bytes(data: bytes) -> Any:
     Raises:
         WireError: these are no such bytes, or they say of themselves what is not so.
     """
-    if not data.startswith(MAGIC):
+    if not is_ours(data):
         return _loads(decompress(data, MAX_TEXT))
     if len(data) < _TEXT_AT:
         raise WireError(f"a value of {len(data)} bytes ends within its header")

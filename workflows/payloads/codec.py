@@ -27,6 +27,9 @@ from timeline.tables import columnar
 from workflows.payloads import encryption
 
 ENCODING = b"binary/zstd"
+#: Text and columns, between converter and codec. They travel as `ENCODING`: a worker of before, whose codec
+#: then fails, leaves the task to one that can read them; an encoding that only its converter did not know
+#: would make the SDK drop the signal.
 COLUMNS = b"binary/timeline-columns"
 THRESHOLD = 1024
 #: Kinds of arguments that are taken as they are: batches and patches are too large to look at each item.
@@ -107,7 +110,9 @@ def _encoded(payload: Payload) -> Payload:
     encoding = payload.metadata.get("encoding")
     if encoding == encryption.ENCODING:
         return payload  # by `prepared`
-    if len(payload.data) >= THRESHOLD and encoding not in (ENCODING, COLUMNS, encryption.STATE):
+    if encoding == COLUMNS:
+        payload = Payload(metadata={"encoding": ENCODING}, data=payload.data)
+    elif len(payload.data) >= THRESHOLD and encoding not in (ENCODING, encryption.STATE):
         data = zstandard.ZstdCompressor(level=1).compress(payload.SerializeToString())
         if len(data) < len(payload.data):
             payload = Payload(metadata={"encoding": ENCODING}, data=data)
@@ -120,6 +125,8 @@ def _decoded(payload: Payload) -> Payload:
         payload = encryption.decrypt(payload)
     if payload.metadata.get("encoding") != ENCODING:
         return payload
+    if columnar.is_ours(payload.data):
+        return Payload(metadata={"encoding": COLUMNS}, data=payload.data)
     data = columnar.decompress(payload.data, columnar.MAX_TEXT)
     try:
         return Payload.FromString(data)
