@@ -103,13 +103,15 @@ def test_windows(table: Table, others: list[tuple[int, int]], form: int, data: A
     """Of the keys of the rows, of fewer, of more; from their first row on, or from before it."""
     first = {int(key): int(tick) for key, tick in zip(table.key[::-1], table.tick[::-1], strict=True)}
     of_rows = [(key, data.draw(st.sampled_from([tick, 0, tick // 2]))) for key, tick in first.items()]
-    found = dict(data.draw(st.sampled_from([of_rows, of_rows[1:], of_rows + others, []])))
+    behind = [(key, min(tick + 1, MAX_TICK)) for key, tick in first.items()]
+    found = dict(data.draw(st.sampled_from([of_rows, of_rows[1:], of_rows + others, behind, []])))
     window = Window(places_of(list(found.items())))
     with mock.patch.object(columnar, "FORM", form):
         written = to_window(window, table)
     for wire in both_forms(written):
         assert from_window(wire, table).at.tolist() == window.at.tolist()
-    assert ("before" in written) == (form == 2 and found.keys() == first.keys())
+    within = all(found[key] <= tick for key, tick in first.items() if key in found)
+    assert ("before" in written) == (form == 2 and found.keys() == first.keys() and within)
 
 
 def patches(events: Events) -> list[Patch]:

@@ -17,13 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 from timeline.errors import WireError
 from timeline.tables import columnar
 from timeline.tables.events import EventColumn, Events, Position
-from timeline.tables.packing import first_of_keys, key_of, packed, tick_of
+from timeline.tables.packing import begin_of, first_of_keys, key_of, packed, tick_of
 from timeline.tables.table import Table, Window
 from timeline.values.exact import NULL, THOUSANDTH
 from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, Vocabulary
 
 Wire: TypeAlias = dict[str, Any]
+
+#: How far before a row a window begins that begins at tick 0, however far that is.
+_FROM_0 = -1
 
 
 def differences(values: I64) -> I64:
@@ -67,11 +70,12 @@ def from_places(wire: Wire) -> I64:
 def to_window(window: Window, rows: Table) -> Wire:
     """The window of a patch; ``rows``, which travel beside it, mostly say it already.
 
-    Of the same keys it is only told how far ``before`` their first rows it begins (ms): 0 but for new keys.
+    If it has the same keys, it is only told how far ``before`` their first rows it begins (ms): mostly
+    0, or -1 where it begins at tick 0, as it does for new keys.
     """
     first = rows.at[first_of_keys(rows.at)]
-    if columnar.FORM > 1 and np.array_equal(key_of(first), window.key):
-        return {"before": first - window.at}
+    if columnar.FORM > 1 and np.array_equal(key_of(first), window.key) and np.all(first >= window.at):
+        return {"before": np.where(window.tick == 0, _FROM_0, first - window.at)}
     return to_places(window.at)
 
 
@@ -80,7 +84,7 @@ def from_window(wire: Wire, rows: Table) -> Window:
     if "before" in wire:
         first, before = rows.at[first_of_keys(rows.at)], numbers(wire["before"])
         _same_length(first, before)
-        return Window(first - before)
+        return Window(np.where(before == _FROM_0, begin_of(first), first - before))
     return Window(from_places(wire))
 
 
