@@ -13,13 +13,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import answers, durable, growth, local, startup, streaming
+from benchmarks import answers, durable, growth, local, startup, streaming, wire
 from benchmarks.measure import Figure, say
 from benchmarks.rivals import run as rivals
 
 PARTS = {
     "startup": startup.run,
     "local": local.run,
+    "wire": wire.run,
     "durable": durable.run,
     "answers": answers.run,
     "growth": growth.run,

@@ -143,5 +143,9 @@ class EncryptionError(ServiceError):
     """A payload cannot be decrypted here, or the keys are none; no message holds a key."""
 
 
+class WireError(TimelineError):
+    """Bytes, or what they hold, are no message and no state of ours: damaged, or of an unknown form."""
+
+
 class StoreError(ServiceError):
     """The store of carried states is not there, or a state is not in it or cannot be put there."""

@@ -35,6 +35,7 @@ PASSED_THROUGH = (
     "lark",
     "numpy",
     "orjson",
+    "pcodec",
     "pydantic",
     "pydantic_core",
     "six",

@@ -1,4 +1,4 @@
-"""The state that a node carries into its next run, as compressed columnar JSON."""
+"""The state that a node carries into its next run, as columnar JSON in bytes (`timeline.tables.columnar`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import orjson
-import zstandard
 
 from timeline.engine.admission import Refused
 from timeline.engine.edge import Edge
@@ -16,6 +14,7 @@ from timeline.engine.quarantine import Quarantine
 from timeline.engine.state import KeyColumns, NodeState
 from timeline.engine.wire import from_late, to_late
 from timeline.errors import TimelineError
+from timeline.tables.columnar import from_bytes, to_bytes
 from timeline.tables.history import History
 from timeline.tables.table import Window
 from timeline.tables.wire import (
@@ -45,8 +44,7 @@ def to_state(states: Sequence[NodeState], **rest: Any) -> bytes:
     """
     nodes = [_node(state) for state in states]
     wire = {"version": 2, **nodes[0]} if len(nodes) == 1 else {"version": STATE_VERSION, "nodes": nodes}
-    text = orjson.dumps(wire | {"rest": rest}, option=orjson.OPT_SERIALIZE_NUMPY)
-    return zstandard.ZstdCompressor(level=3).compress(text)
+    return to_bytes(wire | {"rest": rest}, level=3)
 
 
 def _node(state: NodeState) -> Wire:
@@ -141,7 +139,7 @@ def from_state(blob: bytes, states: Sequence[NodeState]) -> dict[str, Any]:
     Raises:
         TimelineError: the state was written by a version that this one does not know.
     """
-    wire = orjson.loads(zstandard.ZstdDecompressor().decompress(blob))
+    wire = from_bytes(blob)
     if wire["version"] not in range(1, STATE_VERSION + 1):
         raise TimelineError(
             f"carried state has version {wire['version']}, this worker reads those up to {STATE_VERSION}; "

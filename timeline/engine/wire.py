@@ -1,17 +1,20 @@
-"""Batches, patches and carried state as columnar JSON: arrays as differences, ready for orjson.
-
-What ``to_*`` returns may hold numpy arrays (`orjson.OPT_SERIALIZE_NUMPY`); what ``from_*`` takes has
-been through JSON, so it holds lists. Compression is the payload codec's business, but for carried
-state, whose size must be known where it is made.
-"""
+"""Patches as columnar JSON: see `timeline.tables.wire`."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from timeline.engine.patch import Patch, Pending
-from timeline.tables.table import Window
-from timeline.tables.wire import Wire, from_places, from_table, to_places, to_table
+from timeline.tables.wire import (
+    Wire,
+    from_places,
+    from_table,
+    from_window,
+    to_places,
+    to_table,
+    to_window,
+    understood,
+)
 from timeline.values.vocabulary import I64
 
 
@@ -24,7 +27,7 @@ def to_patch(patch: Patch) -> Wire:
         "first_value": patch.first_value,
         "values": patch.values,
         "heard": to_places(patch.heard),
-        "window": to_places(patch.window.at),
+        "window": to_window(patch.window, patch.rows),
         "rows": to_table(patch.rows),
         "more": patch.more,
         "quarantined": patch.quarantined,
@@ -34,22 +37,28 @@ def to_patch(patch: Patch) -> Wire:
 
 
 def from_patch(wire: Wire) -> Patch:
-    """The inverse of `to_patch`; the rows are still in the sender's codes, without a vocabulary."""
-    return Patch(
-        tuple(wire["position"]),
-        wire["first_name"],
-        wire["names"],
-        wire["first_value"],
-        wire["values"],
-        from_places(wire["heard"]),
-        Window(from_places(wire["window"])),
-        from_table(wire["rows"], None),
-        wire["more"],
-        # Patches of version 1 say nothing of these.
-        wire.get("quarantined", {}),
-        wire.get("amends", False),
-        *from_late(wire),
-    )
+    """The inverse of `to_patch`; the rows are still in the sender's codes, without a vocabulary.
+
+    Raises:
+        WireError: it is no patch.
+    """
+    with understood("a patch"):
+        rows = from_table(wire["rows"], None)
+        return Patch(
+            tuple(wire["position"]),
+            wire["first_name"],
+            wire["names"],
+            wire["first_value"],
+            wire["values"],
+            from_places(wire["heard"]),
+            from_window(wire["window"], rows),
+            rows,
+            wire["more"],
+            # Patches of version 1 say nothing of these.
+            wire.get("quarantined", {}),
+            wire.get("amends", False),
+            *from_late(wire),
+        )
 
 
 def to_late(patch: Patch | Pending) -> Wire:

@@ -1,29 +1,59 @@
-"""Positions, batches and tables as columnar JSON: arrays as differences, ready for orjson."""
+"""Positions, batches, windows and tables as columnar JSON: arrays as differences.
+
+What ``to_*`` returns holds numpy arrays, for `timeline.tables.columnar` or orjson; what ``from_*`` takes
+may have lists in their places, as all has that was written as form 1, and whatever is short.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from timeline.errors import WireError
+from timeline.tables import columnar
 from timeline.tables.events import EventColumn, Events, Position
-from timeline.tables.packing import key_of, packed, tick_of
-from timeline.tables.table import Table
+from timeline.tables.packing import begin_of, first_of_keys, key_of, packed, tick_of
+from timeline.tables.table import Table, Window
 from timeline.values.exact import NULL, THOUSANDTH
 from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, Vocabulary
 
 Wire: TypeAlias = dict[str, Any]
 
+#: How far before a row a window begins that begins at tick 0, however far that is.
+_FROM_0 = -1
+
 
 def differences(values: I64) -> I64:
     return np.diff(values, prepend=np.int64(0)) if len(values) else values
 
 
-def sums(differences: list[int]) -> I64:
-    return np.cumsum(np.array(differences, np.int64))
+def sums(differences: ArrayLike) -> I64:
+    return np.cumsum(numbers(differences))
+
+
+def numbers(column: ArrayLike) -> I64:
+    """A column as it came."""
+    return np.asarray(column, np.int64)
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Whatever is wrong with the shape of a message or a state becomes one error.
+
+    Raises:
+        WireError: something in there was not as it should be.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        text = f"{type(error).__name__}: {error}"[:200]
+        raise WireError(f"{what} cannot be understood ({text})") from error
 
 
 def to_places(at: I64) -> Wire:
@@ -32,7 +62,30 @@ def to_places(at: I64) -> Wire:
 
 
 def from_places(wire: Wire) -> I64:
-    return packed(sums(wire["key"]), sums(wire["tick"]))
+    key, tick = sums(wire["key"]), sums(wire["tick"])
+    _same_length(key, tick)
+    return packed(key, tick)
+
+
+def to_window(window: Window, rows: Table) -> Wire:
+    """The window of a patch; ``rows``, which travel beside it, mostly say it already.
+
+    If it has the same keys, it is only told how far ``before`` their first rows it begins (ms): mostly
+    0, or -1 where it begins at tick 0, as it does for new keys.
+    """
+    first = rows.at[first_of_keys(rows.at)]
+    if columnar.FORM > 1 and np.array_equal(key_of(first), window.key) and np.all(first >= window.at):
+        return {"before": np.where(window.tick == 0, _FROM_0, first - window.at)}
+    return to_places(window.at)
+
+
+def from_window(wire: Wire, rows: Table) -> Window:
+    """The inverse of `to_window`."""
+    if "before" in wire:
+        first, before = rows.at[first_of_keys(rows.at)], numbers(wire["before"])
+        _same_length(first, before)
+        return Window(np.where(before == _FROM_0, begin_of(first), first - before))
+    return Window(from_places(wire))
 
 
 def to_position(position: Position | None) -> list[int] | None:
@@ -63,18 +116,34 @@ def to_events(events: Events, last: Position) -> Wire:
 
 
 def from_events(wire: Wire) -> tuple[Events, Position]:
-    """The inverse of `to_events`."""
-    events = Events(
-        wire["keys"],
-        np.array(wire["key"], np.int64),
-        sums(wire["tick"]),
-        {
-            name: EventColumn(np.array(column["codes"], np.int64), [None, *column["values"]])
-            for name, column in wire["columns"].items()
-        },
-        np.stack([sums(part) for part in wire["position"]], axis=1),
-    )
-    return events, tuple(wire["last"])
+    """The inverse of `to_events`.
+
+    Raises:
+        WireError: it is no batch.
+    """
+    with understood("a batch of events"):
+        key = _codes(wire["key"], len(wire["keys"]))
+        columns = {}
+        for name, column in wire["columns"].items():
+            values = [None, *column["values"]]
+            columns[name] = EventColumn(_codes(column["codes"], len(values)), values)
+        position = np.stack([sums(part) for part in wire["position"]], axis=1)
+        events = Events(wire["keys"], key, sums(wire["tick"]), columns, position)
+        _same_length(events.tick, events.key, position, *(c.codes for c in columns.values()))
+        return events, tuple(wire["last"])
+
+
+def _codes(wire: ArrayLike, count: int) -> I64:
+    codes = numbers(wire)
+    if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < count:
+        raise ValueError(f"codes reach from {codes.min()} to {codes.max()}, and {count} are known")
+    return codes
+
+
+def _same_length(*columns: NDArray[Any]) -> None:
+    lengths = sorted({len(column) for column in columns})
+    if len(lengths) > 1:
+        raise ValueError(f"columns of {lengths} rows stand beside each other")
 
 
 def to_table(table: Table) -> Wire:
@@ -108,17 +177,30 @@ def _numbers(value: NDArray[Any], slope: NDArray[Any], unit: Fraction) -> Wire:
 
 
 def _from_numbers(wire: Wire) -> tuple[NDArray[Any], NDArray[Any], Fraction]:
-    if wire["value"] and isinstance(wire["value"][0], str):
+    value: NDArray[Any]
+    slope: NDArray[Any]
+    if len(wire["value"]) and isinstance(wire["value"][0], str):
         value = np.array(list(map(int, wire["value"])), object)
         slope = np.array(list(map(int, wire["slope"])), object)
     else:
-        value, slope = sums(wire["value"]), np.array(wire["slope"], np.int64)
+        value, slope = sums(wire["value"]), numbers(wire["slope"])
     value[sums(wire["null"])] = NULL
     return value, slope, Fraction(wire.get("unit", THOUSANDTH))
 
 
 def from_table(wire: Wire, vocabulary: Vocabulary | None) -> Table:
-    """The inverse of `to_table`."""
+    """The inverse of `to_table`.
+
+    Raises:
+        WireError: it is no table.
+    """
+    with understood("a table"):
+        table = _from_table(wire, vocabulary)
+        _same_length(table.at, table.value, *([] if table.slope is None else [table.slope]))
+        return table
+
+
+def _from_table(wire: Wire, vocabulary: Vocabulary | None) -> Table:
     kind = Kind.of_wire(wire["shape"])
     at = from_places(wire["at"])
     if kind is Kind.RATIO:
@@ -131,4 +213,4 @@ def from_table(wire: Wire, vocabulary: Vocabulary | None) -> Table:
         return Table(kind, at, value, slope, None, unit)
     if kind is Kind.BOOL:
         return Table(kind, at, np.array(wire["value"], bool))
-    return Table(kind, at, np.array(wire["value"], np.int64), None, vocabulary)
+    return Table(kind, at, numbers(wire["value"]), None, vocabulary)

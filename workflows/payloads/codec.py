@@ -1,5 +1,5 @@
-"""How payloads look on the wire: JSON by orjson (numpy arrays included), zstd above a KiB, encrypted if
-the environment names a key."""
+"""How payloads look on the wire: JSON by orjson, zstd above a KiB, and batches and patches as text and
+columns (`timeline.tables.columnar`); encrypted if the environment names a key."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import zstandard
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import (
@@ -21,16 +22,25 @@ from temporalio.converter import (
     PayloadCodec,
 )
 
+from timeline.errors import WireError
+from timeline.tables import columnar
 from workflows.payloads import encryption
 
 ENCODING = b"binary/zstd"
+#: Text and columns, between converter and codec. They travel as `ENCODING`: a worker of before, whose codec
+#: then fails, leaves the task to one that can read them; an encoding that only its converter did not know
+#: would make the SDK drop the signal.
+COLUMNS = b"binary/timeline-columns"
 THRESHOLD = 1024
 #: Kinds of arguments that are taken as they are: batches and patches are too large to look at each item.
 UNCHECKED = (None, dict, list, str, int, bool, dict[str, Any], list[Any])
 
 
 class OrjsonPayloadConverter(EncodingPayloadConverter):
-    """``json/plain`` as Temporal's own, several times faster, and with numpy arrays as lists."""
+    """``json/plain`` as Temporal's own, several times faster.
+
+    What holds numpy arrays becomes text and columns; short arrays become lists, which are read alike.
+    """
 
     def __init__(self) -> None:
         self._typed = JSONPlainPayloadConverter()
@@ -41,10 +51,14 @@ class OrjsonPayloadConverter(EncodingPayloadConverter):
 
     def to_payload(self, value: Any) -> Payload | None:
         try:
-            data = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+            return _json(orjson.dumps(value))
+        except TypeError:
+            if columnar.has_columns(value):
+                return Payload(metadata={"encoding": COLUMNS}, data=columnar.to_bytes(value))
+        try:
+            return _json(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
         except TypeError:
             return self._typed.to_payload(value)
-        return Payload(metadata={"encoding": b"json/plain"}, data=data)
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         if type_hint in UNCHECKED:
@@ -52,20 +66,37 @@ class OrjsonPayloadConverter(EncodingPayloadConverter):
         return self._typed.from_payload(payload, type_hint)
 
 
+class ColumnsPayloadConverter(EncodingPayloadConverter):
+    """Reads what `OrjsonPayloadConverter` wrote as text and columns; the columns are arrays."""
+
+    @property
+    def encoding(self) -> str:
+        return COLUMNS.decode()
+
+    def to_payload(self, value: Any) -> Payload | None:
+        return None
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        return columnar.from_bytes(payload.data)
+
+
 class TimelinePayloadConverter(CompositePayloadConverter):
-    """Null, bytes, and JSON by `OrjsonPayloadConverter`."""
+    """Null, bytes, and JSON by `OrjsonPayloadConverter`, with columns or without."""
 
     def __init__(self) -> None:
         super().__init__(
-            BinaryNullPayloadConverter(), BinaryPlainPayloadConverter(), OrjsonPayloadConverter()
+            BinaryNullPayloadConverter(),
+            BinaryPlainPayloadConverter(),
+            OrjsonPayloadConverter(),
+            ColumnsPayloadConverter(),
         )
 
 
 class TimelineCodec(PayloadCodec):
     """Compresses every payload above a KiB that gets smaller by it, then encrypts; reads any.
 
-    Bytes are not compressed: only carried states are bytes, and those are compressed already. By
-    this they are also known (`workflows.stores.opening`).
+    Columns and bytes are not compressed: they are already, for only carried states are bytes. By this
+    those are also known (`workflows.stores.opening`).
     """
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -79,7 +110,9 @@ def _encoded(payload: Payload) -> Payload:
     encoding = payload.metadata.get("encoding")
     if encoding == encryption.ENCODING:
         return payload  # by `prepared`
-    if len(payload.data) >= THRESHOLD and encoding not in (ENCODING, encryption.STATE):
+    if encoding == COLUMNS:
+        payload = Payload(metadata={"encoding": ENCODING}, data=payload.data)
+    elif len(payload.data) >= THRESHOLD and encoding not in (ENCODING, encryption.STATE):
         data = zstandard.ZstdCompressor(level=1).compress(payload.SerializeToString())
         if len(data) < len(payload.data):
             payload = Payload(metadata={"encoding": ENCODING}, data=data)
@@ -92,7 +125,25 @@ def _decoded(payload: Payload) -> Payload:
         payload = encryption.decrypt(payload)
     if payload.metadata.get("encoding") != ENCODING:
         return payload
-    return Payload.FromString(zstandard.ZstdDecompressor().decompress(payload.data))
+    if columnar.is_ours(payload.data):
+        return Payload(metadata={"encoding": COLUMNS}, data=payload.data)
+    data = columnar.decompress(payload.data, columnar.MAX_TEXT)
+    try:
+        return Payload.FromString(data)
+    except DecodeError as error:
+        raise WireError(f"{len(data)} bytes that were compressed as a payload are none: {error}") from None
+
+
+def readable(payload: Payload) -> Payload:
+    """A decoded payload as a person reads it: columns are lists in JSON again."""
+    if payload.metadata.get("encoding") != COLUMNS:
+        return payload
+    value = columnar.from_bytes(payload.data)
+    return _json(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def _json(data: bytes) -> Payload:
+    return Payload(metadata={"encoding": b"json/plain"}, data=data)
 
 
 def prepared(value: Any) -> RawValue:

@@ -1,4 +1,4 @@
-"""The codec endpoint: lets Temporal's UI and CLI read compressed payloads."""
+"""The codec endpoint: lets Temporal's UI and CLI read compressed payloads, as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from temporalio.api.common.v1 import Payloads
 
 from timeline.errors import TimelineError
-from workflows.payloads.codec import TimelineCodec
+from workflows.payloads.codec import TimelineCodec, readable
 
 MAX_BODY = 16 << 20
 
@@ -35,7 +35,10 @@ class _Handler(BaseHTTPRequestHandler):
             payloads = json_format.Parse(self.rfile.read(length), Payloads()).payloads
             codec = TimelineCodec()
             work = codec.encode(payloads) if action == "encode" else codec.decode(payloads)
-            answer = json_format.MessageToJson(Payloads(payloads=asyncio.run(work)))
+            made = asyncio.run(work)
+            if action == "decode":
+                made = [readable(payload) for payload in made]
+            answer = json_format.MessageToJson(Payloads(payloads=made))
         except (json_format.ParseError, ValueError, TimelineError) as error:
             self._answer(400, json_format.MessageToJson(Payloads()).encode())
             self.log_error("%s", error)
