@@ -32,6 +32,16 @@ def connected(work: Callable[[Client], Awaitable[T]]) -> T:
     return asyncio.run(main())
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """Ends without its threads: a client of Pulsar's that is closed while it subscribes never returns, and the
+    command (which ends by ``os._exit``) must end all the same."""
+
+    async def shutdown_default_executor(self) -> None:
+        executor = getattr(self, "_default_executor", None)
+        if executor is not None:
+            executor.shutdown(wait=False)
+
+
 def run_until_signalled(main: Coroutine[Any, Any, None]) -> None:
     """Runs a coroutine; SIGINT and SIGTERM cancel it, so that it can clean up, and end with 0."""
 
@@ -43,4 +53,5 @@ def run_until_signalled(main: Coroutine[Any, Any, None]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    asyncio.run(supervised())
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        runner.run(supervised())
