@@ -33,8 +33,8 @@ def connected(work: Callable[[Client], Awaitable[T]]) -> T:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Ends without its threads: a client of Pulsar's that is closed while it subscribes never returns, and the
-    command (which ends by ``os._exit``) must end all the same."""
+    """Ends without its threads: a client of Pulsar's that is closed while it subscribes never returns, and
+    the command (which ends by ``os._exit``) must end all the same."""
 
     async def shutdown_default_executor(self) -> None:
         executor = getattr(self, "_default_executor", None)
