@@ -13,7 +13,8 @@ import numpy as np
 from timeline.engine.admission import admit
 from timeline.engine.latecomers import begin_late, from_there, late_in
 from timeline.engine.patch import Patch, Pending
-from timeline.engine.quarantine import Quarantine, isolate
+from timeline.engine.quarantine import isolate
+from timeline.engine.setting_apart import pass_on, set_apart_own
 from timeline.engine.shrinking import Shrinking
 from timeline.engine.state import NodeState
 from timeline.engine.telling import patch_of, snapshot_of
@@ -171,7 +172,7 @@ class Node:
         state.hear(newest)
         every = earliest(starts)
         anew = key_of(every[tick_of(every) == 0])
-        released = state.bear(anew) | self._pass_on(changes, starts)
+        released = state.bear(anew) | pass_on(state, changes, starts)
         begin_late(state, *map(np.concatenate, zip(*late, strict=True)))
         patch = self._compute(newest, starts, anew, released)
         return replace(patch, amends=True) if amends else patch
@@ -244,7 +245,7 @@ class Node:
 
         def set_apart(codes: I64, error: Exception) -> None:
             for code in codes.tolist():
-                self._set_apart(code, error)
+                set_apart_own(state, code, error)
                 state.quarantined[code].hold(events.take(np.flatnonzero(key == code)))
 
         every, _ = distinct(key, len(state.keys))
@@ -265,33 +266,6 @@ class Node:
         raw.replace(seen, folded)
         new_at = new.at[np.isin(new.at, folded.at, assume_unique=True)]
         return new_at[first_of_keys(new_at)]
-
-    def _set_apart(self, code: int, error: Exception) -> None:
-        state = self.state
-        assert state.position is not None
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        state.quarantined[code] = Quarantine(text[:500], state.position, own=True)
-
-    def _pass_on(self, changes: dict[int, str | None], starts: list[I64]) -> dict[int, str | None]:
-        """Sets apart the keys of which a child has no function, and takes back those that have all.
-
-        Returns what the parents must know of it.
-        """
-        state = self.state
-        assert state.position is not None
-        said: dict[int, str | None] = {}
-        for code in changes:
-            reasons = [e.quarantined[code] for e in state.edges if code in e.quarantined]
-            held = state.quarantined.get(code)
-            if reasons and (held is None or held.own):
-                state.quarantined[code] = Quarantine(reasons[0], state.position, own=False)
-                said[code] = reasons[0]
-            elif not reasons and held is not None and not held.own:
-                del state.quarantined[code]
-                said[code] = None
-                if held.since is not None and held.since <= MAX_TICK:
-                    starts.append(np.array([packed(code, held.since)]))
-        return said
 
     # --- what goes out ---------------------------------------------------------------------------
 
@@ -324,7 +298,7 @@ class Node:
         def set_apart(places: I64, error: Exception) -> None:
             for at in places.tolist():
                 code = key_of(at)
-                self._set_apart(code, error)
+                set_apart_own(state, code, error)
                 state.quarantined[code].missed(tick_of(at), bool(np.isin(code, anew)))
                 said[code] = f"{state.quarantined[code].error} (in {state.operator.name})"
 
