@@ -26,6 +26,11 @@ def results_of(specs: Iterable[Spec], stream: int) -> set[str]:
     return sinks | {node_id(spec, spec.plan.result, stream) for spec in specs}
 
 
+def interval_of(specs: Iterable[Spec]) -> int:
+    """How long (ms) a stream of some timelines leaves between batches that are not full."""
+    return 0
+
+
 def to_feed(specs: Sequence[Spec], paused: Collection[str]) -> tuple[list[Spec], list[Spec], list[Spec]]:
     """Timelines on one source: those that run, the paused ones that share leaves with them, the others.
 

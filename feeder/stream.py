@@ -1,4 +1,8 @@
-"""One stream of a source: which leaves get a batch, how many are under way, and when all have arrived."""
+"""One stream of a source: which leaves get a batch, how many are under way, and when all have arrived.
+
+A wave through the nodes costs the same whatever it carries. So a batch is all that waits when there is room
+for one: little when little comes, up to `BATCH_EVENTS` under a backlog.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,29 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from timeline.errors import LimitError, ServiceError
 from timeline.tables.events import Events, Position
+from timeline.tables.wire import differences
+from timeline.values.vocabulary import I64
 from workflows.client import Client
 from workflows.names import is_sink
 from workflows.protocol.node import About
 
-#: Events a batch and batches in flight per stream: a wave costs the same whatever it carries.
-BATCH_EVENTS = 20_000
+#: Events a batch and batches in flight per stream, at most.
+BATCH_EVENTS = 50_000
 IN_FLIGHT = 3
-#: A batch is divided until its names and values are below this many bytes: a node that continues as
-#: new carries the batches that wait in its inbox, beside a state of up to a MiB, in one payload of 2 MiB.
-BATCH_BYTES = 1 << 18
+#: A batch is divided until it has fewer bytes than this, and another is only sent while all that are in
+#: flight have fewer than that: a node that continues as new carries the batches that wait in its inbox,
+#: beside a state of up to a MiB, in one payload of less than 2 MiB.
+BATCH_BYTES = 384 << 10
+INBOX_BYTES = 960 << 10
+#: What is larger takes longer by more than its hops.
+LARGE_BYTES = 16 << 10
 #: Without any progress for so long (s), somebody looks for the reason.
 PATIENCE = 5.0
 #: A sink that could not write so often holds up what it is fed by.
@@ -31,30 +45,51 @@ class ReplacedError(ServiceError):
     """A node is not the one that it was: its timeline was changed, or removed, meanwhile."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A batch in flight: where it ends, about how many bytes it has, and when (s) it was sent."""
+
+    last: Position
+    size: int
+    at: float
+
+    @property
+    def large(self) -> bool:
+        return self.size > LARGE_BYTES
+
+
 class Stream:
     """Leaves that get the same batches, and the nodes whose positions say that a batch has arrived.
 
     ``furthest`` is where the furthest leaf stood when they were asked, ``low`` the one that is furthest
-    behind; ``settled`` is up to where refused events are kept elsewhere, if anybody does so.
+    behind; ``settled`` is up to where refused events are kept elsewhere, if anybody does so. ``interval`` is
+    how long (ms) the next batch that is not full waits after one, by ``clock`` (s).
     """
 
     def __init__(
-        self, timelines: Client, leaves: Mapping[str, frozenset[str]], results: Iterable[str]
+        self,
+        timelines: Client,
+        leaves: Mapping[str, frozenset[str]],
+        results: Iterable[str],
+        interval: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.timelines = timelines
         self.leaves = dict(leaves)
         self.results = set(results)
+        self.interval = interval
         self.born: dict[str, str] = {}
         self.low: Position | None = None
         self.furthest: Position | None = None
         self.settled: Position | None = None
-        self.in_flight: deque[Position] = deque()
+        self.in_flight: deque[Sent] = deque()
+        self._clock = clock
         self._asking = asyncio.Lock()
-        #: When each batch in flight was sent, and how long such a one takes to arrive (s): to ask before
-        #: it can have arrived would only delay it.
-        self._sent_at: deque[float] = deque()
-        self._took = FIRST_GUESS
+        #: How long a batch takes to arrive (s), a small one and a large one: to ask before it can have
+        #: arrived would only delay it.
+        self._took = {False: FIRST_GUESS, True: FIRST_GUESS}
         self._moved_at = 0.0
+        self._sent_at: float | None = None
 
     async def locate(self) -> None:
         """Asks the leaves where they stand.
@@ -81,11 +116,26 @@ class Stream:
                 return
             events = events.after(self.low)
         for part, end in self._divide(events.compact(), last):
-            await self._until(lambda: len(self.in_flight) < IN_FLIGHT)
+            size = size_of(part)
+            await self._until(partial(self._has_room, size))
             about = {leaf: self._about(leaf) for leaf in self.leaves}
             await self.timelines.leaves.signal_events(self.leaves, part, end, about)
-            self.in_flight.append(end)
-            self._sent_at.append(time.monotonic())
+            self._sent_at = self._clock()
+            self.in_flight.append(Sent(end, size, self._sent_at))
+
+    async def room(self) -> None:
+        """Waits until few enough are on their way for a full batch: until then more can come together."""
+        await self._until(lambda: self._has_room(BATCH_BYTES))
+
+    def pause(self) -> float:
+        """How long (s) a batch that is not full has to wait yet, because of the interval."""
+        if self._sent_at is None:
+            return 0.0
+        return max(0.0, self._sent_at + self.interval / 1_000 - self._clock())
+
+    def _has_room(self, size: int) -> bool:
+        sizes = [sent.size for sent in self.in_flight]
+        return not sizes or (len(sizes) < IN_FLIGHT and sum(sizes) + size <= INBOX_BYTES)
 
     async def drain(self) -> None:
         """Waits until the results stand where the last batch ended."""
@@ -93,7 +143,7 @@ class Stream:
 
     async def arrived(self, position: Position) -> None:
         """Waits until the results have all batches that were sent and begin at or below a position."""
-        await self._until(lambda: not self.in_flight or self.in_flight[0] > position)
+        await self._until(lambda: not self.in_flight or self.in_flight[0].last > position)
 
     def _about(self, leaf: str) -> About:
         about = About(born=self.born.get(leaf))
@@ -112,7 +162,7 @@ class Stream:
             first = events.take(slice(0, len(events) - len(rest)))
             self.low = furthest
             return [*self._divide(first.compact(), furthest), *self._divide(rest.compact(), last)]
-        if len(events) > 1 and (len(events) > BATCH_EVENTS or _bytes(events) > BATCH_BYTES):
+        if len(events) > 1 and (len(events) > BATCH_EVENTS or size_of(events) > BATCH_BYTES):
             half = len(events) // 2
             middle: Position = tuple(events.position[half - 1].tolist())
             return [
@@ -130,27 +180,28 @@ class Stream:
 
     async def _ask(self) -> None:
         """Asks once how far the results are, when it is likely that the next batch has arrived."""
-        now = time.monotonic()
-        self._moved_at = max(self._moved_at, self._sent_at[0])
-        due = self._sent_at[0] + 0.7 * self._took
+        now = self._clock()
+        self._moved_at = max(self._moved_at, self.in_flight[0].at)
+        took = self._took[self.in_flight[0].large]
+        due = self.in_flight[0].at + 0.7 * took
         # There is nothing to await: a query is the only way to learn where a node stands.
-        await asyncio.sleep(max(due - now, 0.0) if now < due else min(max(0.15 * self._took, 0.005), 0.1))
+        await asyncio.sleep(max(due - now, 0.0) if now < due else min(max(0.15 * took, 0.005), 0.1))
         if not self.in_flight:
             return
         # The results cannot follow before the last leaf is where the furthest stands: up to there
         # it is the leaves that count.
         furthest = self.furthest
-        behind = furthest is not None and self.in_flight[0] < furthest
+        behind = furthest is not None and self.in_flight[0].last < furthest
         asked = self.leaves if behind else self.results
         reached = await asyncio.gather(*map(self.timelines.nodes.position, asked))
         before = len(self.in_flight)
-        while self.in_flight and all(r is not None and r >= self.in_flight[0] for r in reached):
-            if behind and furthest is not None and self.in_flight[0] >= furthest:
+        now = self._clock()
+        while self.in_flight and all(r is not None and r >= self.in_flight[0].last for r in reached):
+            if behind and furthest is not None and self.in_flight[0].last >= furthest:
                 break
-            self.in_flight.popleft()
-            took = time.monotonic() - self._sent_at.popleft()
-            self._took += 0.3 * (min(took, PATIENCE) - self._took)
-        now = time.monotonic()
+            sent = self.in_flight.popleft()
+            took = self._took[sent.large]
+            self._took[sent.large] += 0.3 * (min(now - sent.at, PATIENCE) - took)
         if len(self.in_flight) < before:
             self._moved_at = now
         elif now - self._moved_at > PATIENCE:
@@ -200,9 +251,23 @@ class Stream:
                     raise LimitError(status["full"] or f"{sink} cannot write: {status['error']}")
 
 
-def _bytes(events: Events) -> int:
-    """About how long the names and values of a batch are, whose dictionaries hold only what occurs."""
-    size = sum(len(key.encode()) for key in events.keys)
+def size_of(events: Events) -> int:
+    """About how many bytes a compact batch has as a message, rather more than less.
+
+    Names and values count in full. Of numbers (codes, and differences of times and places) it is about one
+    and a half times the bits that they need, as compressed decimal digits; of CIRR 4.4 bytes an event.
+    """
+    text = sum(len(key.encode()) for key in events.keys)
+    bits = np.log2(len(events.keys) + 1)
     for column in events.columns.values():
-        size += sum(len(value.encode()) for value in column.values if isinstance(value, str))
-    return size
+        text += sum(len(value.encode()) for value in column.values if isinstance(value, str))
+        bits += np.log2(len(column.values))
+    for places in (events.tick, *events.position.T):
+        bits += _bits(places)
+    return text + int(len(events) * bits * 1.5 / 8)
+
+
+def _bits(places: I64) -> float:
+    """The bits of a difference between two, on average."""
+    steps = np.abs(differences(np.ascontiguousarray(places))[1:])
+    return float(np.log2(1.0 + steps).mean()) if len(steps) else 64.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from feeder.files.log import FileLog, describe_file
 from feeder.files.queues import ShardQueues
-from feeder.leaves import leaves_of, results_of, to_feed
+from feeder.leaves import interval_of, leaves_of, results_of, to_feed
 from feeder.sources.base import Piece
 from feeder.stream import Stream
 from timeline.errors import NotFoundError, PausedError
@@ -77,7 +77,7 @@ async def feed_files(
     fed, held, _ = to_feed([s for s in every.values() if s.source_id == spec.source_id], paused)
     same = [*fed, *held]
     streams = [
-        Stream(timelines, leaves_of(same, number), results_of(same, number))
+        Stream(timelines, leaves_of(same, number), results_of(same, number), interval_of(same))
         for number in range(spec.limits.shards)
     ]
     await asyncio.gather(*(stream.locate() for stream in streams))
@@ -98,9 +98,10 @@ async def feed_files(
             on_progress(progress)
 
         async def deliver(number: int) -> None:
-            while (batch := await queues.next(number)) is not None:
+            stream = streams[number]
+            while (batch := await queues.next(number, stream.room, stream.pause)) is not None:
                 events, last = batch
-                await streams[number].send(events, last)
+                await stream.send(events, last)
                 report.events += len(events)
                 progress.events = report.events
                 on_progress(progress)

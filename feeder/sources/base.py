@@ -11,13 +11,17 @@ A further broker is a folder beside this file: see `feeder.sources.opening`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from timeline.reading import Rejected
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
+from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,68 @@ class Message(Protocol):
     def key(self) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """``n`` messages in a row, as columns: ``position`` (n, w) and ``payload`` (n) are theirs; ``each`` (n)
+    are the source's own, for what is asked of single ones."""
+
+    each: Sequence[Message]
+    payload: Sequence[bytes]
+    position: I64
+
+    def __len__(self) -> int:
+        return len(self.each)
+
+    @property
+    def last(self) -> Position:
+        """Where the last of at least one message is."""
+        return tuple(self.position[-1].tolist())
+
+    def up_to(self, position: Position) -> int:
+        """How many of the messages are at or before a position."""
+        return bisect_right(range(len(self)), position, key=lambda i: tuple(self.position[i].tolist()))
+
+    def runs(self) -> list[Messages]:
+        """The same in pieces within which positions grow: what a source sends again begins another."""
+        if not len(self):
+            return []
+        # The first column that differs decides.
+        weights = 1 << np.arange(self.position.shape[1])[::-1]
+        behind = np.sign(np.diff(self.position, axis=0)) @ weights > 0
+        runs, rest = [], self
+        for end in (np.flatnonzero(~behind)[::-1] + 1).tolist():
+            rest, run = rest.split(end)
+            runs.append(run)
+        return [rest, *runs[::-1]]
+
+    def split(self, count: int) -> tuple[Messages, Messages]:
+        """The first so many messages, and the others."""
+        first = Messages(self.each[:count], self.payload[:count], self.position[:count])
+        return first, Messages(self.each[count:], self.payload[count:], self.position[count:])
+
+
+#: No messages; of no use where their positions' width matters.
+NONE = Messages((), (), np.empty((0, 0), np.int64))
+
+
+def in_a_row(parts: Sequence[Messages]) -> Messages:
+    """Messages that follow each other, as one."""
+    parts = [part for part in parts if len(part)]
+    if len(parts) < 2:
+        return parts[0] if parts else NONE
+    return Messages(
+        [message for part in parts for message in part.each],
+        [payload for part in parts for payload in part.payload],
+        np.concatenate([part.position for part in parts]),
+    )
+
+
 class Cursor(Protocol):
     """Reads a partition in order."""
 
-    def receive(self, patience_ms: int) -> Message | None:
-        """The next message; ``None`` if there is none within so many ms."""
+    def receive(self, patience_ms: int, most: int = 1) -> Messages:
+        """What comes next: what is there already, about ``most`` messages or less; none if there are none
+        within so many ms."""
         ...
 
     def more(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from feeder.sources.base import Message
+from feeder.sources.base import Message, Messages
 from timeline.reading import Rejected
 from timeline.reading.messages import MessageReader
 from timeline.tables.events import Events, Position
@@ -30,15 +30,15 @@ class MessageBatch:
         return tuple(self.position[-1].tolist())
 
 
-def decode(reader: MessageReader, messages: Sequence[Message]) -> tuple[MessageBatch, Events]:
+def decode(reader: MessageReader, messages: Messages) -> tuple[MessageBatch, Events]:
     """The events of at least one message, with their places in the partition. Blocks."""
-    position = np.array([message.position for message in messages], np.int64)
-    events, rejected = reader.read([message.payload for message in messages])
+    position = messages.position
+    events, rejected = reader.read(messages.payload)
     placed = Events(events.keys, events.key, events.tick, events.columns, position[events.position[:, 0]])
-    return MessageBatch(messages, position, rejected), placed
+    return MessageBatch(messages.each, position, rejected), placed
 
 
-async def read_batch(reader: MessageReader, messages: Sequence[Message]) -> tuple[MessageBatch, Events]:
+async def read_batch(reader: MessageReader, messages: Messages) -> tuple[MessageBatch, Events]:
     """`decode`, in a thread."""
     return await asyncio.to_thread(decode, reader, messages)
 

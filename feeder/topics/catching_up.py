@@ -6,7 +6,7 @@ import asyncio
 
 from feeder import stream as _stream
 from feeder.shards import of_shard
-from feeder.sources.base import Message
+from feeder.sources.base import NONE, Messages
 from feeder.stream import Stream
 from feeder.topics.batches import no_events, read_batch
 from feeder.topics.live import Live
@@ -39,7 +39,7 @@ class CatchingUp:
         known = [position for position in stood if position is not None]
         self._low: Position | None = min(known) if len(known) == len(stood) else None
         #: Received, and beyond what the live ones were sent.
-        self._ahead: list[Message] = []
+        self._ahead: Messages = NONE
 
     async def locate(self) -> None:
         """Asks the leaves where they stand; comes first.
@@ -77,7 +77,7 @@ class CatchingUp:
         shard, shards = self._shard.number - self._source.numbers.start, len(self._source.numbers)
         while (target := self._live.sent) is not None and (catching.low is None or catching.low < target):
             self._ahead = self._ahead or await receiver.next_if_any(_stream.BATCH_EVENTS)
-            upto = [message for message in self._ahead if message.position <= target]
+            upto, rest = self._ahead.split(self._ahead.up_to(target))
             if upto:
                 batch, events = await read_batch(reader, upto)
                 last = batch.last
@@ -87,4 +87,4 @@ class CatchingUp:
                 events, last = no_events(reader, len(target)), target
             await catching.send(events, last)
             catching.low = last if catching.low is None else max(last, catching.low)
-            del self._ahead[: len(upto)]
+            self._ahead = rest

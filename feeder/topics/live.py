@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -86,14 +87,11 @@ class Live:
         received: Position | None = None
         while True:
             await receiver.any()
-            if receiver.waiting < MANY:
-                # While a few are on their way, others come that then go together: a wave through the
-                # nodes costs the same for one as for all of them.
-                await asyncio.gather(*(stream.drain() for stream in self._roster.streams))
+            await self._let_gather(receiver)
             messages = await receiver.next(_stream.BATCH_EVENTS)
-            if not self._source.partition.follows(received, messages[0].position):
+            if not self._source.partition.follows(received, messages.each[0].position):
                 await self._look()
-            received = messages[-1].position
+            received = messages.last
             batch, events = await read_batch(reader, messages)
             async with self.sending:
                 if columns != (wanted := self._roster.columns):
@@ -105,7 +103,22 @@ class Live:
                 self.sent = batch.last if self.sent is None else max(self.sent, batch.last)
                 self._settling.add(batch)
             self._counts.messages += len(messages)
-            self._keys.look(messages[0])
+            self._keys.look(messages.each[0])
+
+    async def _let_gather(self, receiver: Receiver) -> None:
+        """Waits until it is time for a batch: what comes meanwhile goes along.
+
+        While a few are on their way, others wait for them, or until they are many. A batch that would be full
+        waits for no interval: later it would cost as much.
+        """
+        streams = self._roster.streams
+        if receiver.waiting < MANY:
+            await asyncio.gather(*(stream.drain() for stream in streams))
+        await asyncio.gather(*(stream.room() for stream in streams))
+        if pause := max(stream.pause() for stream in streams):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await receiver.many(_stream.BATCH_EVENTS)
 
     async def _look(self) -> None:
         """Asks whether the live leaves stand where this feeder left them."""

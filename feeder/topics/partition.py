@@ -95,7 +95,7 @@ class PartitionFeeder:
         self._roster = roster
         settling = Settling(timelines, subscription, box, roster, self.counts, lambda: self._pauses.holding)
         live = Live(timelines, self.source, roster, settling, self.counts, self._keys, furthest)
-        receiver = Receiver(subscription)
+        receiver = Receiver(subscription, partition.follows)
         stack.push_async_callback(receiver.stop)
         try:
             async with asyncio.TaskGroup() as group:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from feeder.leaves import leaves_of, results_of
+from feeder.leaves import interval_of, leaves_of, results_of
 from feeder.stream import Stream
 from feeder.topics.source import Input
 from timeline.spec.spec import Spec
@@ -86,6 +86,8 @@ class Shard:
         The result of a timeline of which a leaf is behind would not get there: its live leaves count then.
         """
         live = self.stream.leaves.keys()
+        specs = list(specs)
+        self.stream.interval = interval_of(specs)
         whole = [spec for spec in specs if leaves_of([spec], self.number).keys() <= live]
         alone = live - leaves_of(whole, self.number).keys()
         self.stream.results = results_of(whole, self.number) | alone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from feeder.sources.base import Cursor, Message, Partition, Piece
+from feeder.sources.base import Cursor, Messages, Partition, Piece, in_a_row
 from feeder.topics.batches import decode
 from timeline.errors import ServiceError
 from timeline.reading.messages import MessageReader
@@ -77,21 +77,23 @@ class MessageLog:
             return
         decoder, cursor = self._input.decoder(columns), self._input.read(after)
         try:
-            messages: list[Message] = []
+            waiting: list[Messages] = []
             place = None
             while place is None or place < self._end:
-                message = cursor.receive(PATIENCE_MS)
-                if message is None:
+                messages = cursor.receive(PATIENCE_MS, AT_ONCE)
+                if not messages:
                     raise ServiceError(
                         f"{self._input.name} has nothing more behind {place}, and had messages up to "
                         f"{self._end}; were they deleted?"
                     )
-                place = message.position
-                if low is None or place > low:
-                    messages.append(message)
-                if messages and (place >= self._end or len(messages) == AT_ONCE):
-                    batch, events = decode(decoder, messages)
-                    yield Piece(events, batch.rejected, batch.last, len(messages))
-                    messages = []
+                place = messages.last
+                if low is not None:
+                    messages = messages.split(messages.up_to(low))[1]
+                waiting.append(messages.split(messages.up_to(self._end))[0])
+                count = sum(map(len, waiting))
+                if count and (place >= self._end or count >= AT_ONCE):
+                    batch, events = decode(decoder, in_a_row(waiting))
+                    yield Piece(events, batch.rejected, batch.last, count)
+                    waiting = []
         finally:
             cursor.close()

@@ -20,7 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from feeder.sources.base import DeadLetter, Message
+import numpy as np
+
+from feeder.sources.base import NONE, DeadLetter, Message, Messages
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 
@@ -94,13 +96,15 @@ class SegmentCursor:
         self._after = after
         self._waiting: deque[SegmentMessage] = deque()
 
-    def receive(self, patience_ms: int) -> SegmentMessage | None:
+    def receive(self, patience_ms: int, most: int = 1) -> Messages:
         with self._partition.grown:
             if not self._partition.grown.wait_for(self._any, patience_ms / 1_000):
-                return None
-            message = self._waiting.popleft()
-            self._after = message.position
-            return message
+                return NONE
+            count = min(most, len(self._waiting))
+            messages = [self._waiting.popleft() for _ in range(count)]
+            self._after = messages[-1].position
+        places = np.array([message.position for message in messages], np.int64)
+        return Messages(messages, [message.payload for message in messages], places)
 
     def more(self) -> bool:
         with self._partition.grown:

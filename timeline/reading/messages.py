@@ -11,6 +11,7 @@ from timeline.reading.jsonl_exact import read_exactly
 from timeline.reading.judging import block_of
 from timeline.reading.model import Part, Rejected, TimeUnit, Wanted
 from timeline.reading.records import Piece, read_piece
+from timeline.values.vocabulary import I64
 
 
 class MessageReader:
@@ -36,14 +37,26 @@ class MessageReader:
         >>> [str(r) for r in rejected]
         ['plays:1: empty: ', 'plays:2: not JSON: {oops']
         """
-        blank = [i for i, payload in enumerate(payloads) if not payload.strip()]
-        rejected = [Rejected(self.wanted.path, i, "empty", "") for i in blank]
-        rows = np.delete(np.arange(len(payloads)), blank)
-        # A newline in JSON is white space as \r is, and an error inside a string as \r is.
-        lines = [payloads[i].replace(b"\n", b"\r") for i in rows.tolist()]
-        lengths = np.fromiter(map(len, lines), np.int64, len(lines))
-        ends = np.cumsum(lengths + 1) - 1
-        piece = Piece(b"\n".join([*lines, b""]), ends - lengths, ends, rows, len(payloads) - 1)
+        rows = np.arange(len(payloads))
+        piece = _piece_of(payloads, rows)
+        # Only what does not begin as an object does can be blank.
+        odd = np.flatnonzero(np.frombuffer(piece.data, np.uint8)[piece.starts] != ord("{")).tolist()
+        blank = [i for i in odd if not payloads[i].strip()]
+        if blank:
+            rows = np.delete(rows, blank)
+            piece = _piece_of([payloads[i] for i in rows.tolist()], rows)
         parts = read_piece(piece, self._fast.read, lambda piece: read_exactly(self.wanted, piece))
-        block = block_of(self.wanted, parts, piece.last)
+        block = block_of(self.wanted, parts, len(payloads) - 1)
+        rejected = [Rejected(self.wanted.path, i, "empty", "") for i in blank]
         return block.events, sorted([*rejected, *block.rejected], key=lambda r: r.line)
+
+
+def _piece_of(payloads: Sequence[bytes], rows: I64) -> Piece:
+    """Payloads as lines of those numbers."""
+    data = b"\n".join([*payloads, b""])
+    if data.count(b"\n") > len(payloads):
+        # A newline in JSON is white space as \r is, and an error inside a string as \r is.
+        data = b"\n".join([*(payload.replace(b"\n", b"\r") for payload in payloads), b""])
+    lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
+    ends = np.cumsum(lengths + 1) - 1
+    return Piece(data, ends - lengths, ends, rows, int(rows[-1]) if len(rows) else -1)

@@ -92,13 +92,15 @@ def read(client: pulsar.Client, dead: str) -> Iterator[DeadLetter]:
         cursor = PulsarCursor.open(client, partition_name(dead, number, count), None)
         try:
             while cursor.more():
-                message = cursor.receive(END_MS)
-                if message is None:
+                messages = cursor.receive(END_MS)
+                if not messages:
                     raise ServiceError(f"the dead letters of {dead} end before their end; try again")
-                letter = _letter(message.native)
-                if (place := (letter.topic, letter.position)) not in seen:
-                    seen.add(place)
-                    yield letter
+                for message in messages.each:
+                    assert isinstance(message, PulsarMessage), "a message of another source"
+                    letter = _letter(message.native)
+                    if (place := (letter.topic, letter.position)) not in seen:
+                        seen.add(place)
+                        yield letter
         finally:
             cursor.close()
 
