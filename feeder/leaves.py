@@ -27,8 +27,9 @@ def results_of(specs: Iterable[Spec], stream: int) -> set[str]:
 
 
 def interval_of(specs: Iterable[Spec]) -> int:
-    """How long (ms) a stream of some timelines leaves between batches that are not full."""
-    return 0
+    """How long (ms) a stream of some timelines leaves between batches that are not full: what the most
+    impatient of them allows."""
+    return min((spec.run.min_wave_interval for spec in specs), default=0)
 
 
 def to_feed(specs: Sequence[Spec], paused: Collection[str]) -> tuple[list[Spec], list[Spec], list[Spec]]:
