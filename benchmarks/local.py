@@ -13,6 +13,8 @@ import polars as pl
 
 from benchmarks.generate import CIRR, PLAYBACK, folder, json_lines, parquet, playback
 from benchmarks.measure import Figure, at_most, interleaved, say
+from timeline.cli.commands.local import BLOCK_BYTES
+from timeline.jobs import cores
 from timeline.local.evaluate import evaluate
 from timeline.plan import make_plan
 from timeline.reading import read_events
@@ -45,7 +47,9 @@ SHARED = [
 def by_timeline(path: Path, expression: str = CIRR) -> float:
     """The sum of all sessions' rebuffering at their newest events, in seconds."""
     plan = make_plan(expression)
-    blocks = read_events(path, key="key", time="time", columns=plan.columns)
+    blocks = read_events(
+        path, key="key", time="time", columns=plan.columns, block_bytes=BLOCK_BYTES, jobs=cores()
+    )
     result = evaluate(plan, concat([block.events for block in blocks]))
     return sum(float(row.value) for row in result.values() if isinstance(row.value, int | float))
 
@@ -134,6 +138,8 @@ def _real(generated: Path, count: int) -> list[Figure]:
 #: What `timeline eval` does with a file, and then its peak memory.
 LARGE = """
 import sys, time
+from timeline.cli.commands.local import BLOCK_BYTES
+from timeline.jobs import cores
 from timeline.plan import make_plan
 from timeline.reading import read_events
 from timeline.local.spilling import Spill
@@ -141,7 +147,9 @@ from timeline.local.spilling import Spill
 plan = make_plan(sys.argv[2])
 begin = time.perf_counter()
 with Spill(plan) as spill:
-    for block in read_events(sys.argv[1], key="key", time="time", columns=plan.columns):
+    for block in read_events(
+        sys.argv[1], key="key", time="time", columns=plan.columns, block_bytes=BLOCK_BYTES, jobs=cores()
+    ):
         spill.add(block.events)
     total = sum(row.value for row in spill.values())
 seconds = time.perf_counter() - begin

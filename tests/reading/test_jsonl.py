@@ -204,7 +204,8 @@ def oracle(data: bytes) -> tuple[list[Row], list[tuple[int, str]]]:
         elif isinstance(x, dict | list):
             rejected.append((line, "column 'x' holds a nested value"))
         else:
-            name = key if isinstance(key, str) else repr(canonical(key))
+            # A key is as it is written, however many digits it has.
+            name = str(key) if isinstance(key, str | int) else repr(canonical(key))
             rows.append((line, name, tick, {"x": canonical(x)}))
     return rows, rejected
 

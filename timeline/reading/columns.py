@@ -64,7 +64,8 @@ def encode(array: Any) -> EventColumn | None:
         values = _scalars(coded.dictionary)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise EventError(f"values of type {kind} are no JSON scalars: {error}") from None
-    codes = coded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False) + 1
+    indices = coded.indices.fill_null(-1) if coded.indices.null_count else coded.indices
+    codes = np.add(indices.to_numpy(zero_copy_only=False), 1, dtype=np.int64)
     if shared or types.is_decimal(value_type):
         # A dictionary that came with the file may repeat values, and hold some that nobody uses.
         used = np.flatnonzero(np.bincount(codes, minlength=len(values) + 1)[1:])

@@ -63,4 +63,24 @@ def read_chunk(stream: BinaryIO, size: int, name: str) -> bytes:
     try:
         return stream.read(size)
     except (OSError, EOFError, zlib.error) as error:
-        raise EventError(f"cannot read {name}: {error}; is the file whole?") from None
+        raise damaged(name, error) from None
+
+
+def damaged(name: str, error: Exception) -> EventError:
+    """What to say of a file that breaks off or makes no sense."""
+    return EventError(f"cannot read {name}: {error}; is the file whole?")
+
+
+def read_lines(stream: BinaryIO, size: int, name: str) -> bytes:
+    """The next ``size`` bytes and what is missing of the line that they end in; fewer only at the end.
+
+    Raises:
+        EventError: the file is damaged.
+    """
+    chunk = read_chunk(stream, size, name)
+    if not chunk or chunk.endswith(b"\n"):
+        return chunk
+    try:
+        return chunk + stream.readline()
+    except (OSError, EOFError, zlib.error) as error:
+        raise damaged(name, error) from None

@@ -47,7 +47,8 @@ def judge(wanted: Wanted, records: Records, parsed: Parsed, broken: Sequence[Rej
     key, names, why = names_of(parsed.key)
     if wanted.key in parsed.nested:
         why = np.where(parsed.nested[wanted.key], BAD_KEY, why)
-    why = np.where((why == 0) & (parsed.tick < 0), -parsed.tick, why)
+    if int(parsed.tick.min(initial=0)) < 0:
+        why = np.where((why == 0) & (parsed.tick < 0), -parsed.tick, why)
     reasons = list(REASONS)
 
     def mark(mask: Mask, reason: str) -> None:

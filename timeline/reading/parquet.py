@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from timeline.errors import EventError
 from timeline.jobs import in_order
 from timeline.reading.columns import flat
-from timeline.reading.files import open_file
+from timeline.reading.files import damaged, open_file
 from timeline.reading.judging import block_of, judge_arrays
 from timeline.reading.model import Block, Wanted
 from timeline.values.vocabulary import I64
@@ -71,7 +71,7 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
         try:
             yield from in_order(judged, batches(file, row), jobs)
         except (pa.ArrowException, OSError) as error:
-            raise EventError(f"cannot read {wanted.path}: {error}; is the file whole?") from None
+            raise damaged(wanted.path, error) from None
 
 
 def _open_parquet(name: str, **options: Any) -> Any:

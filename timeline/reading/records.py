@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from timeline.reading.files import open_file, read_chunk
+from timeline.reading.files import open_file, read_lines
 from timeline.reading.model import Part
 from timeline.values.vocabulary import I64
 
@@ -77,11 +77,13 @@ def pieces(name: str, cut: Cut, after: int, block_bytes: int) -> Iterator[Piece]
     """The records of a text file behind line ``after``, in pieces of about ``block_bytes``."""
     last = 0
     with open_file(name) as stream:
-        data = read_chunk(stream, len(_BYTE_ORDER_MARK), name).removeprefix(_BYTE_ORDER_MARK)
-        at_end = False
+        data, at_start, at_end = b"", True, False
         while not at_end:
-            # A record longer than a block doubles what is read, so that it is copied few times.
-            chunk = read_chunk(stream, max(block_bytes, len(data)), name)
+            # A record longer than a block doubles what is read, so that it is copied few times; else whole
+            # lines are read, and nothing is left over that would be copied.
+            chunk = read_lines(stream, max(block_bytes, len(data)), name)
+            if at_start:
+                chunk, at_start = chunk.removeprefix(_BYTE_ORDER_MARK), False
             data, at_end = data + chunk, not chunk
             del chunk
             if at_end and not data.endswith(b"\n"):
@@ -108,6 +110,8 @@ def _piece_of(data: bytes, newlines: I64, ends: I64, regular: bool, before: int,
         last = before + int(np.searchsorted(newlines, ends[-1])) + 1
     returned = np.frombuffer(data, np.uint8)[starts] == 13
     keep = (ends > starts + returned) & (lines > after)
+    if keep.all():
+        return Piece(data, starts, ends, lines, last, regular)
     # `part`, because what lies before the first record kept must not reach the fast readers.
     return Piece(data, starts[keep], ends[keep], lines[keep], last, regular).part()
 

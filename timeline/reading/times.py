@@ -65,7 +65,10 @@ def _tick_of_text(text: str) -> int:
 
 def whole_ticks(numbers: I64, unit: TimeUnit) -> I64:
     too_late = MAX_TICK // 1_000 + 1  # clipped to it, seconds cannot overflow
-    ticks = np.clip(numbers, -1, too_late) * 1_000 if unit == "s" else numbers // _PER_MS[unit]
+    if unit == "s":
+        ticks = np.clip(numbers, -1, too_late) * 1_000
+    else:
+        ticks = numbers if unit == "ms" else numbers // _PER_MS[unit]
     return np.where((numbers < 0) | (ticks > MAX_TICK), -OUT_OF_RANGE, ticks)
 
 
@@ -103,6 +106,8 @@ def ticks_of(array: Any, unit: TimeUnit, *, typed: bool = True) -> I64:
         return _text_ticks(array, unit, typed)
     else:
         ticks = np.full(len(array), -BAD_TIME)
+    if not array.null_count:
+        return ticks
     return np.where(pc.is_null(array).to_numpy(zero_copy_only=False), -NO_TIME, ticks)
 
 

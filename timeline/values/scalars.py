@@ -22,10 +22,10 @@ def canonical(value: Scalar) -> Scalar:
     >>> canonical(1.0), canonical(1.5), canonical(True), canonical(1e300), canonical(10**30)
     (1, 1.5, True, 1e+300, 1e+30)
     """
+    if isinstance(value, int) and not -_EXACT <= value < 2 * _EXACT:
+        value = float(value)  # which may be the least that 64 bits hold
     if isinstance(value, float) and value.is_integer() and -_EXACT <= value < 2 * _EXACT:
         return int(value)
-    if isinstance(value, int) and not -_EXACT <= value < 2 * _EXACT:
-        return float(value)
     return value
 
 

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from timeline.spec.spec import Spec
 
 
+#: Files are read in blocks of this size: small enough that all cores have some.
+BLOCK_BYTES = 1 << 23
+
+
 def evaluate_files(
     files: Annotated[
         list[str] | None,
@@ -62,13 +66,19 @@ def evaluate_files(
     from_: FromOption = None,
     to: ToOption = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Cores that work on it [default: all]."),
+    ] = None,
 ) -> None:
     """Evaluate an expression over files of events, here and now.
 
     Without --at or --every: one row a key, at the key's newest event.
     """
+    from timeline.jobs import cores
     from timeline.local.spilling import Spill
 
+    jobs = jobs or cores()
     spec, plan, paths = _what(expression, files or [])
     source = spec.source if spec else None
     unit: Literal["ms", "s", "us", "ns"] = source.numeric_unit if source else "ms"
@@ -82,8 +92,8 @@ def evaluate_files(
     lanes = format is Format.LANES
     start, end = between(from_, to, lanes or interval is not None, "--every or --format lanes")
     wanted = list(dict.fromkeys(key)) if key else None
-    with Spill(plan, spec.node_limits if spec else None, only=wanted) as spill:
-        _read(paths, key_name, time_name, unit, plan.columns, spill)
+    with Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill:
+        _read(paths, key_name, time_name, unit, plan.columns, spill, jobs)
         if spill.refused:
             events_were = "event" if spill.refused == 1 else "events"
             typer.echo(
@@ -173,6 +183,7 @@ def _read(
     unit: Literal["ms", "s", "us", "ns"],
     columns: list[str],
     spill: Spill,
+    jobs: int,
 ) -> None:
     """Adds all events of the files in their order, and says which lines are none."""
     from timeline.cli.render import MAX_SHOWN, complain
@@ -184,7 +195,9 @@ def _read(
     rejected = total = 0
     with _counter() as show:
         for path in paths:
-            for block in read_events(path, key=key, time=time, columns=columns, unit=unit):
+            for block in read_events(
+                path, key=key, time=time, columns=columns, unit=unit, block_bytes=BLOCK_BYTES, jobs=jobs
+            ):
                 first += block.rejected[: MAX_SHOWN - len(first)]
                 rejected += len(block.rejected)
                 total += len(block.events)
