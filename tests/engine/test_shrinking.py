@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from tests.support.histories import restless
 from tests.support.nodes import end_of, fresh
 from tests.support.streams import batches, expressions
 from timeline.engine import shrinking
@@ -53,17 +55,22 @@ def walk(steps: Any) -> list[Any]:
 
 @settings(max_examples=250)
 @given(
-    expressions, many_rows, st.lists(st.integers(0, 30), max_size=12), st.integers(0, 4), st.integers(0, 3)
+    expressions,
+    many_rows,
+    st.lists(st.integers(0, 30), max_size=12),
+    st.integers(0, 4),
+    st.integers(0, 3),
+    st.booleans(),
 )
 def test_collapse_changes_nothing_from_the_base_row_on(
-    ast: ex.Expression, steps: Any, at: list[int], lateness: int, retention: int
+    ast: ex.Expression, steps: Any, at: list[int], lateness: int, retention: int, moving: bool
 ) -> None:
     plan = make_plan(ast)
     note(plan.result.text)
     events = walk(steps)
     note(str(events))
     whole = evaluate(plan, from_rows(events), Limits(lateness))
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, restless() if moving else nullcontext():
         patch.setattr(shrinking, "FEW", -1_000_000)
         graph = Graph(plan, Limits(lateness, retention))
         for batch in batches(from_rows(events), at):

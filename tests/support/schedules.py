@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import hypothesis
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.support.graphs import POLICIES, WireGraph
+from tests.support.histories import restless
 from tests.support.oracle import Oracle, exact, same
 from tests.support.streams import END, batches, exact_value, expressions
 from timeline.cli.lanes import Lane, draw, plan_lanes
@@ -145,9 +147,11 @@ def run(cases: int, seed: int) -> None:
 def main(
     cases: Annotated[int, typer.Option(min=1, help="How many schedules to try.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Which ones; the same seed tries the same.")] = 0,
+    moving: Annotated[bool, typer.Option(help="Rows of histories move whenever they can.")] = False,
 ) -> None:
     """Random schedules against the definition, operator by operator and tick by tick."""
-    run(cases, seed or int(np.random.default_rng().integers(1, 1 << 31)))
+    with restless() if moving else nullcontext():
+        run(cases, seed or int(np.random.default_rng().integers(1, 1 << 31)))
     print("all as they should be")
 
 

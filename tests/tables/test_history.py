@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.histories import restless
 from tests.tables.test_table import END, Rows, inside, shapes, table_of, window_of
-from timeline.tables import history as of_history
 from timeline.tables.history import History
 from timeline.tables.packing import packed
 from timeline.tables.splicing import coalesce
@@ -129,14 +130,11 @@ def same(table: Table, wanted: Table) -> bool:
     return columns(table) == columns(wanted)
 
 
-@pytest.mark.parametrize("dense", [False, True], ids=["as it is", "moving all the time"])
+@pytest.mark.parametrize("moving", [False, True])
 @given(kind=shapes, first=rows, steps=steps, asked=st.dictionaries(keys, ticks, max_size=5))
-def test_every_step(kind: Kind, first: Rows, steps: Any, asked: dict[int, int], dense: bool) -> None:
+def test_every_step(kind: Kind, first: Rows, steps: Any, asked: dict[int, int], moving: bool) -> None:
     """What is asked for between steps changes nothing, and what was handed out does not change."""
-    with pytest.MonkeyPatch.context() as patched:
-        if dense:
-            for name, value in {"SPARE": 1_000, "GROWTH": 1, "LIVED_IN": 1}.items():
-                patched.setattr(of_history, name, value)
+    with restless() if moving else nullcontext():
         told = first
         history = History(table_of(kind, first))
         handed: list[tuple[Table, Table]] = []
