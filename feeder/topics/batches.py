@@ -24,6 +24,8 @@ class MessageBatch:
     rejected: list[Rejected]
     #: Whether an event may be too late: a leaf need not be asked where none can be.
     doubtful: bool = True
+    #: Whether it was sent in a turn (`feeder.topics.turns`), which is to be given back.
+    in_turn: bool = False
 
     @property
     def last(self) -> Position:

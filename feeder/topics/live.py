@@ -15,6 +15,7 @@ from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Roster
 from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
+from feeder.topics.turns import Share
 from timeline.tables.events import Events, Position
 from workflows.client import Client
 
@@ -59,6 +60,7 @@ class Live:
         counts: Counts,
         keys: KeyCheck,
         sent: Position | None,
+        turns: Share,
     ) -> None:
         self.sent = sent
         self.sending = asyncio.Lock()
@@ -68,6 +70,7 @@ class Live:
         self._settling = settling
         self._counts = counts
         self._keys = keys
+        self._turns = turns
         #: The newest event (ms) that the live leaves have heard of, or were sent.
         self._newest = -1
 
@@ -88,6 +91,8 @@ class Live:
         while True:
             await receiver.any()
             await self._let_gather(receiver)
+            if in_turn := receiver.waiting >= MANY:
+                await self._turns.take()
             messages = await receiver.next(_stream.BATCH_EVENTS)
             if not self._source.partition.follows(received, messages.each[0].position):
                 await self._look()
@@ -98,7 +103,7 @@ class Live:
                     # Leaves have come that read others, or gone, since this batch was read.
                     columns, reader = wanted, self._source.decoder(wanted)
                     batch, events = await read_batch(reader, messages)
-                batch = replace(batch, doubtful=self._some_may_be_late(events))
+                batch = replace(batch, doubtful=self._some_may_be_late(events), in_turn=in_turn)
                 await self._send(events, batch.last)
                 self.sent = batch.last if self.sent is None else max(self.sent, batch.last)
                 self._settling.add(batch)

@@ -23,6 +23,7 @@ from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Leaf, Roster, Shard, State, call_the_roll
 from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
+from feeder.topics.turns import Turns
 from timeline.spec.spec import Spec
 from workflows.client import Client
 
@@ -38,6 +39,7 @@ class PartitionFeeder:
         specs: list[Spec],
         say: Callable[[str], None] = print,
         partitions: int = 1,
+        turns: Turns | None = None,
     ) -> None:
         self.source = source
         self.counts = Counts()
@@ -45,6 +47,7 @@ class PartitionFeeder:
         self._subscription = subscription
         self._specs = specs
         self._say = say
+        self._turns = turns or Turns()
         self._keys = KeyCheck(source, partitions, say)
         self._pauses = Pauses()
         self._changed = asyncio.Event()
@@ -93,8 +96,12 @@ class PartitionFeeder:
             await asyncio.to_thread(self.source.seek_to_begin, subscription)
         roster.specs = self._specs  # as they are by now
         self._roster = roster
-        settling = Settling(timelines, subscription, box, roster, self.counts, lambda: self._pauses.holding)
-        live = Live(timelines, self.source, roster, settling, self.counts, self._keys, furthest)
+        turns = self._turns.share()
+        stack.callback(turns.close)
+        settling = Settling(
+            timelines, subscription, box, roster, self.counts, lambda: self._pauses.holding, turns
+        )
+        live = Live(timelines, self.source, roster, settling, self.counts, self._keys, furthest, turns)
         receiver = Receiver(subscription, partition.follows)
         stack.push_async_callback(receiver.stop)
         try:

@@ -12,6 +12,7 @@ from feeder.sources.base import Connector, ends_of
 from feeder.topics.partition import PartitionFeeder
 from feeder.topics.settling import Counts
 from feeder.topics.source import Input
+from feeder.topics.turns import Turns
 from timeline.errors import ServiceError, TimelineError
 from timeline.spec.spec import Spec
 from workflows.client import Client
@@ -52,6 +53,7 @@ class Feeder:
         self.timelines = timelines
         self.only = only
         self.say = say
+        self._turns = Turns()
         self._sources: dict[str, _Fed] = {}
         self._complaints: dict[str, str] = {}
 
@@ -137,7 +139,9 @@ class Feeder:
         for number, (partition, begin) in enumerate(zip(partitions, known["starts"], strict=True)):
             entry = Input(partition, number, None if begin is None else tuple(begin), specs[0])
             fed.parts.append(
-                PartitionFeeder(self.timelines, entry, f"timeline-{source_id}", specs, self.say, count)
+                PartitionFeeder(
+                    self.timelines, entry, f"timeline-{source_id}", specs, self.say, count, self._turns
+                )
             )
         self._sources[source_id] = fed
 

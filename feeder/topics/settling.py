@@ -11,6 +11,7 @@ from feeder.sources.base import LetterBox, Message, Subscription
 from feeder.topics.batches import MessageBatch
 from feeder.topics.dead_letters import put_broken, put_refused
 from feeder.topics.roster import Roster
+from feeder.topics.turns import Share
 from timeline.tables.events import Position
 from workflows.client import Client
 
@@ -40,6 +41,7 @@ class Settling:
         roster: Roster,
         counts: Counts,
         held: Callable[[], bool],
+        turns: Share,
     ) -> None:
         self._timelines = timelines
         self._subscription = subscription
@@ -47,6 +49,7 @@ class Settling:
         self._roster = roster
         self._counts = counts
         self._held = held
+        self._turns = turns
         self._sent: deque[MessageBatch] = deque()
         self._more = asyncio.Event()
         self._settled: Message | None = None
@@ -79,6 +82,8 @@ class Settling:
     async def _settle(self, batch: MessageBatch) -> None:
         """Waits until a batch has arrived, and puts what is no event or was refused elsewhere."""
         await asyncio.gather(*(stream.arrived(batch.last) for stream in self._roster.streams))
+        if batch.in_turn:
+            self._turns.give()
         first = batch.position[0].tolist()
         before: Position = (*first[:-1], first[-1] - 1)
         self._counts.broken += put_broken(self._box, batch)

@@ -11,12 +11,14 @@ from typing import Any, cast
 import orjson
 import pytest
 
+import feeder.stream
 from feeder.leaves import leaves_of
 from feeder.topics.live import KeyCheck, Live, MovedError
 from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Leaf, Roster, Shard, State, call_the_roll
 from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
+from feeder.topics.turns import Turns
 from tests.support.segments import SegmentPartition, Segments
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
@@ -36,6 +38,7 @@ class Leaves:
         self.reached: Position | None = None
         self.born = "first"
         self.refuses: list[dict[str, Any]] = []
+        self.batches: list[int] = []
 
     async def stands(self, workflow_id: str) -> tuple[Position | None, str]:
         return self.reached, self.born
@@ -55,6 +58,7 @@ class Leaves:
     ) -> None:
         self.asked_to_take.set()
         await self.open.wait()
+        self.batches.append(len(events))
         self.reached = last
 
     async def refused_by(self, workflow_id: str, after: Any = None, last: Any = None) -> Any:
@@ -91,9 +95,14 @@ class Parts:
     async def begin(self) -> None:
         self.roster, furthest = await call_the_roll(self.client, self.input, [SPEC])
         box = self.partition.letter_box()
-        self.settling = Settling(self.client, self.subscription, box, self.roster, self.counts, self._holds)
+        turns = Turns().share()
+        self.settling = Settling(
+            self.client, self.subscription, box, self.roster, self.counts, self._holds, turns
+        )
         keys = KeyCheck(self.input, 2, self.said.append)
-        self.live = Live(self.client, self.input, self.roster, self.settling, self.counts, keys, furthest)
+        self.live = Live(
+            self.client, self.input, self.roster, self.settling, self.counts, keys, furthest, turns
+        )
 
     def _holds(self) -> bool:
         self.settled.set()
@@ -148,6 +157,31 @@ async def test_what_is_not_sent_yet_is_not_settled(parts: Parts) -> None:
         await receiver.stop()
     assert parts.said == [text for text in parts.said if "without a message key" in text]
     assert len(parts.said) == 1
+
+
+async def test_a_batch_waits_for_the_interval_unless_it_is_full(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeder.stream, "BATCH_EVENTS", 5)
+    parts.leaves.open.set()
+    await parts.begin()
+    for stream in parts.roster.streams:
+        stream.interval = 3_600_000
+    receiver = Receiver(parts.subscription)
+
+    async def story() -> None:
+        for batch in (range(1), range(1, 6)):
+            parts.settled.clear()
+            for at in batch:
+                parts.event(1_000 + at)
+            await parts.settled.wait()
+
+    try:
+        await run_for(parts.live.run(receiver), parts.settling.run(), until=story())
+    finally:
+        await receiver.stop()
+    assert parts.leaves.batches == [1, 5]
+    assert parts.counts.acknowledged == (1, 6)
 
 
 async def test_dead_letters_come_before_the_acknowledgement(parts: Parts) -> None:
