@@ -95,7 +95,7 @@ class Node:
         state.position = last
         new = self._read(events, at)
         if len(new):
-            starts.append(self._absorb(new))
+            starts.append(state.absorb(new))
         return self._compute(heard, starts, anew, released)
 
     def receive(self, index: int, patch: Patch) -> bool:
@@ -200,7 +200,7 @@ class Node:
         if state.leaf is not None and held.events is not None:
             new = self._read(held.events, pack(np.full(len(held.events), code), held.events.tick))
             if len(new):
-                self._absorb(new)
+                state.absorb(new)
         anew = np.array([code]) if held.anew else _NONE
         patch = self._compute(_NONE, starts, anew, {code: None})
         return replace(patch, amends=True)
@@ -253,19 +253,6 @@ class Node:
         for part in isolate(read, every, set_apart):
             table = merge(table, part)
         return table
-
-    def _absorb(self, new: Table) -> I64:
-        """Folds the raw rows of a batch into a leaf's; returns where those that matter begin, by key."""
-        state = self.state
-        assert state.leaf is not None
-        raw = state.edges[0].table
-        begin = new.at[new.first_rows()]
-        # A row more than those that they come among: whether it still matters may depend on them.
-        seen = raw.view(begin, more=1)
-        folded = state.leaf.thin(state.leaf.absorb(seen, new))
-        raw.replace(seen, folded)
-        new_at = new.at[np.isin(new.at, folded.at, assume_unique=True)]
-        return new_at[first_of_keys(new_at)]
 
     # --- what goes out ---------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from timeline.operators.base import Leaf, Operator, own_table
 from timeline.operators.outputs import Outputs
 from timeline.tables.events import Position
 from timeline.tables.history import History
-from timeline.tables.packing import key_of, recode, tick_of
+from timeline.tables.packing import first_of_keys, key_of, recode, tick_of
 from timeline.tables.table import Table, empty
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
@@ -188,6 +188,18 @@ class NodeState:
                 del self.quarantined[code]
                 released[code] = None
         return released
+
+    def absorb(self, new: Table) -> I64:
+        """Folds the raw rows of a batch into a leaf's; returns where those that matter begin, by key."""
+        assert self.leaf is not None
+        raw = self.edges[0].table
+        begin = new.at[new.first_rows()]
+        # A row more than those that they come among: whether it still matters may depend on them.
+        seen = raw.view(begin, more=1)
+        folded = self.leaf.thin(self.leaf.absorb(seen, new))
+        raw.replace(seen, folded)
+        new_at = new.at[np.isin(new.at, folded.at, assume_unique=True)]
+        return new_at[first_of_keys(new_at)]
 
     def forget(self, dead: I64) -> None:
         """Drops all rows of keys (their codes stay)."""

@@ -77,8 +77,8 @@ class Operator(ABC):
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         """The operator's table on ``window``, coalesced, with a row at the start of every key.
 
-        ``inputs`` are whole tables, known at least from ``reach`` before the window on; ``own`` is the
-        operator's table so far, of which only what lies before the window is looked at.
+        ``inputs`` are known at least from ``reach`` before the window on, and of the keys of the window;
+        ``own`` is the operator's table so far, of which only what lies before the window is looked at.
         """
 
 
