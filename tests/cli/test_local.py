@@ -306,7 +306,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
     [
         (["--help"], {"numpy", "pyarrow", "pydantic", "lark"}),
         (["eval", "-e", "has_existed(a == 1)", "events.csv"], {"pydantic", "asyncio"}),
-        (["eval", "-e", "has_existed(a == 1)", "events.jsonl", "--format", "csv"], {"pydantic", "asyncio"}),
+        (["eval", "-e", "has_existed(a == 1)", "events.jsonl"], {"pydantic", "asyncio", "pyarrow"}),
         (["explain", "-e", "has_existed(a == 1)"], {"pyarrow"}),
     ],
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.cases import pairs
 from tests.support.reading import Row, jsonl, read, same, values
-from timeline.reading import Rejected, count_lines, jsonl_exact, read_events, records
+from timeline.reading import Rejected, count_lines, jsonl_exact, jsonl_fast, read_events, records
 from timeline.reading import jsonl as jsonl_module
 from timeline.reading.model import REASONS, Part, Wanted
 from timeline.reading.records import Piece
@@ -60,7 +60,7 @@ def test_not_an_object(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("sample", [1, 64])
 def test_not_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str | bytes, sample: int) -> None:
     # A sample of one does not see the broken line: pyarrow's answer has to be refused by itself.
-    monkeypatch.setattr(jsonl_module, "_SAMPLE", sample)
+    monkeypatch.setattr(jsonl_fast, "_SAMPLE", sample)
     rows, rejected = read(jsonl(tmp_path, '{"k":"z","t":9}', line))
     assert [row[:3] for row in rows] == [(1, "z", 9)]
     assert rejected == [(2, "not JSON")]
@@ -88,7 +88,7 @@ def test_null_in_every_row_is_a_column_all_the_same(tmp_path: Path) -> None:
 def test_after_does_not_let_the_skipped_line_join_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jsonl_module, "_SAMPLE", 0)
+    monkeypatch.setattr(jsonl_fast, "_SAMPLE", 0)
     path = jsonl(tmp_path, '{"k":"a","t":"1970-01-01T00:00:01Z","y":', '{"z":1}}')
     assert read(path, after=1) == ([], [(2, "not JSON")])
 
@@ -265,17 +265,20 @@ BROKEN = st.sampled_from(
     leaf_bytes=st.sampled_from([1, 100, 1 << 18]),
     sample=st.sampled_from([0, 1, 64]),
     newline=st.booleans(),
+    short=st.sampled_from([0, 0, 100, 1 << 16]),
 )
-@example([b'{"k":', b"1}"], 1 << 20, 1 << 18, 1, True)
+@example([b'{"k":', b"1}"], 1 << 20, 1 << 18, 1, True, 0)
 def test_any_lines_as_the_oracle_reads_them(
-    lines: list[bytes], block_bytes: int, leaf_bytes: int, sample: int, newline: bool
+    lines: list[bytes], block_bytes: int, leaf_bytes: int, sample: int, newline: bool, short: int
 ) -> None:
     # The first line makes sure that the file has the columns.
     data = b"\n".join([b'{"k":"first","t":0,"x":"s"}', *lines]) + b"\n" * newline
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "LEAF_BYTES", leaf_bytes)
+        patch.setattr(jsonl_module, "SHORT_BYTES", short)
+        patch.setattr(jsonl_exact, "_FEW", 0 if short == 100 else 1_000)
         # A small sample leaves it to the other guards of the fast path to see what is broken.
-        patch.setattr(jsonl_module, "_SAMPLE", sample)
+        patch.setattr(jsonl_fast, "_SAMPLE", sample)
         path = Path(folder) / "e.jsonl"
         path.write_bytes(data)
         got, got_rejected = read(path, block_bytes=block_bytes)

@@ -12,8 +12,8 @@ import pyarrow.csv
 
 from timeline.errors import EventError
 from timeline.jobs import in_order
-from timeline.reading.columns import flat
-from timeline.reading.judging import block_of, judge_arrays
+from timeline.reading.arrow import flat, judge_arrays
+from timeline.reading.judging import block_of
 from timeline.reading.model import Block, Part, Wanted, reject
 from timeline.reading.records import Piece, is_utf8, pieces, read_piece
 from timeline.values.vocabulary import I64

@@ -7,18 +7,18 @@ from typing import Any, cast
 
 import numpy as np
 import orjson
-import pyarrow as pa
 
-from timeline.reading.columns import encode
 from timeline.reading.judging import Parsed, judge
 from timeline.reading.model import Part, TimeUnit, Wanted, reject
 from timeline.reading.records import Piece
-from timeline.reading.times import tick_of, ticks_of
+from timeline.reading.times import tick_of
 from timeline.tables.events import EventColumn
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64, Vocabulary
 
 _BLANK = b" \t\r"
+#: So few values are looked at one by one.
+_FEW = 1_000
 
 
 def read_exactly(wanted: Wanted, piece: Piece) -> Part:
@@ -70,7 +70,11 @@ def _values(objects: Piece, rows: list[dict[str, Any]], name: str) -> list[Any]:
 
 
 def _arrow(values: list[Any]) -> Any | None:
-    """The values as an Arrow array if they are all text or all int64."""
+    """The values as an Arrow array if they are many, and all text or all int64."""
+    if len(values) <= _FEW:
+        return None
+    import pyarrow as pa
+
     types = set(map(type, values)) - {type(None)}
     try:
         if types <= {str}:
@@ -85,6 +89,8 @@ def _arrow(values: list[Any]) -> Any | None:
 def _ticks(times: list[Any], unit: TimeUnit) -> I64:
     array = _arrow(times)
     if array is not None:
+        from timeline.reading.arrow import ticks_of
+
         return ticks_of(array, unit)
     return np.fromiter((tick_of(time, unit) for time in times), np.int64, len(times))
 
@@ -92,6 +98,8 @@ def _ticks(times: list[Any], unit: TimeUnit) -> I64:
 def _encoded(values: list[Any]) -> EventColumn:
     array = _arrow(values)
     if array is not None:
+        from timeline.reading.arrow import encode
+
         return cast(EventColumn, encode(array))
     vocabulary = Vocabulary()
     return EventColumn(vocabulary.encode(cast(list[Scalar], values)), vocabulary.values)

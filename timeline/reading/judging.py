@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from timeline.errors import EventError
-from timeline.reading.columns import encode, longer_than, names_of, retyped
+from timeline.reading.columns import longer_than, names_of
 from timeline.reading.model import (
     BAD_KEY,
     MAX_VALUE_CHARS,
@@ -23,7 +20,6 @@ from timeline.reading.model import (
     Wanted,
     reject,
 )
-from timeline.reading.times import ticks_of
 from timeline.tables.events import EventColumn, Events, concat
 from timeline.values.vocabulary import I64
 
@@ -72,35 +68,6 @@ def judge(wanted: Wanted, records: Records, parsed: Parsed, broken: Sequence[Rej
         events.take(np.flatnonzero(why == 0)).compact(),
         sorted([*broken, *rejected], key=lambda r: r.line),
     )
-
-
-def judge_arrays(
-    wanted: Wanted,
-    records: Records,
-    arrays: dict[str, Any],
-    broken: Sequence[Rejected] = (),
-    *,
-    typed: bool = True,
-) -> Part:
-    """The same for Arrow arrays, one per name that the file has; untyped: texts, as of CSV."""
-    coded: dict[str, EventColumn] = {}
-    nested: dict[str, Mask] = {}
-    texts: set[str] = set()
-    for name in dict.fromkeys((wanted.key, *wanted.columns)):
-        array = arrays[name] if name in arrays else pa.nulls(len(records.lines))
-        try:
-            column = encode(array)
-        except EventError as error:
-            raise EventError(f"column {name!r} of {wanted.path}: {error}") from None
-        if not pa.types.is_primitive(array.type):
-            texts.add(name)
-        if column is None:
-            nested[name] = array.is_valid().to_numpy(zero_copy_only=False)
-            column = EventColumn(np.zeros(len(array), np.int64), [None])
-        coded[name] = column
-    tick = ticks_of(arrays[wanted.time], wanted.unit, typed=typed)
-    columns = {n: coded[n] if typed else retyped(coded[n]) for n in wanted.columns}
-    return judge(wanted, records, Parsed(coded[wanted.key], tick, columns, nested, texts), broken)
 
 
 def block_of(wanted: Wanted, parts: Sequence[Part], last: int) -> Block:

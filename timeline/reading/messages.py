@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from timeline.reading.jsonl import Fast
 from timeline.reading.jsonl_exact import read_exactly
+from timeline.reading.jsonl_fast import Fast
 from timeline.reading.judging import block_of
 from timeline.reading.model import Part, Rejected, TimeUnit, Wanted
 from timeline.reading.records import Piece, read_piece

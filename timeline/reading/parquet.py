@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from timeline.errors import EventError
 from timeline.jobs import in_order
-from timeline.reading.columns import flat
+from timeline.reading.arrow import flat, judge_arrays
 from timeline.reading.files import damaged, open_file
-from timeline.reading.judging import block_of, judge_arrays
+from timeline.reading.judging import block_of
 from timeline.reading.model import Block, Wanted
 from timeline.values.vocabulary import I64
 
