@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from feeder.files.feed import feed_files
+from tests.support.graphs import POLICIES
 from tests.support.timelines import many, write
 from tests.support.trees import plain_text
 from timeline.language.signatures import signatures
 from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.names import REGISTRY_ID, node_id, sink_id
+from workflows.names import REGISTRY_ID, fragment_id, sink_id
 from workflows.server import DevServer
 from workflows.worker import make_worker
 
@@ -61,6 +62,9 @@ async def record(names: list[str]) -> None:
                 meant: dict[str, dict[str, Any]] = {n: {"expression": e} for n, e in EXPRESSIONS.items()}
                 meant |= {"several": {"outputs": OUTPUTS}, "sink": {"expression": STATE, **SINK}}
                 meant |= {s.name: {"expression": plain_text(s)} for s in signatures() if s.name in CALLED}
+                for policy in POLICIES[1:]:
+                    lives = {"run": {"fragments": policy}}
+                    meant[f"by-{policy}"] = {"expression": EXPRESSIONS["leaves"], **lives}
                 if names:
                     meant = {name: meant[name] for name in names}
                     del ids[REGISTRY_ID]
@@ -76,9 +80,9 @@ async def record(names: list[str]) -> None:
                         ids[f"{name}-timeline_sink"] = sink_id(spec, 0)
                         continue
                     # Of one operator's own call the other nodes are recorded with the expressions above.
-                    nodes = [spec.plan.result] if name in CALLED else spec.plan.nodes
-                    for node in nodes:
-                        ids[f"{name}-{node.operator.name}"] = node_id(spec, node, 0)
+                    fragments = spec.fragments[-1:] if name in CALLED else spec.fragments
+                    for fragment in fragments:
+                        ids[f"{name}-{fragment.root.operator.name}"] = fragment_id(spec, fragment, 0)
                 for name, workflow_id in ids.items():
                     history = await client.get_workflow_handle(workflow_id).fetch_history()
                     # Which machine it was recorded on is nobody's business.
