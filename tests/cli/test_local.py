@@ -126,7 +126,12 @@ def test_odd_keys_and_wide_values(here: Here) -> None:
 def test_explain(here: Here) -> None:
     lines = here.good("explain", "cirr.toml").splitlines()
     assert lines[0].startswith("duration_where(…)  Numeric  cirr.")
-    assert lines[-1].startswith("7 nodes, 3 of which read events, on 1 stream of cirr.")
+    assert lines[-3].startswith("7 nodes, 3 of which read events, on 1 stream of cirr.")
+    wave = "a wave is 3 + 4 signals, 8 Temporal actions"
+    assert lines[-2:] == [
+        f"fragments operator: 5 workflows a stream; {wave}",
+        "  in duration_where(…) live !…,  … && … && …",
+    ]
     found = json.loads(here.good("explain", "-e", CIRR, "--json"))
     assert found["timeline"] is None
     assert [node["operator"] for node in found["nodes"]][-1] == "duration_where"
@@ -325,3 +330,16 @@ def test_commands_without_a_server_import_little(
     imported = set(json.loads(done.stderr.splitlines()[-1].replace("'", '"')))
     assert "timeline" in imported
     assert not imported & (absent | {"temporalio", "pulsar"})
+
+
+def test_explain_says_what_a_policy_costs(local_cli: Cli) -> None:
+    spec = ROOT / "examples" / "cirr.toml"
+    lines = local_cli.good("explain", spec, "--fragments", "stream", "--cost", "2").splitlines()
+    assert lines[-3] == "fragments stream: 1 workflow a stream; a wave is 1 + 0 signals, 2 Temporal actions"
+    assert lines[-1] == "2 waves a second on a stream: 10,368,000 actions in a month of 30 days"
+    told = json.loads(local_cli.good("explain", spec, "--fragments", "node", "--cost", "1", "--json"))["run"]
+    assert told["fragments"] == "node"
+    assert len(told["workflows"]) == 7
+    assert told["wave"] == {"signals": 3, "between": 6, "actions": 10, "actions_a_month": 25_920_000}
+    assert "need a spec" in local_cli.bad("explain", "-e", "has_existed(a == 1)", "--cost", "1")
+    assert "'bad' is not one of" in local_cli.bad("explain", spec, "--fragments", "bad")
