@@ -47,7 +47,7 @@ async def _run(quick: bool) -> list[Figure]:
         say("answers: queries of all nodes, idle")
         figures += _percentiles("query-idle", await _queries(running, idle, 50 if quick else 500), 10, 50)
         say("answers: queries under bulk load")
-        taken = await _under_load(running, json_lines(*((100_000, 1_000) if quick else (1_000_000, 10_000))))
+        taken = await _under_load(running, json_lines(*((500_000, 1_000) if quick else (1_000_000, 10_000))))
         figures += _percentiles("query-under-load", taken, 100, 500)
         say("answers: the only worker is killed")
         figures.append(await _recovery(running, idle, 1 if quick else 5))
@@ -99,7 +99,7 @@ async def _under_load(running: Deployment, file: Path) -> list[float]:
     begun = asyncio.Event()
     feeding = asyncio.create_task(feed_files(running.timelines, loaded, [file], lambda _: begun.set()))
     await begun.wait()
-    await asyncio.sleep(0.5)  # the first keys are there
+    await asyncio.sleep(0.3)  # the first keys are there
     taken: list[float] = []
     while not feeding.done():
         taken += await _queries(running, loaded, 7)
