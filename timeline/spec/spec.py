@@ -84,7 +84,7 @@ class SpecLimits(Part):
 
 class Run(Part):
     """How a timeline runs: which of its nodes share a workflow (`timeline.fragments`), and how often at most
-    events are brought to a stream (``min_wave_interval``, ms)."""
+    events are brought to a stream (``min_wave_interval``, ms; a full batch does not wait)."""
 
     fragments: Policy = "operator"
     min_wave_interval: Duration = 0
