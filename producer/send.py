@@ -122,9 +122,9 @@ class _Confirming:
 
     What can go wrong with messages goes wrong with all that are under way to a partition. A time-out takes
     `TIMEOUT_MS`: as long as all that was sent is known to have been dealt with before that, there was none. A
-    producer that was shut out stays so, which shows in the end. A quota is noticed if one of the `WITNESSES` of
-    a slice is under way just then. There is a gap: a quota that refuses messages while the producer reconnects,
-    or one batch refused for its checksum, goes unseen where no witness is among them.
+    producer that was shut out stays so, which shows in the end. A quota is noticed if one of the `WITNESSES`
+    of a slice is under way just then. There is a gap: a quota that refuses messages while the producer
+    reconnects, or one batch refused for its checksum, goes unseen where no witness is among them.
     """
 
     def __init__(self, producer: pulsar.Producer) -> None:
