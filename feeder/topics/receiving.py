@@ -59,10 +59,7 @@ class Receiver:
             ServiceError: the source does not answer.
         """
         while not self._waiting:
-            if self._error is not None:
-                raise self._error
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._more()
 
     async def many(self, enough: int) -> None:
         """Waits until ``enough`` messages wait, or as many as may.
@@ -71,10 +68,7 @@ class Receiver:
             ServiceError: the source does not answer.
         """
         while self._count < enough and self._has_room:
-            if self._error is not None:
-                raise self._error
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._more()
 
     async def next(self, most: int) -> Messages:
         """All that waits, at least one message, at most about ``most``.
@@ -107,6 +101,13 @@ class Receiver:
             else:
                 await self._arrived.wait()
         return self._all(most)
+
+    async def _more(self) -> None:
+        """Waits until more messages do, or raises what the source has raised."""
+        if self._error is not None:
+            raise self._error
+        self._arrived.clear()
+        await self._arrived.wait()
 
     @property
     def _has_room(self) -> bool:

@@ -32,13 +32,12 @@ class LiveFragment:
             )
             for planned in fragment.members
         }
-        inside = self.nodes.keys()
         self._parents = {
             child.index: [
                 (self.nodes[parent.index], i)
                 for parent in fragment.members
                 for i, index in enumerate(parent.inputs)
-                if index == child.index and child.index in inside
+                if index == child.index
             ]
             for child in fragment.members
         }
