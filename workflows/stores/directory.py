@@ -23,6 +23,7 @@ from temporalio.converter import (
 
 from timeline.errors import StoreError
 from workflows.backoff import retry
+from workflows.disk import sync_folder
 
 #: In every claim that was ever written: it must not change.
 NAME = "timeline.directory"
@@ -167,13 +168,4 @@ def _write_whole(path: Path, data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     for folder in (path.parent, path.parent.parent):
-        _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    """Puts a folder's names on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(folder)

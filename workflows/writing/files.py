@@ -16,6 +16,7 @@ import orjson
 
 from timeline.errors import ServiceError
 from timeline.sinks.batches import Batch, Written
+from workflows.disk import sync_folder
 
 #: The columns that rows have beside outputs or aggregates.
 _TYPES = {"id": "text", "timeline": "text", "stream": "int", "key": "text", "at": "int"}
@@ -58,7 +59,7 @@ class JsonLines:
                     file.flush()
                     os.fsync(file.fileno())
                     if offset == 0:
-                        _sync_folder(path.parent)
+                        sync_folder(path.parent)
         except OSError as error:
             raise ServiceError(f"{path} cannot be written: {error.strerror}") from None
         return Written(offset=end, exactly_once=True)
@@ -103,15 +104,7 @@ class Parquet:
                 temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise ServiceError(f"{path} cannot be written: {error.strerror or error}") from None
         return Written(offset=0, exactly_once=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
