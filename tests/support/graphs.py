@@ -7,6 +7,7 @@ from typing import Any
 from tests.support.streams import json
 from timeline.engine.answers import Answers
 from timeline.engine.fragment import LiveFragment, Said
+from timeline.engine.frozen import Frozen
 from timeline.engine.node import Node
 from timeline.engine.state_wire import from_state, to_state
 from timeline.engine.wire import from_patch, to_patch
@@ -25,6 +26,7 @@ class WireGraph:
         self.limits = limits or Limits()
         self.shapes = fragments_of(plan, policy)
         self.live = [self._made(shape) for shape in self.shapes]
+        self.frozen: dict[int, Frozen] = {}
 
     def _made(self, shape: Fragment) -> LiveFragment:
         return LiveFragment(self.plan, shape, self.limits)
@@ -63,8 +65,18 @@ class WireGraph:
             for slot in live.fragment.slots_of(self.plan.nodes[child]):
                 live.receive(slot, patch)
 
-    def continue_as_new(self, limits: Limits) -> None:
+    def continue_as_new(self, limits: Limits, freeze_at: int | None = None) -> None:
+        """All go on from what they carry: whole, or in pieces of about ``freeze_at`` bytes."""
         self.limits = limits
         for i, old in enumerate(self.live):
-            self.live[i] = self._made(old.fragment)
-            from_state(to_state(old.states), self.live[i].states)
+            self.live[i] = live = self._made(old.fragment)
+            if freeze_at is None:
+                from_state(to_state(old.states), live.states)
+                self.frozen.pop(i, None)
+                continue
+            frozen = self.frozen.get(i) or Frozen(old.states)
+            frozen.freeze_at = freeze_at
+            active = frozen.carry()
+            self.frozen[i] = Frozen(live.states)
+            self.frozen[i].load(active, [piece.data for piece in frozen.pieces])
+            assert to_state(live.states) == to_state(old.states)

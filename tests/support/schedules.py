@@ -83,7 +83,7 @@ def check_schedule(expression: Any, drawn: Any, lateness: int, at: list[int], da
         for _ in range(data.draw(st.integers(0, 1), "sent again")):
             graph.feed(batch, last)
         if data.draw(st.booleans(), "continued as new"):
-            graph.continue_as_new(limits)
+            graph.continue_as_new(limits, data.draw(st.sampled_from([None, 0, 1 << 20]), "freeze at"))
     taken = accepted(rows, lateness)
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
         if planned.leaf:

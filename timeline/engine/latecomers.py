@@ -26,6 +26,7 @@ def begin_late(state: NodeState, origins: I64, counted: I64) -> None:
         return
     new = earliest([new])
     codes = key_of(new)
+    state.by_key.touch(codes)
     begin = np.zeros(len(codes), np.int64)
     for edge in state.edges:
         heads = edge.table.heads(codes)

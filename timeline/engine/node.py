@@ -300,6 +300,7 @@ class Node:
         changed = difference(own, new, window)
         rows = cut(new, changed)
         state.own.splice(changed, rows)
+        state.by_key.touch(changed.key)
         state.by_key.origin[changed.key] = np.minimum(state.by_key.origin[changed.key], changed.tick)
         late = late_in(state, Window(changed.at[changed.tick == state.by_key.known_from[changed.key]]))
         if len(anew):

@@ -17,6 +17,7 @@ from timeline.engine.quarantine import Quarantine
 from timeline.limits import Limits
 from timeline.operators.base import Leaf, Operator, own_table
 from timeline.operators.outputs import Outputs
+from timeline.tables.changes import Changes, Notes, distinct_of
 from timeline.tables.events import Position
 from timeline.tables.history import History
 from timeline.tables.packing import first_of_keys, key_of, recode, tick_of
@@ -73,6 +74,8 @@ class KeyColumns:
 
     def __init__(self, more: Mapping[str, KeyColumn] | None = None) -> None:
         self.kinds: Mapping[str, KeyColumn] = {**COLUMNS, **(more or {})}
+        #: The codes of keys of which something was set, if somebody wants to know.
+        self.changes: Notes | None = None
         #: Each column with room behind it that holds its fill, so that keys may come one by one.
         self._roomy: dict[str, I64] = {}
         for name in self.kinds:
@@ -102,6 +105,11 @@ class KeyColumns:
                 self._roomy[name] = roomy
             setattr(self, name, roomy[:count])
 
+    def touch(self, codes: I64) -> None:
+        """Notes that something of keys was set, or will be in this step."""
+        if self.changes is not None:
+            self.changes.add(codes)
+
     def renumber(self, kept: I64) -> None:
         """Only the keys of these codes stay, in their order."""
         for name in self.kinds:
@@ -109,6 +117,7 @@ class KeyColumns:
 
     def bear(self, codes: I64) -> None:
         """Puts keys back to what they are before their first event."""
+        self.touch(codes)
         for name, kind in self.kinds.items():
             if kind.born:
                 self[name][codes] = kind.fill
@@ -149,6 +158,8 @@ class NodeState:
         self.own = History(own_table(operator, inputs[0].vocabulary))
         self.sent_names = 0
         self.sent_values = 1
+        #: Whether keys or values have other codes than when the state was last written.
+        self.recoded = True
 
     @property
     def leaf(self) -> Leaf | None:
@@ -171,6 +182,7 @@ class NodeState:
     def hear(self, heard: I64) -> None:
         """Takes note of the newest events of keys, packed, one a key."""
         key, tick = key_of(heard), tick_of(heard)
+        self.by_key.touch(key)
         self.by_key.newest[key] = np.maximum(self.by_key.newest[key], tick)
         if len(tick):
             self.stream_newest = max(self.stream_newest, int(tick.max()))
@@ -228,6 +240,7 @@ class NodeState:
         for edge in self.edges:
             edge.renumber(new)
         self.sent_names = 0
+        self.recoded = True
 
     # --- values ----------------------------------------------------------------------------------
 
@@ -260,6 +273,7 @@ class NodeState:
                 return table
             return replace(table, value=new[table.value], vocabulary=smaller)
 
+        self.recoded = True
         if self.own.vocabulary is vocabulary:
             self.sent_values = 1
         self.own.become(rewritten(self.own.whole()))
@@ -268,6 +282,19 @@ class NodeState:
                 edge.value_codes = new[edge.value_codes]
             edge.table.become(rewritten(edge.table.whole()))
             edge.pending = [replace(p, rows=rewritten(p.rows)) for p in edge.pending]
+
+    # --- changes ---------------------------------------------------------------------------------
+
+    @property
+    def tables(self) -> list[History]:
+        """Its own, and those of its inputs."""
+        return [self.own, *(edge.table for edge in self.edges)]
+
+    def follow(self) -> None:
+        """Notes from now on what changes."""
+        self.by_key.changes = Notes(distinct_of)
+        for table in self.tables:
+            table.changes = Changes()
 
     def size(self) -> int:
         """Rows, keys and values that the node holds."""

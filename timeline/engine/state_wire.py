@@ -1,4 +1,7 @@
-"""The state that a node carries into its next run, as columnar JSON in bytes (`timeline.tables.columnar`)."""
+"""The state that a node carries into its next run, as columnar JSON in bytes (`timeline.tables.columnar`).
+
+Whole, or without what lies in layers (`timeline.engine.layers`): names, columns by key, values and rows.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,8 @@ from timeline.tables.wire import (
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import Keys
 
-#: Version of the carried state; a reader understands this one and those before.
-STATE_VERSION = 3
+#: Version of a state that is carried whole, and of one in layers. Those before are understood too.
+STATE_VERSION, LAYERED = 3, 4
 
 
 def to_state(states: Sequence[NodeState], **rest: Any) -> bytes:
@@ -48,18 +51,34 @@ def to_state(states: Sequence[NodeState], **rest: Any) -> bytes:
 
 
 def _node(state: NodeState) -> Wire:
-    return {
-        "position": to_position(state.position),
+    head = _head(state)
+    edges = zip(head["edges"], state.edges, strict=True)
+    return head | {
         "names": state.keys.names,
         **_columns(state.by_key),
+        "own": to_table(state.own.whole()),
+        "own_values": _values(state.own),
+        "edges": [
+            wire | {"table": to_table(edge.table.whole()), "values": _values(edge.table)}
+            for wire, edge in edges
+        ],
+    }
+
+
+def to_head(states: Sequence[NodeState], rest: dict[str, Any]) -> Wire:
+    """What is small in the states, or of no layer."""
+    return {"nodes": [_head(state) for state in states], "rest": rest}
+
+
+def _head(state: NodeState) -> Wire:
+    return {
+        "position": to_position(state.position),
         "stream_newest": state.stream_newest,
         "accepted": state.accepted,
         "refused": _refused(state.refused),
         "quarantined": [_quarantine(code, held) for code, held in state.quarantined.items()],
         "sent_names": state.sent_names,
         "sent_values": state.sent_values,
-        "own": to_table(state.own.whole()),
-        "own_values": _values(state.own),
         "edges": [_edge(edge) for edge in state.edges],
     }
 
@@ -90,8 +109,6 @@ def _values(table: History) -> list[Scalar]:
 
 def _edge(edge: Edge) -> Wire:
     return {
-        "table": to_table(edge.table.whole()),
-        "values": _values(edge.table),
         "position": to_position(edge.position),
         "codes": differences(edge.codes),
         "value_codes": differences(edge.value_codes),
@@ -134,29 +151,58 @@ def _quarantine(code: int, held: Quarantine) -> Wire:
 
 
 def from_state(blob: bytes, states: Sequence[NodeState]) -> dict[str, Any]:
-    """Puts a carried state into those of new nodes of the same kind; returns what was carried along.
+    """Puts a state that was carried whole into those of new nodes of the same kind; returns what was
+    carried along.
 
     Raises:
         TimelineError: the state was written by a version that this one does not know.
     """
-    wire = from_bytes(blob)
-    if wire["version"] not in range(1, STATE_VERSION + 1):
+    return from_whole(opened(blob, STATE_VERSION), states)
+
+
+def opened(blob: bytes, newest: int = LAYERED) -> Wire:
+    """A carried state, to be looked at.
+
+    Raises:
+        TimelineError: its version is later than ``newest``.
+    """
+    wire: Wire = from_bytes(blob)
+    if wire["version"] not in range(1, newest + 1):
         raise TimelineError(
-            f"carried state has version {wire['version']}, this worker reads those up to {STATE_VERSION}; "
+            f"carried state has version {wire['version']}, this worker reads those up to {newest}; "
             "run a worker of the version that wrote it, or of one between"
         )
+    return wire
+
+
+def from_whole(wire: Wire, states: Sequence[NodeState]) -> dict[str, Any]:
+    """`from_state` of what is `opened`."""
     if wire["version"] == 1:
         _from_version_1(wire)
     for node, state in zip(wire.get("nodes", [wire]), states, strict=True):
-        _from_node(node, state)
+        state.keys = Keys(node["names"])
+        _from_columns(node, state.by_key, len(state.keys))
+        for edge, data in zip(state.edges, node["edges"], strict=True):
+            vocabulary = edge.table.vocabulary
+            if vocabulary is not None:
+                vocabulary.encode(data["values"])
+            edge.table.become(from_table(data["table"], vocabulary))
+        if state.own.vocabulary is not None:
+            state.own.vocabulary.encode(node["own_values"])
+        state.own.become(from_table(node["own"], state.own.vocabulary))
+    return from_head(wire, states)
+
+
+def from_head(wire: Wire, states: Sequence[NodeState]) -> dict[str, Any]:
+    """The inverse of `to_head`, for states that have their names, values and rows."""
+    for node, state in zip(wire.get("nodes", [wire]), states, strict=True):
+        _from_head(node, state)
     rest: dict[str, Any] = wire["rest"]
     return rest
 
 
-def _from_node(wire: Wire, state: NodeState) -> None:
+def _from_head(wire: Wire, state: NodeState) -> None:
     state.position = from_position(wire["position"])
-    state.keys = Keys(wire["names"])
-    _from_columns(wire, state.by_key, len(state.keys))
     state.stream_newest = wire["stream_newest"]
     state.accepted = wire["accepted"]
     state.refused = Refused(wire["refused"]["count"], settled=from_position(wire["refused"].get("settled")))
@@ -175,10 +221,6 @@ def _from_node(wire: Wire, state: NodeState) -> None:
     state.sent_names = wire["sent_names"]
     state.sent_values = wire["sent_values"]
     for edge, data in zip(state.edges, wire["edges"], strict=True):
-        vocabulary = edge.table.vocabulary
-        if vocabulary is not None:
-            vocabulary.encode(data["values"])
-        edge.table.become(from_table(data["table"], vocabulary))
         edge.position = from_position(data["position"])
         edge.codes = sums(data["codes"])
         edge.value_codes = sums(data["value_codes"])
@@ -189,15 +231,12 @@ def _from_node(wire: Wire, state: NodeState) -> None:
                 p["more"],
                 from_places(p["heard"]),
                 Window(from_places(p["window"])),
-                from_table(p["rows"], vocabulary),
+                from_table(p["rows"], edge.table.vocabulary),
                 dict(p["quarantined"]),
                 *from_late(p),
             )
             for p in data["pending"]
         ]
-    if state.own.vocabulary is not None:
-        state.own.vocabulary.encode(wire["own_values"])
-    state.own.become(from_table(wire["own"], state.own.vocabulary))
 
 
 def _from_version_1(wire: Wire) -> None:

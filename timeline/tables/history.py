@@ -9,20 +9,17 @@ others to more room than it needs, so that a row is moved a few times, however m
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from timeline.tables.packing import key_of, start_of
+from timeline.tables.changes import Changes
+from timeline.tables.packing import earliest, key_of, start_of
+from timeline.tables.spans import I32, longer, moved, spans
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window, in_unit, same_rows, values_at
 from timeline.values.exact import common_unit
 from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, Vocabulary
-
-I32: TypeAlias = NDArray[np.int32]
-Integers: TypeAlias = NDArray[np.integer[Any]]
 
 #: A key that moves gets room for one row more for so many that it has (and for one).
 SPARE = 2
@@ -58,6 +55,7 @@ class History:
         "_used",
         "_value",
         "_whole",
+        "changes",
         "kind",
         "unit",
         "vocabulary",
@@ -68,6 +66,8 @@ class History:
     vocabulary: Vocabulary | None
 
     def __init__(self, table: Table) -> None:
+        #: Notes what changes, if somebody wants to know.
+        self.changes: Changes | None = None
         self.become(table)
 
     def become(self, table: Table) -> None:
@@ -78,6 +78,8 @@ class History:
         #: Whether others have the columns too, so that they must not be written to.
         self._lent = True
         self._whole: Table | None = table
+        if self.changes is not None:
+            self.changes.all()
         heads = table.first_rows()
         keys = key_of(table.at[heads])
         count = int(keys[-1]) + 1 if len(keys) else 0
@@ -103,21 +105,33 @@ class History:
         first = self._first[key]
         begin = np.maximum(self._search(key, at + 1) - 1 - more, first)
         count = first + self._count[key] - begin
-        return self._table(_spans(begin, count))
+        return self._table(spans(begin, count))
 
     def cut(self, window: Window) -> Table:
         """`timeline.tables.splicing.cut` of the whole table."""
         return cut(self.view(window.at), window)
+
+    def behind(self, window: Window) -> Table:
+        """The rows that begin in a window."""
+        key = window.key
+        self._know(key)
+        begin = self._search(key, window.at)
+        return self._table(spans(begin, self._first[key] + self._count[key] - begin))
 
     def heads(self, key: I64) -> I64:
         """Where the rows of keys begin, of those that have any."""
         self._know(key)
         return self._at[self._first[key[self._count[key] > 0]]]
 
+    def rows_of(self, key: I64) -> I32:
+        """How many rows keys have."""
+        self._know(key)
+        return self._count[key]
+
     def whole(self) -> Table:
         """All rows."""
         if self._whole is None:
-            self._whole = self._table(_spans(self._first, self._count))
+            self._whole = self._table(spans(self._first, self._count))
         return self._whole
 
     # --- what changes ----------------------------------------------------------------------------
@@ -127,10 +141,15 @@ class History:
         new = self._agreed(new)
         key = window.key
         self._know(key)
-        stop = self._search(key, window.at)
-        new = self._changes(window, stop - self._first[key], new)
-        low = np.searchsorted(new.at, window.at)
-        self._write(key, stop - self._first[key], np.diff(np.append(low, len(new))), new)
+        kept = self._search(key, window.at) - self._first[key]
+        self._put(window, kept, self._changes(window, kept, new))
+
+    def put(self, window: Window, rows: Table) -> None:
+        """Replaces all rows that begin in the window by these, as they are."""
+        rows = self._agreed(rows)
+        key = window.key
+        self._know(key)
+        self._put(window, self._search(key, window.at) - self._first[key], rows)
 
     def remove(self, key: I64) -> None:
         """Drops all rows of keys."""
@@ -138,6 +157,8 @@ class History:
         self._rows -= int(self._count[key].sum())
         self._count[key] = 0
         self._whole = None
+        if self.changes is not None:
+            self.changes.behind(start_of(np.sort(key)))
 
     def collapse(self, horizon: I64) -> None:
         """Drops rows that end at or before their key's horizon (packed, one a key code).
@@ -152,6 +173,12 @@ class History:
         key = np.flatnonzero(self._count)
         self._leave(key, self._search(key, horizon[key]) - self._first[key])
 
+    def behead(self, heads: I64) -> None:
+        """Drops rows that begin before their key's place, one a key, sorted."""
+        key = key_of(heads)
+        self._know(key)
+        self._leave(key, self._search(key, heads) - self._first[key])
+
     def replace(self, old: Table, new: Table) -> None:
         """Puts ``new`` in the place of ``old``, a `view` of no other keys."""
         new = self._agreed(new)
@@ -161,6 +188,8 @@ class History:
         low = np.searchsorted(old.at, start_of(key))
         gone = np.searchsorted(old.at, start_of(key + 1)) - low
         low = np.searchsorted(new.at, heads)
+        if self.changes is not None:
+            self.changes.behind(earliest([old.at[old.first_rows()], heads]))
         self._write(key, self._count[key] - gone, np.diff(np.append(low, len(new))), new)
 
     # --- stretches -------------------------------------------------------------------------------
@@ -175,7 +204,7 @@ class History:
         if most > len(self._first):
             grown = max(most, len(self._first) * 3 // 2)
             self._first, self._count, self._room = (
-                _longer(column, grown) for column in (self._first, self._count, self._room)
+                longer(column, grown) for column in (self._first, self._count, self._room)
             )
 
     def _search(self, key: I64, at: I64) -> I64:
@@ -241,6 +270,8 @@ class History:
     def _leave(self, key: I64, gone: I64) -> None:
         """Drops the first rows of keys."""
         if gone.any():
+            if self.changes is not None:
+                self.changes.dropped(key[gone > 0])
             self._first[key] += gone
             self._count[key] -= gone
             self._room[key] -= gone
@@ -248,6 +279,12 @@ class History:
             self._whole = None
             if self._room.sum() < LIVED_IN * self._used:
                 self._make_room(0)
+
+    def _put(self, window: Window, kept: I64, rows: Table) -> None:
+        if self.changes is not None:
+            self.changes.behind(window.at)
+        low = np.searchsorted(rows.at, window.at)
+        self._write(window.key, kept, np.diff(np.append(low, len(rows))), rows)
 
     def _write(self, key: I64, kept: I64, count: I64, new: Table) -> None:
         """Behind the first ``kept`` rows of each key, the next ``count`` of ``new``."""
@@ -258,7 +295,7 @@ class History:
         tight = np.flatnonzero(wanted > self._room[key])
         if len(tight) or (self._lent and len(new)):
             self._move(key[tight], wanted[tight])
-        rows = _spans(self._first[key] + kept, count)
+        rows = spans(self._first[key] + kept, count)
         self._at[rows] = new.at
         self._value[rows] = new.value
         if self._slope is not None and new.slope is not None:
@@ -274,7 +311,7 @@ class History:
             end = self._used + int(room.sum())
         count = self._count[key]
         first = self._used + np.cumsum(room) - room
-        to, rows = _spans(first, count), _spans(self._first[key], count)
+        to, rows = spans(first, count), spans(self._first[key], count)
         self._at[to] = self._at[rows]
         self._value[to] = self._value[rows]
         if self._slope is not None:
@@ -289,35 +326,11 @@ class History:
         lived_in = int(self._room.sum())
         if lived_in < LIVED_IN * self._used:
             first = np.cumsum(self._room) - self._room
-            rows, to = _spans(self._first, self._count), _spans(first, self._count)
+            rows, to = spans(self._first, self._count), spans(first, self._count)
             self._first, self._used = first.astype(np.int32), lived_in
         size = int((self._used + more) * GROWTH)
-        self._at = _moved(self._at, rows, to, size)
-        self._value = _moved(self._value, rows, to, size)
+        self._at = moved(self._at, rows, to, size)
+        self._value = moved(self._value, rows, to, size)
         if self._slope is not None:
-            self._slope = _moved(self._slope, rows, to, size)
+            self._slope = moved(self._slope, rows, to, size)
         self._lent = False
-
-
-def _spans(first: Integers, count: Integers) -> I64:
-    """The numbers from each of ``first`` on, ``count`` of them, one after the other.
-
-    >>> _spans(np.array([7, 2]), np.array([2, 3])).tolist()
-    [7, 8, 2, 3, 4]
-    """
-    end = np.cumsum(count)
-    spans: I64 = np.repeat(first - (end - count), count)
-    spans += np.arange(len(spans))
-    return spans
-
-
-def _longer(column: I32, count: int) -> I32:
-    longer = np.zeros(count, np.int32)
-    longer[: len(column)] = column
-    return longer
-
-
-def _moved(column: NDArray[Any], rows: I64 | slice, to: I64 | slice, size: int) -> NDArray[Any]:
-    longer = np.empty((size, *column.shape[1:]), column.dtype)
-    longer[to] = column[rows]
-    return longer
