@@ -40,15 +40,19 @@ class Gauge:
         self._rows, self._new_text = rows, 0
         return True
 
-    def full(self, state: bytes, keys: int) -> str | None:
-        """Why no more events can be taken, if that is so."""
-        self.measured = len(state)
-        if not self._decide(len(state) > self.limit):
+    @property
+    def stored(self) -> bool:
+        """Whether workers keep large states in a store."""
+        return self.limit > MAX_STATE
+
+    def full(self, size: int, keys: int) -> str | None:
+        """Why no more events can be taken, if that is so with a state of ``size`` bytes."""
+        self.measured = size
+        if not self._decide(size > self.limit):
             return None
-        stored = self.limit > MAX_STATE
-        store = "" if stored else "Give the workers a store (--store or TIMELINE_STORE), or register"
+        store = "" if self.stored else "Give the workers a store (--store or TIMELINE_STORE), or register"
         return (
-            f"the state of {workflow.info().workflow_id} has reached {len(state)} bytes "
+            f"the state of {workflow.info().workflow_id} has reached {size} bytes "
             f"for {keys} keys (limit {self.limit}); no more events are taken. "
             f"{store or 'Register'} the timeline under another name with more limits.shards, or with "
             "less limits.retention or limits.allowed_lateness"
@@ -56,7 +60,7 @@ class Gauge:
 
     def fits(self, state: bytes) -> bool:
         """Whether a state, with what waits in the inbox, can be carried on."""
-        return self.limit > MAX_STATE or not self._decide(len(state) > MAX_INLINE)
+        return self.stored or not self._decide(len(state) > MAX_INLINE)
 
     def _decide(self, size_says_yes: bool) -> bool:
         """A decision by the size of an encoded state, recorded so that a replay decides alike.

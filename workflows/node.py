@@ -23,6 +23,7 @@ from workflows.protocol import node as protocol
 with workflow.unsafe.imports_passed_through():
     from timeline.engine import state_wire
     from timeline.engine.fragment import LiveFragment, Said
+    from timeline.engine.frozen import Frozen
     from timeline.engine.patch import Patch, parts
     from timeline.engine.wire import from_patch, to_patch
     from timeline.errors import TimelineError
@@ -32,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from timeline.tables.events import concat
     from timeline.tables.wire import Wire, from_events
     from workflows.gauge import MAX_STATE, Gauge
+    from workflows.payloads.codec import PIECE, NamedPiece
 
 
 @workflow.defn(dynamic=True)
@@ -47,6 +49,7 @@ class NodeWorkflow(Asked):
         convert = workflow.payload_converter().from_payload
         self.spec: NodeSpec = convert(args[0].payload, dict)  # type: ignore[assignment]
         state: bytes | None = convert(args[1].payload, bytes) if len(args) > 1 else None
+        pieces = [(arg.payload.metadata[PIECE].decode(), convert(arg.payload, bytes)) for arg in args[2:]]
         plan = make_plan(self.spec["expression"])
         planned = plan.result
         if planned.operator.name != workflow.info().workflow_type:
@@ -58,14 +61,15 @@ class NodeWorkflow(Asked):
         fragment = fragments_of(plan, self.spec.get("fragments", "node"))[-1]
         limits = Limits(self.spec["allowed_lateness"], self.spec["retention"], self.spec.get("key_ttl"))
         self.live = LiveFragment(plan, fragment, limits)
+        self.frozen = Frozen(self.live.states, workflow.info().run_id)
         self.inbox: list[Entry] = []
         self.newcomers: list[Subscriber] = []
         self.stopped = False
         self.full: str | None = None
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
-            rest = state_wire.from_state(state, self.live.states)
-            self.gauge.measured = len(state)
+            rest = self.frozen.load(state, pieces)
+            self.gauge.measured = len(state) + sum(len(data) for _, data in pieces)
             self.inbox = from_carried(rest["inbox"])
             self.newcomers = rest["newcomers"]
             self.full = rest["full"]
@@ -84,6 +88,10 @@ class NodeWorkflow(Asked):
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # No await from here on: what has come in meanwhile goes along in the inbox.
+                if self.gauge.stored:
+                    state = self.frozen.carry(**self._rest())
+                    pieces = [NamedPiece(piece.name, piece.data) for piece in self.frozen.pieces]
+                    workflow.continue_as_new(args=[self.spec, state, *pieces])
                 state = self._state()
                 if self.gauge.fits(state):
                     workflow.continue_as_new(args=[self.spec, state])
@@ -118,7 +126,7 @@ class NodeWorkflow(Asked):
         """How many bytes the state may have from now on; a node that was full goes on if it may."""
         self.spec["max_state"] = self.gauge.limit = max_state
         if self.full is not None:
-            self.full = self.gauge.full(self._state(), len(self.live.root.state.keys))
+            self.full = self._is_full()
 
     @protocol.RELEASE.handler
     def release(self, key: str) -> None:
@@ -143,7 +151,7 @@ class NodeWorkflow(Asked):
             except TimelineError as error:
                 workflow.logger.warning("release of %r: %s", release.key, error)
         if said and self.gauge.grown(self.live.size(), (patch for _, patch in said)):
-            self.full = self.gauge.full(self._state(), len(self.live.root.state.keys))
+            self.full = self._is_full()
         return said
 
     def _take(self, entries: Sequence[Entry]) -> Said:
@@ -178,8 +186,17 @@ class NodeWorkflow(Asked):
         return [s for s in self.spec["subscribers"] if s.get("node", root) == member.digest]
 
     def _state(self) -> bytes:
-        rest = {"newcomers": self.newcomers, "full": self.full}
-        return state_wire.to_state(self.live.states, inbox=to_carried(self.inbox), **rest)
+        return state_wire.to_state(self.live.states, **self._rest())
+
+    def _rest(self) -> dict[str, Any]:
+        return {"inbox": to_carried(self.inbox), "newcomers": self.newcomers, "full": self.full}
+
+    def _is_full(self) -> str | None:
+        """Why no more events can be taken, if that is so. What lies in pieces twice does not count."""
+        size = self.frozen.measure(**self._rest()) if self.gauge.stored else None
+        if size is None or size > self.gauge.limit:
+            size = len(self._state())
+        return self.gauge.full(size, len(self.live.root.state.keys))
 
     async def _welcome(self) -> None:
         """Sends new subscribers a snapshot, and counts them among the others from then on."""

@@ -114,7 +114,7 @@ def test_all_is_written_anew_once_most_of_it_is_superseded() -> None:
     assert sum(piece.size for piece in frozen.pieces) <= 2 * held + 200
 
 
-def loaded(plan: Plan, active: bytes, pieces: list[bytes]) -> list[NodeState]:
+def loaded(plan: Plan, active: bytes, pieces: list[tuple[str, bytes]]) -> list[NodeState]:
     states = WireGraph(plan, Limits(1_000, 1 << 40), "stream").live[-1].states
     Frozen(states).load(active, pieces)
     return states
@@ -126,7 +126,7 @@ def test_pieces_must_all_be_there() -> None:
     for number in range(1, 30):
         feed(graph, number, 2, 10)
         active = frozen.carry()
-    pieces = [piece.data for piece in frozen.pieces]
+    pieces = [(piece.name, piece.data) for piece in frozen.pieces]
     assert len(pieces) > 1
     assert to_state(loaded(graph.plan, active, pieces)) == to_state(graph.live[-1].states)
     with pytest.raises(WireError, match=rf"has {len(pieces)} pieces, got {len(pieces) - 1}"):

@@ -78,5 +78,5 @@ class WireGraph:
             frozen.freeze_at = freeze_at
             active = frozen.carry()
             self.frozen[i] = Frozen(live.states)
-            self.frozen[i].load(active, [piece.data for piece in frozen.pieces])
+            self.frozen[i].load(active, [(piece.name, piece.data) for piece in frozen.pieces])
             assert to_state(live.states) == to_state(old.states)

@@ -135,20 +135,19 @@ async def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         yield kept
 
 
-async def forget_closed_runs(kept: Kept) -> None:
+async def forget_closed_runs_of(client: temporalio.client.Client, nodes: list[str]) -> None:
     """Deletes closed runs, as the server itself does when the namespace's retention is over."""
     closed = []
-    for node in kept.nodes:
-        open_run, _ = await started_with(kept.client, node)
-        runs = [run.run_id async for run in kept.client.list_workflows(f'WorkflowId = "{node}"')]
+    for node in nodes:
+        open_run, _ = await started_with(client, node)
+        runs = [run.run_id async for run in client.list_workflows(f'WorkflowId = "{node}"')]
         closed += [WorkflowExecution(workflow_id=node, run_id=run) for run in runs if run != open_run]
-    service, namespace = kept.client.workflow_service, kept.client.namespace
     for run in closed:
-        request = DeleteWorkflowExecutionRequest(namespace=namespace, workflow_execution=run)
-        await service.delete_workflow_execution(request)
+        request = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=run)
+        await client.workflow_service.delete_workflow_execution(request)
     end = asyncio.get_running_loop().time() + PATIENCE
     for run in closed:
-        while await is_known(kept.client, run):
+        while await is_known(client, run):
             assert asyncio.get_running_loop().time() < end, f"{run.run_id} is still there"
             await asyncio.sleep(0.05)
 
@@ -177,7 +176,7 @@ async def test_sweep(kept: Kept) -> None:
                 referred |= places(started.input.payloads, "path")
         assert len(referred) > 2 * len(kept.nodes)
         assert kept.files() >= referred, "closed runs can still be looked at"
-        await forget_closed_runs(kept)
+        await forget_closed_runs_of(kept.client, kept.nodes)
         deleted = await sweep(kept.client, store, min_age=0)
         assert deleted >= len(referred) - len(kept.nodes) > 0
         now = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from temporalio.converter import (
 
 from timeline.errors import StoreError
 from workflows.payloads.codec import TimelineCodec
+from workflows.stores import buckets
 from workflows.stores.directory import DirectoryDriver
+from workflows.stores.pieces import PieceDriver
 from workflows.stores.sweep import places
 
 OWNER = StorageDriverWorkflowInfo(namespace="default", id="a/..b", run_id="0-1", type="and")
@@ -64,3 +67,31 @@ def test_codec_endpoint_shows_where_a_state_is() -> None:
     [decoded] = asyncio.run(TimelineCodec().decode([payload]))
     assert decoded == payload
     assert places([decoded], "path") == {"ns/a/b"}
+
+
+def test_pieces(tmp_path: Path) -> None:
+    """A piece is stored once whatever it looks like then; one that is damaged is said, not returned."""
+    directory = DirectoryDriver(tmp_path, "ns")
+    driver = PieceDriver(directory, directory.place, "path", "file:here")
+    first, again = (
+        Payload(metadata={"encoding": b"binary/encrypted", "piece": b"0-1." + b"a" * 64}, data=data)
+        for data in (b"one nonce", b"another nonce")
+    )
+    context = StorageDriverStoreContext(target=OWNER)
+    [claim] = asyncio.run(driver.store(context, [first]))
+    assert asyncio.run(driver.store(context, [again])) == [claim]
+    assert [(w, r) for _, w, r, _ in directory.list()] == [("a/..b", "0-1")]
+    assert asyncio.run(driver.retrieve(StorageDriverRetrieveContext(), [claim])) == [first]
+    path = tmp_path / claim.claim_data["path"]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StoreError, match=r"the piece of a state at ns/.* in file:here is damaged"):
+        asyncio.run(driver.retrieve(StorageDriverRetrieveContext(), [claim]))
+    path.unlink()
+    with pytest.raises(StoreError, match=r"the state of a/\.\.b cannot be read"):
+        asyncio.run(driver.retrieve(StorageDriverRetrieveContext(), [claim]))
+
+
+def test_pieces_in_a_bucket_are_found_by_the_sweep() -> None:
+    stored = buckets._stored(buckets._place("a/..b", "0-1", "a" * 64), datetime.fromtimestamp(8, UTC))
+    assert stored is not None
+    assert (stored.workflow_id, stored.run_id, stored.modified) == ("a/..b", "0-1", 8.0)

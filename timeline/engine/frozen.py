@@ -9,6 +9,7 @@ what they hold is superseded, all is written anew as one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,8 +31,9 @@ WORN = 2
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A frozen piece: its bytes, what part of each node's state it is, and its rows and keys."""
+    """A frozen piece: its name and bytes, what part of each node's state it is, and its rows and keys."""
 
+    name: str
     data: bytes
     extents: Sequence[NodeExtent]
     size: int
@@ -40,12 +42,14 @@ class Piece:
 class Frozen:
     """Writes and reads the states of a fragment's nodes in pieces.
 
-    ``freeze_at`` is from how many bytes on an active part becomes a piece.
+    ``freeze_at`` is from how many bytes on an active part becomes a piece; ``owner`` begins the names of
+    those that are made here, which their content completes.
     """
 
-    def __init__(self, states: Sequence[NodeState], freeze_at: int = FREEZE_AT) -> None:
+    def __init__(self, states: Sequence[NodeState], owner: str = "", freeze_at: int | None = None) -> None:
         self.pieces: list[Piece] = []
-        self.freeze_at = freeze_at
+        self._owner = owner
+        self.freeze_at = FREEZE_AT if freeze_at is None else freeze_at
         self._states = states
         self._following: list[Following] | None = None
 
@@ -62,8 +66,9 @@ class Frozen:
         self._freeze(extents)
         return self._active(self._extents(), rest)
 
-    def load(self, active: bytes, pieces: Sequence[bytes]) -> dict[str, Any]:
-        """Puts what was carried into the states, which must be new; returns what went along.
+    def load(self, active: bytes, pieces: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+        """Puts what was carried, pieces with their names, into the states, which must be new; returns what
+        went along.
 
         Raises:
             TimelineError: it was written by a version that this one does not know, or is not whole.
@@ -73,11 +78,11 @@ class Frozen:
             raise WireError(f"a state has {wire.get('pieces', 0)} pieces, got {len(pieces)}")
         if wire["version"] != LAYERED:
             return from_whole(wire, self._states)
-        for data in pieces:
+        for name, data in pieces:
             piece = from_bytes(data)
             layers = zip(self._states, piece["layers"], strict=True)
             extents = [put_layer(state, layer) for state, layer in layers]
-            self.pieces.append(Piece(data, extents, piece["size"]))
+            self.pieces.append(Piece(name, data, extents, piece["size"]))
         self._follow()
         for state, layer in zip(self._states, wire["layers"], strict=True):
             put_layer(state, layer)
@@ -122,5 +127,6 @@ class Frozen:
             self.pieces = []
             extents, size = all_there_is, whole
         data = to_bytes({"size": size, "layers": self._layers(extents)}, level=3)
-        self.pieces.append(Piece(data, extents, size))
+        name = f"{self._owner}.{hashlib.sha256(data).hexdigest()}"
+        self.pieces.append(Piece(name, data, extents, size))
         self._written()

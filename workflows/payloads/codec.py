@@ -32,8 +32,19 @@ ENCODING = b"binary/zstd"
 #: would make the SDK drop the signal.
 COLUMNS = b"binary/timeline-columns"
 THRESHOLD = 1024
+#: Where a payload has the name of a frozen piece.
+PIECE = encryption.PIECE
 #: Kinds of arguments that are taken as they are: batches and patches are too large to look at each item.
 UNCHECKED = (None, dict, list, str, int, bool, dict[str, Any], list[Any])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NamedPiece:
+    """A frozen piece of a carried state: the id of the run that froze it and the SHA-256 of its bytes (hex),
+    with a dot between; and its bytes."""
+
+    name: str
+    data: bytes
 
 
 class OrjsonPayloadConverter(EncodingPayloadConverter):
@@ -66,6 +77,16 @@ class OrjsonPayloadConverter(EncodingPayloadConverter):
         return self._typed.from_payload(payload, type_hint)
 
 
+class StatePayloadConverter(BinaryPlainPayloadConverter):
+    """Bytes, which only carried states are; a frozen piece of one says its name beside."""
+
+    def to_payload(self, value: Any) -> Payload | None:
+        if isinstance(value, NamedPiece):
+            metadata = {"encoding": self.encoding.encode(), PIECE: value.name.encode()}
+            return Payload(metadata=metadata, data=value.data)
+        return super().to_payload(value)
+
+
 class ColumnsPayloadConverter(EncodingPayloadConverter):
     """Reads what `OrjsonPayloadConverter` wrote as text and columns; the columns are arrays."""
 
@@ -86,7 +107,7 @@ class TimelinePayloadConverter(CompositePayloadConverter):
     def __init__(self) -> None:
         super().__init__(
             BinaryNullPayloadConverter(),
-            BinaryPlainPayloadConverter(),
+            StatePayloadConverter(),
             OrjsonPayloadConverter(),
             ColumnsPayloadConverter(),
         )
@@ -149,6 +170,11 @@ def _json(data: bytes) -> Payload:
 def prepared(value: Any) -> RawValue:
     """A value converted, compressed and encrypted once, to be sent to several workflows."""
     return RawValue(_encoded(TimelinePayloadConverter().to_payload(value)))
+
+
+def is_piece(payload: Payload) -> bool:
+    """Whether an encoded payload is a frozen piece of a carried state."""
+    return PIECE in payload.metadata
 
 
 def is_state(payload: Payload) -> bool:

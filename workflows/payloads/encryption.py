@@ -29,6 +29,8 @@ KEY_BYTES, NONCE_BYTES = 32, 12
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 #: The encoding of a carried state, by which stores know it; what is encrypted says so beside.
 STATE = b"binary/plain"
+#: Where a frozen piece of one has its name, encrypted or not, so that a store knows it again.
+PIECE = "piece"
 
 
 class Keys:
@@ -61,6 +63,8 @@ class Keys:
         metadata = {"encoding": ENCODING, "key-id": name.encode()}
         if payload.metadata.get("encoding") == STATE:
             metadata["state"] = b"1"
+        if PIECE in payload.metadata:
+            metadata[PIECE] = payload.metadata[PIECE]
         return Payload(metadata=metadata, data=data)
 
 

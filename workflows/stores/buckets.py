@@ -7,16 +7,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from temporalio.contrib.aws.s3driver import S3StorageDriver, S3StorageDriverClient
 from temporalio.contrib.gcp.gcsdriver import GCSStorageDriver, GCSStorageDriverClient
 
 from timeline.errors import StoreError
+from workflows.stores.pieces import PieceDriver
 from workflows.stores.store import Store, Stored
 
 #: How both drivers name what belongs to a workflow.
 _OWNED = re.compile(r"v0/ns/[^/]+/wt/[^/]+/wi/([^/]+)/ri/([^/]+)/d/sha256/[0-9a-f]{64}")
+
+
+def _place(workflow_id: str, run_id: str, digest: str) -> str:
+    """Where a frozen piece is: a name as the drivers give, below which they put nothing."""
+    owner = quote(workflow_id, safe="")
+    return f"v0/ns/-/wt/-/wi/{owner}/ri/{run_id}/d/sha256/{digest}"
 
 
 def _missing(url: str, extra: str) -> StoreError:
@@ -63,6 +70,38 @@ class _GcsBelow(GCSStorageDriverClient):
         return await self._client.get_object(bucket=bucket, object_name=self._prefix + object_name)
 
 
+class _S3Objects:
+    """One bucket, for frozen pieces."""
+
+    def __init__(self, client: _S3Below, bucket: str) -> None:
+        self._client, self._bucket = client, bucket
+
+    async def exists(self, name: str) -> bool:
+        return await self._client.object_exists(bucket=self._bucket, key=name)
+
+    async def put(self, name: str, data: bytes) -> None:
+        await self._client.put_object(bucket=self._bucket, key=name, data=data)
+
+    async def get(self, name: str) -> bytes:
+        return await self._client.get_object(bucket=self._bucket, key=name)
+
+
+class _GcsObjects:
+    """One bucket, for frozen pieces."""
+
+    def __init__(self, client: _GcsBelow, bucket: str) -> None:
+        self._client, self._bucket = client, bucket
+
+    async def exists(self, name: str) -> bool:
+        return await self._client.object_exists(bucket=self._bucket, object_name=name)
+
+    async def put(self, name: str, data: bytes) -> None:
+        await self._client.put_object(bucket=self._bucket, object_name=name, data=data)
+
+    async def get(self, name: str) -> bytes:
+        return await self._client.get_object(bucket=self._bucket, object_name=name)
+
+
 @asynccontextmanager
 async def s3(url: str, bucket: str, prefix: str) -> AsyncIterator[Store]:
     """A bucket of S3; credentials, region and endpoint as boto3 finds them.
@@ -88,8 +127,9 @@ async def s3(url: str, bucket: str, prefix: str) -> AsyncIterator[Store]:
         async def delete(place: str) -> None:
             await client.delete_object(Bucket=bucket, Key=prefix + place)
 
-        driver = S3StorageDriver(_S3Below(new_aioboto3_client(client), prefix), bucket)
-        yield Store(url, driver, "key", stored, delete)
+        below = _S3Below(new_aioboto3_client(client), prefix)
+        pieces = PieceDriver(_S3Objects(below, bucket), _place, "key", url)
+        yield Store(url, S3StorageDriver(below, bucket), pieces, "key", stored, delete)
 
 
 @asynccontextmanager
@@ -122,5 +162,6 @@ async def gcs(url: str, bucket: str, prefix: str) -> AsyncIterator[Store]:
         async def delete(place: str) -> None:
             await client.delete(bucket, prefix + place)
 
-        driver = GCSStorageDriver(_GcsBelow(new_gcloud_aio_client(client), prefix), bucket)
-        yield Store(url, driver, "object_name", stored, delete)
+        below = _GcsBelow(new_gcloud_aio_client(client), prefix)
+        pieces = PieceDriver(_GcsObjects(below, bucket), _place, "object_name", url)
+        yield Store(url, GCSStorageDriver(below, bucket), pieces, "object_name", stored, delete)

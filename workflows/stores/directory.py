@@ -61,11 +61,13 @@ class DirectoryDriver(StorageDriver):
         target = context.target
         if not isinstance(target, StorageDriverWorkflowInfo) or not target.id or not target.run_id:
             raise StoreError(f"only carried states go to {self.root}, got a payload for {target}")
-        owner = quote(target.id, safe="").replace(".", "%2E", 1 if target.id.startswith(".") else 0)
-        return [
-            await asyncio.to_thread(self._write, owner, target.run_id, payload.SerializeToString())
-            for payload in payloads
-        ]
+        claims = []
+        for payload in payloads:
+            data = payload.SerializeToString()
+            place = self.place(target.id, target.run_id, hashlib.sha256(data).hexdigest())
+            await self.put(place, data)
+            claims.append(StorageDriverClaim({"path": place}))
+        return claims
 
     async def retrieve(
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
@@ -75,7 +77,7 @@ class DirectoryDriver(StorageDriver):
         Raises:
             StoreError: a file is missing, cannot be read, or is not what was written.
         """
-        return [await asyncio.to_thread(self._read, claim.claim_data.get("path", "")) for claim in claims]
+        return [await self._state(claim.claim_data.get("path", "")) for claim in claims]
 
     def make(self) -> None:
         """Makes the directory, if it is not there.
@@ -119,37 +121,67 @@ class DirectoryDriver(StorageDriver):
         except OSError:
             return  # not empty
 
-    def _write(self, owner: str, run_id: str, data: bytes) -> StorageDriverClaim:
-        place = f"{self.folder}/{owner}/{run_id}.{hashlib.sha256(data).hexdigest()}"
+    def place(self, workflow_id: str, run_id: str, digest: str) -> str:
+        """Where what a run of a workflow stores is."""
+        owner = quote(workflow_id, safe="")
+        owner = owner.replace(".", "%2E", 1) if workflow_id.startswith(".") else owner
+        return f"{self.folder}/{owner}/{run_id}.{digest}"
+
+    async def exists(self, place: str) -> bool:
+        return await asyncio.to_thread((self.root / place).exists)
+
+    async def put(self, place: str, data: bytes) -> None:
+        """Writes a file, unless it is there.
+
+        Raises:
+            StoreError: the disk is full, or the directory may not be written to.
+        """
+        await asyncio.to_thread(self._write, place, data)
+
+    async def get(self, place: str) -> bytes:
+        """Reads a file.
+
+        Raises:
+            StoreError: it is missing, or cannot be read.
+        """
+        return await asyncio.to_thread(self._read, place)
+
+    def _write(self, place: str, data: bytes) -> None:
         path = self.root / place
         try:
             if not path.exists():
                 _write_whole(path, data)
         except OSError as error:
             raise StoreError(
-                f"the state of {unquote(owner)} ({len(data)} bytes) cannot be written to {path}: "
+                f"the state of {_owner(place)} ({len(data)} bytes) cannot be written to {path}: "
                 f"{error.strerror}; make room or mend the rights, the node tries again by itself"
             ) from None
-        return StorageDriverClaim({"path": place})
 
-    def _read(self, place: str) -> Payload:
-        named = _PLACE.fullmatch(place)
-        if named is None:
+    def _read(self, place: str) -> bytes:
+        if _PLACE.fullmatch(place) is None:
             raise StoreError(f"a claim names no state of {self.root}, got {place!r}")
         path = self.root / place
         try:
-            data = path.read_bytes()
+            return path.read_bytes()
         except OSError as error:
             raise StoreError(
-                f"the state of {unquote(named[1])} cannot be read from {path}: {error.strerror}; bring the "
+                f"the state of {_owner(place)} cannot be read from {path}: {error.strerror}; bring the "
                 "file back, or run the worker with the --store that holds it; the node waits until then"
             ) from None
-        if hashlib.sha256(data).hexdigest() != named[3]:
+
+    async def _state(self, place: str) -> Payload:
+        data = await self.get(place)
+        if hashlib.sha256(data).hexdigest() != place.rpartition(".")[2]:
             raise StoreError(
-                f"the state of {unquote(named[1])} at {path} is damaged ({len(data)} bytes, another "
+                f"the state of {_owner(place)} at {self.root / place} is damaged ({len(data)} bytes, another "
                 "SHA-256 than its name says); bring the file back, the node waits until then"
             )
         return Payload.FromString(data)
+
+
+def _owner(place: str) -> str:
+    named = _PLACE.fullmatch(place)
+    return unquote(named[1]) if named else place
 
 
 # A sweep may remove a folder that was empty for a moment.

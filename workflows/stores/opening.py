@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 
 from timeline.errors import ServiceError, StoreError
 from workflows.stores.directory import DirectoryDriver
+from workflows.stores.pieces import PieceDriver
 from workflows.stores.store import Store, Stored
 
 
@@ -90,4 +91,4 @@ async def _directory(url: str, folder: str) -> AsyncIterator[Store]:
     async def delete(place: str) -> None:
         driver.delete(place)
 
-    yield Store(url, driver, "path", stored, delete)
+    yield Store(url, driver, PieceDriver(driver, driver.place, "path", url), "path", stored, delete)
