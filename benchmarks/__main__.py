@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import answers, durable, growth, local, startup, streaming, wire
+from benchmarks import answers, carried, durable, growth, local, startup, streaming, wire
 from benchmarks.measure import Figure, say
 from benchmarks.rivals import run as rivals
 
@@ -21,6 +21,7 @@ PARTS = {
     "startup": startup.run,
     "local": local.run,
     "wire": wire.run,
+    "carried": carried.run,
     "durable": durable.run,
     "answers": answers.run,
     "growth": growth.run,

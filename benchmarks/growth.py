@@ -28,7 +28,7 @@ EIGHT = [
     f'count_rises({STATE} == "pause")',
     'count(state == "seek")',
 ]
-WORKER_MIB = 400
+WORKER_MIB = 300
 
 
 def run(quick: bool) -> list[Figure]:
@@ -69,16 +69,15 @@ async def _tenths(running: Deployment, count: int) -> Figure:
 
     first = count / 10 / (moment(count // 10) - begin)
     last = count / 10 / (end - moment(count * 9 // 10))
-    name = f"growth-tenths-{count}"
     return Figure(
-        name,
+        "growth-last-tenth",
         last,
         "events/s",
         first / last,
         f"the first tenth: {first:,.0f} events/s",
         "ratio at most 1.2",
         first <= 1.2 * last,
-        f"all of it {count / (end - begin):,.0f} events/s",
+        f"all {count:,} events {count / (end - begin):,.0f} events/s",
     )
 
 
@@ -92,14 +91,14 @@ async def _keys(running: Deployment, count: int, keys: tuple[int, int], repetiti
     few, many = (statistics.median(rates[number]) for number in keys)
     return [
         Figure(
-            f"growth-keys-{keys[1]}",
+            "growth-keys",
             many,
             "events/s",
             few / many,
             f"{keys[0]} keys: {few:,.0f} events/s",
-            "ratio at most 1.3",
-            few <= 1.3 * many,
-            f"{min(rates[keys[1]]):,.0f} to {max(rates[keys[1]]):,.0f}",
+            "ratio at most 1.5",
+            few <= 1.5 * many,
+            f"{keys[1]} keys: {min(rates[keys[1]]):,.0f} to {max(rates[keys[1]]):,.0f} events/s",
         )
     ]
 
@@ -123,7 +122,7 @@ async def _eight(running: Deployment, count: int, repetitions: int) -> Figure:
                 await running.timelines.registry.remove(wanted.name)
     alone, together = statistics.median(one), statistics.median(eight)
     detail = f"{nodes} nodes a stream; {min(eight):.2f} to {max(eight):.2f} s"
-    return at_most("growth-eight-timelines", together, "s", alone, f"one: {alone:.2f} s", 3, detail)
+    return at_most("growth-eight-timelines", together, "s", alone, f"one: {alone:.2f} s", 2.2, detail)
 
 
 async def _memory(keys: int, count: int) -> list[Figure]:
