@@ -119,6 +119,10 @@ class RetentionError(TimelineError):
     """A time was asked for that is older than what the node still holds."""
 
 
+class NoLifeError(TimelineError):
+    """A time was asked for that lies between the lives of a key."""
+
+
 class QuarantineError(TimelineError):
     """A key has no value, because an operator fails on it; others are not affected."""
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Limits:
     """``allowed_lateness``, ``retention`` and ``key_ttl`` in ms; ``None`` means without end.
 
-    A key that has been idle for ``key_ttl``, by the newest event of its stream, is closed; its last
-    values can be asked for until ``retention`` has passed too, then it is forgotten.
+    With ``key_ttl`` a key has lives: the runs of its events whose gaps are shorter. A life is closed once the
+    stream's time is ``closed_after`` ms behind its newest event, and can be asked for until ``retention`` has
+    passed too; then it is forgotten.
     """
 
     allowed_lateness: int | None = None
@@ -18,8 +19,16 @@ class Limits:
     key_ttl: int | None = None
 
     @property
-    def forgotten_after(self) -> int | None:
-        """For how long (ms) a key may have been idle and is still known."""
-        if self.key_ttl is None or self.retention is None:
+    def closed_after(self) -> int | None:
+        """How much newer (ms) the stream is than a life that no acceptable event can reach any more."""
+        if self.key_ttl is None or self.allowed_lateness is None:
             return None
-        return self.key_ttl + self.retention
+        return self.key_ttl + self.allowed_lateness
+
+    @property
+    def forgotten_after(self) -> int | None:
+        """How much newer (ms) the stream is than a life that is no longer known. At least so much that what
+        is closed by it lies further back than an event that is taken."""
+        if self.key_ttl is None or self.closed_after is None or self.retention is None:
+            return None
+        return self.closed_after + max(self.retention, self.key_ttl)

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from timeline.aggregate import Request, partial, span
     from timeline.engine.answers import Answers
     from timeline.engine.fragment import LiveFragment
-    from timeline.errors import LimitError, QuarantineError, RetentionError, TimelineError
+    from timeline.errors import LimitError, NoLifeError, QuarantineError, RetentionError, TimelineError
     from timeline.tables.wire import Wire, from_position, to_position
     from workflows.gauge import Gauge
     from workflows.inbox import Entry
@@ -60,7 +60,7 @@ class Asked:
             "full": self.full,
             "subscribers": [s["workflow"] for s in self.spec["subscribers"]],
             "quarantined": len(
-                {state.keys.names[c] for state in self.live.states for c in state.quarantined}
+                {state.key_of_code(c) for state in self.live.states for c in state.quarantined}
             ),
             **cast("protocol.Late", {k: max(c.get(k, 0) for c in late) for k in set().union(*late)}),
             "history_length": workflow.info().get_current_history_length(),
@@ -147,7 +147,7 @@ class Asked:
         every = [(m, state, held) for m, state in members for held in state.quarantined.items()]
         return [
             {
-                "key": state.keys.names[code],
+                "key": state.key_of_code(code),
                 "position": list(q.position),
                 "error": q.error,
                 "own": q.own,
@@ -182,7 +182,7 @@ class Asked:
             value, tick, final = answers.value(key, at)
         except KeyError:
             return None
-        except (LimitError, QuarantineError, RetentionError) as error:
+        except (LimitError, NoLifeError, QuarantineError, RetentionError) as error:
             return {"at": at, "error": str(error)}
         found = {"at": tick, "value": value, "final": final}
         return cast("protocol.KeyValue", found | answers.exact_from(key))

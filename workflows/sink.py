@@ -128,8 +128,6 @@ class SinkWorkflow:
                 for index in entry.wire["inputs"]:
                     self.node.receive(index, incoming)
         while not self.stopped and (target := self.node.next_position()) is not None:
-            # First what is final because a key begins anew there.
-            await self._drain()
             self.node.step(target)
             await self._drain()
         if not self.stopped:

@@ -45,25 +45,32 @@ class Instants:
 
 
 def instants(
-    columns: Columns, outputs: Sequence[str], ticks: I64 | None, excluded: Counter[tuple[int, str]]
+    columns: Columns,
+    outputs: Sequence[str],
+    ticks: I64 | None,
+    excluded: Counter[tuple[int, str]],
+    lives: bool = False,
 ) -> Iterator[Instants]:
-    """The values of ``outputs`` at ``ticks`` (each key's newest event where ``None``, of index 0).
+    """The values of ``outputs`` at ``ticks`` (each key's newest event where ``None``, of index 0; with
+    ``lives`` that of each life).
 
-    A key is left out before its origin. One that has no value then because it is quarantined, or that
-    is no longer kept that far back, is left out too, and counted in ``excluded`` by index and reason.
+    A key is left out before its origin, and where none of its lives covers a tick. One that has no value
+    then because it is quarantined, or that is no longer kept that far back, is left out too, and counted in
+    ``excluded`` by index and reason.
 
     Raises:
         LimitError: too many values in all.
     """
     times = 1 if ticks is None else len(ticks)
-    total = len(columns.codes) * times * max(len(outputs), 1)
+    every = columns.latest if ticks is None and not lives else columns.codes
+    total = len(every) * times * max(len(outputs), 1)
     if total > MAX_VALUES:
         raise LimitError(
-            f"{len(columns.codes)} keys at {times} times are {total} values to look up, and a stream takes "
+            f"{len(every)} keys at {times} times are {total} values to look up, and a stream takes "
             f"{MAX_VALUES}; ask for fewer times or outputs"
         )
-    for first in range(0, len(columns.codes), CHUNK):
-        codes = columns.codes[first : first + CHUNK]
+    for first in range(0, len(every), CHUNK):
+        codes = every[first : first + CHUNK]
         # All keys at one time before the next, so that a group at a time is seldom cut in two.
         size = max(1, CHUNK // len(codes))
         for early in range(0, times, size):
@@ -93,6 +100,9 @@ def _values(
         # Where it begins is not known of a key that never had a function.
         _count(excluded, asked.index[apart & (begun | (origin > MAX_TICK))], QUARANTINED)
         begun &= ~apart
+    ttl = columns.limits.key_ttl
+    if ttl is not None:
+        begun &= asked.tick < columns.newest[asked.code] + ttl
     if not begun.all():
         asked = asked.take(begun)
     places = pack(asked.code, asked.tick)

@@ -1,4 +1,5 @@
-"""Which events of a batch a leaf takes, which it refuses, and which begin a key anew."""
+"""Which events of a batch a leaf takes and which it refuses, where keys have one life each; and what is kept
+of the refused. Where they have several: `timeline.engine.lives`."""
 
 from __future__ import annotations
 
@@ -21,68 +22,37 @@ class Reason(IntEnum):
 
     #: Its time is below its key's watermark.
     LATE = 0
-    #: Its key was closed by ``key_ttl``, or has never been, at a time that lies so far back.
+    #: The life that it is of is closed, or would be at once.
     CLOSED = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What became of a batch; rows are indices in stream order.
+    """What became of a batch: the rows that are accepted, and that are refused, in stream order."""
 
-    ``live`` are the accepted rows that still matter: not those of a key that began anew behind them.
-    ``reborn`` are the key codes that did.
-    """
-
-    accepted: int
     live: I64
-    reborn: I64
     refused: I64
     reasons: I64
 
 
-def admit(key: I64, tick: I64, newest: I64, stream_newest: int, limits: Limits) -> Admission:
+def admit(key: I64, tick: I64, newest: I64, limits: Limits) -> Admission:
     """Judges each event by its place in the stream, so that it does not matter where batches end.
 
-    ``key``, ``tick`` (n) in stream order; ``newest`` one a key code, -1 where no event was heard of;
-    ``stream_newest`` (ms) is that of all keys, -1 before the first event.
+    ``key``, ``tick`` (n) in stream order; ``newest`` one a key code, -1 where no event was heard of. An event
+    is late if it is older than the newest of its key before it by more than the allowed lateness.
 
-    An event is late if it is older than the newest of its key before it by more than the allowed
-    lateness. With ``key_ttl``: a key is closed once the newest event of the *stream* is that much newer
-    than its own; an event that is not as old as that, or that comes that long after the key's last,
-    begins the key anew, an older one is refused.
-
-    >>> judged = admit(np.array([0, 0, 0]), np.array([9, 3, 4]), np.array([-1]), -1, Limits(5))
+    >>> judged = admit(np.array([0, 0, 0]), np.array([9, 3, 4]), np.array([-1]), Limits(5))
     >>> judged.live.tolist(), judged.refused.tolist()
     ([0, 2], [1])
     """
     count = len(key)
     every = np.arange(count)
-    nothing = every[:0]
-    if not count or (limits.allowed_lateness is None and limits.key_ttl is None):
-        return Admission(count, every, nothing, nothing, nothing)
+    if not count or limits.allowed_lateness is None:
+        return Admission(every, every[:0], every[:0])
     before = _newest_before(key, tick, newest)
-    refused = np.zeros(count, bool)
-    reborn = np.zeros(count, bool)
-    begins = before < 0
-    closed = refused
-    if limits.key_ttl is not None:
-        stream = np.maximum.accumulate(np.concatenate(([stream_newest], tick[:-1])))
-        over = begins | (stream - before >= limits.key_ttl)
-        closed = over & (tick < stream - limits.key_ttl)
-        reborn = ~begins & ~closed & (over | (tick - before >= limits.key_ttl))
-        begins = over | reborn
-        refused = closed
-    if limits.allowed_lateness is not None:
-        refused = closed | (~begins & (tick < before - limits.allowed_lateness))
-    live = ~refused
-    accepted = int(np.count_nonzero(live))
-    if reborn.any():
-        last = np.full(len(newest), -1, np.int64)
-        last[key[reborn]] = every[reborn]  # of several the last counts
-        live &= every >= last[key]
-    rows = np.flatnonzero(refused)
-    reasons = np.where(closed[rows], Reason.CLOSED, Reason.LATE).astype(np.int64)
-    return Admission(accepted, np.flatnonzero(live), np.unique(key[reborn]), rows, reasons)
+    late = tick < before - limits.allowed_lateness
+    rows = np.flatnonzero(late)
+    return Admission(np.flatnonzero(~late), rows, np.full(len(rows), Reason.LATE, np.int64))
 
 
 def _newest_before(key: I64, tick: I64, newest: I64) -> I64:

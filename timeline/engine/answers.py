@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 
 from timeline.engine.state import NodeState
-from timeline.errors import QuarantineError, RetentionError
+from timeline.errors import NoLifeError, QuarantineError, RetentionError
 from timeline.language.output_names import VALUE
 from timeline.tables.columns import Columns
 from timeline.tables.history import History
@@ -28,31 +30,62 @@ class Answers:
         state = self.state
         return state.stream_newest - int(state.by_key.newest[code])
 
-    def find(self, key: str) -> int:
-        """The code of a key that is known, and not forgotten.
+    def is_closed(self, code: int) -> bool:
+        """Whether no acceptable event can reach what a code stands for."""
+        after = self.state.limits.closed_after
+        return after is not None and self.idle(code) >= after
+
+    def lives(self, key: str) -> list[int]:
+        """The codes of the lives of a key that are known, in order of time; without ``key_ttl`` its one code.
 
         Raises:
-            KeyError: no event of the key was heard of.
+            KeyError: no event of the key was heard of, or it is forgotten.
         """
         state = self.state
-        code = state.keys.find(key)
         after = state.limits.forgotten_after
-        if code is None or state.by_key.newest[code] < 0 or (after is not None and self.idle(code) >= after):
+        codes = [
+            code
+            for code in state.codes_of(key)
+            if state.by_key.newest[code] >= 0 and (after is None or self.idle(code) < after)
+        ]
+        if not codes:
             raise KeyError(key)
-        return code
+        return sorted(codes, key=lambda code: int(state.by_key.newest[code]))
+
+    def find(self, key: str, at: int | None = None) -> int:
+        """The code that says the value of a key at a tick: that of the life which covers it. The first covers
+        what is before it too, the last what is behind it, and the newest event (``None``).
+
+        Raises:
+            KeyError: no event of the key was heard of, or it is forgotten.
+            NoLifeError: the tick lies between two lives.
+        """
+        by_key, lives, ttl = self.state.by_key, self.lives(key), self.state.limits.key_ttl
+        if at is None or len(lives) == 1 or ttl is None:
+            return lives[-1]
+        begun = [min(int(by_key.origin[code]), int(by_key.newest[code])) for code in lives]
+        place = max(bisect_right(begun, at) - 1, 0)
+        end = int(by_key.newest[lives[place]]) + ttl
+        if at >= end and place + 1 < len(lives):
+            raise NoLifeError(
+                f"key {key!r} has no life at {at} ms: one ends at {end} ms, the next begins at "
+                f"{begun[place + 1]} ms; ask for a time within a life (timeline lives NAME KEY lists them)"
+            )
+        return lives[place]
 
     def known_keys(self) -> list[str]:
         """The names of the keys that can be asked for, in order of appearance."""
-        return [self.state.keys.names[code] for code in self._known().tolist()]
+        names = map(self.state.key_of_code, self._known().tolist())
+        return list(dict.fromkeys(names)) if self.state.limits.key_ttl is not None else list(names)
 
     def recent_keys(self, most: int) -> list[str]:
         """The names of up to ``most`` keys with the newest events, newest first."""
         state = self.state
-        codes = self._known()
+        codes = self._latest(self._known())
         if len(codes) > most:
             codes = codes[np.argpartition(-state.by_key.newest[codes], most)[:most]]
         codes = codes[np.argsort(-state.by_key.newest[codes], kind="stable")]
-        return [state.keys.names[code] for code in codes.tolist()]
+        return [state.key_of_code(code) for code in codes.tolist()]
 
     def _known(self) -> I64:
         state = self.state
@@ -62,13 +95,26 @@ class Answers:
             known &= state.stream_newest - state.by_key.newest < after
         return np.flatnonzero(known)
 
+    def _latest(self, known: I64) -> I64:
+        """Of known lives the newest of each key."""
+        state = self.state
+        if state.limits.key_ttl is None:
+            return known
+        by_time = known[np.argsort(state.by_key.newest[known], kind="stable")].tolist()
+        last = {state.key_of_code(code): code for code in by_time}
+        return np.sort(np.array(list(last.values()), np.int64))
+
     def columns(self) -> Columns:
         """What `timeline.aggregate` asks: all keys of all outputs, as they are at the position."""
-        state = self.state
+        state, known = self.state, self._known()
+        names = state.keys.names
+        if state.limits.key_ttl is not None:
+            names = list(map(state.key_of_code, range(len(names))))
         return Columns(
             state.position,
-            state.keys.names,
-            self._known(),
+            names,
+            known,
+            self._latest(known),
             state.by_key.origin,
             state.by_key.newest,
             state.stream_newest,
@@ -92,16 +138,16 @@ class Answers:
         Raises:
             RetentionError: ``at`` is older than what is kept.
             QuarantineError: the key has no function.
+            NoLifeError: the tick lies between two lives of the key.
             KeyError: no event of the key was heard of, or it is forgotten.
         """
         state = self.state
-        code = self.find(key)
+        code = self.find(key, at)
         self._check(code)
         newest = int(state.by_key.newest[code])
         tick = newest if at is None else at
-        lateness, ttl = state.limits.allowed_lateness, state.limits.key_ttl
-        final = lateness is not None and tick < newest - lateness
-        final |= ttl is not None and self.idle(code) >= ttl
+        lateness = state.limits.allowed_lateness
+        final = (lateness is not None and tick < newest - lateness) or self.is_closed(code)
         values = {
             name: self._at(table, initial, code, tick) for name, (table, initial) in self.tables().items()
         }
@@ -119,12 +165,12 @@ class Answers:
             begin = int(rows.tick[0]) if len(rows) else int(state.by_key.known_from[code])
             if state.by_key.known_from[code] >= begin:
                 raise RetentionError(
-                    f"key {state.keys.names[code]!r} is known from {begin} ms on, got {tick} ms: when this "
+                    f"key {state.key_of_code(code)!r} is known from {begin} ms on, got {tick} ms: when this "
                     "node was started, the nodes that it shares had forgotten what was before; ask for a "
                     "later time, or register a timeline of its own (another source) and feed it anew"
                 )
             raise RetentionError(
-                f"key {state.keys.names[code]!r} is kept from {begin} ms on (retention "
+                f"key {state.key_of_code(code)!r} is kept from {begin} ms on (retention "
                 f"{format_duration(state.limits.retention or 0)}), got {tick} ms; "
                 "ask for a later time or raise limits.retention"
             )
@@ -152,15 +198,16 @@ class Answers:
         known = int(np.count_nonzero(state.by_key.known_from[codes])) - counted
         return {name: n for name, n in (("exact_later", known), ("counted_later", counted)) if n}
 
-    def timeline(self, key: str) -> tuple[Table, int, int]:
-        """A key's rows, its origin and its newest tick. A set of outputs has only where the key begins.
+    def timeline(self, key: str, at: int | None = None) -> tuple[Table, int, int]:
+        """A key's rows, its origin and its newest tick, of the life that covers a tick (the newest where
+        ``None``). A set of outputs has only where the key begins.
 
         Raises:
             QuarantineError: the key has no function.
             KeyError: no event of the key was heard of, or it is forgotten.
         """
         state = self.state
-        code = self.find(key)
+        code = self.find(key, at)
         self._check(code)
         rows = state.own.cut(Window.of_key(code))
         return rows, int(state.by_key.origin[code]), int(state.by_key.newest[code])
@@ -170,6 +217,6 @@ class Answers:
         held = state.quarantined.get(code)
         if held is not None:
             raise QuarantineError(
-                f"key {state.keys.names[code]!r} is quarantined since position {list(held.position)}: "
+                f"key {state.key_of_code(code)!r} is quarantined since position {list(held.position)}: "
                 f"{held.told(state.operator.name)}; once that is fixed: timeline release NAME KEY"
             )

@@ -118,8 +118,8 @@ class LiveFragment:
 
     def _holds(self, member: PlanNode, key: str) -> bool:
         state = self.nodes[member.index].state
-        code = state.keys.find(key)
-        return code is not None and code in state.quarantined and state.quarantined[code].own
+        held = [state.quarantined[code] for code in state.codes_of(key) if code in state.quarantined]
+        return any(one.own for one in held)
 
     def _say(self, member: PlanNode, patch: Patch, said: Said) -> None:
         for parent, index in self._parents[member.index]:

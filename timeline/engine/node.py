@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from timeline.engine.admission import admit
+from timeline.engine.admission import Admission, admit
 from timeline.engine.latecomers import begin_late, from_there, late_in
+from timeline.engine.lives import Judged
 from timeline.engine.patch import Patch, Pending
 from timeline.engine.quarantine import isolate
 from timeline.engine.setting_apart import pass_on, set_apart_own
@@ -32,6 +33,7 @@ from timeline.tables.packing import (
     pack,
     packed,
     recode,
+    start_of,
     tick_of,
 )
 from timeline.tables.splicing import cut, difference, known_to_all, merge
@@ -77,26 +79,52 @@ class Node:
             events = events.after(state.position)
         used, place = distinct(events.key, len(events.keys))
         every = len(used) == len(events.keys)
-        codes = state.encode(events.keys if every else [events.keys[i] for i in used.tolist()])
-        key = codes[place]
-        judged = admit(key, events.tick, state.by_key.newest, state.stream_newest, state.limits)
-        state.accepted += judged.accepted
+        names = events.keys if every else [events.keys[i] for i in used.tolist()]
+        judged: Admission | Judged
+        if state.lives is None:
+            key = state.encode(names)[place]
+            judged = admit(key, events.tick, state.by_key.newest, state.limits)
+            key = key[judged.live]
+        else:
+            begun, newest = state.by_key["begun"], state.by_key.newest
+            judged = state.lives.judge(names, place, events.tick, state.stream_newest, begun, newest)
+            state.by_key.grow(len(state.keys))
+            key = judged.life
+        state.accepted += len(judged.live)
         if len(judged.refused):
             state.refused.add(events.take(judged.refused), judged.reasons)
-        if len(judged.live) < len(key):
-            events, key = events.take(judged.live), key[judged.live]
-        released = state.bear(judged.reborn)
-        raw = state.edges[0].table
-        raw.remove(judged.reborn)
+            events = events.take(judged.live)
         at = pack(key, events.tick)
         anew, _ = distinct(key[state.by_key.origin[key] > MAX_TICK], len(state.keys))
-        heard, origin = self._hear(at)
-        starts = [origin.at]
         state.position = last
-        new = self._read(events, at)
+        starts: list[I64] = []
+        gone, released, again = _NONE, {}, state.edges[0].table.nothing()
+        ordered = np.sort(at)
+        heard, begin = ordered[last_of_keys(ordered)], ordered[first_of_keys(ordered)]
+        if isinstance(judged, Judged):
+            if len(gone := judged.joined):
+                again = self._read_again(gone, judged.into)
+                starts.append(state.join(gone, judged.into))
+                released = state.bear(gone)
+            heard = np.sort(packed(judged.touched, judged.newest))
+            state.by_key["begun"][judged.touched] = judged.begun
+        state.hear(heard)
+        starts.append(begin[tick_of(begin) < state.by_key.origin[key_of(begin)]])
+        new = merge(again, self._read(events, at))
         if len(new):
             starts.append(state.absorb(new))
-        return self._compute(heard, starts, anew, released)
+        return self._compute(heard, starts, anew, released, gone)
+
+    def _read_again(self, joined: I64, into: I64) -> Table:
+        """The events of lives that were quarantined, as those of the lives that they are part of now."""
+        state = self.state
+        table = state.edges[0].table.nothing()
+        for code, other in zip(joined.tolist(), into.tolist(), strict=True):
+            held = state.quarantined.get(code)
+            if held is not None and held.events is not None:
+                at = pack(np.full(len(held.events), other), held.events.tick)
+                table = merge(table, self._read(held.events, at))
+        return table
 
     def receive(self, index: int, patch: Patch) -> bool:
         """Keeps a patch of the child at ``index`` until its position can be computed.
@@ -169,12 +197,14 @@ class Node:
             edge.position = target
         # All children hear of the same keys: a leaf reports every key of every batch.
         newest = latest(heard)
-        state.hear(newest)
         every = earliest(starts)
         anew = key_of(every[tick_of(every) == 0])
-        released = state.bear(anew) | pass_on(state, changes, starts)
+        released = state.bear(anew)
+        state.hear(newest)
+        released |= pass_on(state, changes, starts)
         begin_late(state, *map(np.concatenate, zip(*late, strict=True)))
-        patch = self._compute(newest, starts, anew, released)
+        gone = anew[state.by_key.newest[anew] < 0]
+        patch = self._compute(newest, starts, anew, released, gone)
         return replace(patch, amends=True) if amends else patch
 
     def release(self, key: str) -> Patch:
@@ -185,10 +215,11 @@ class Node:
             RetentionError: what is needed for it is no longer there.
         """
         state = self.state
-        code = state.keys.find(key)
-        held = None if code is None else state.quarantined.get(code)
-        if code is None or held is None or not held.own:
+        own = [code for code in state.codes_of(key) if code in state.quarantined]
+        code = next((code for code in own if state.quarantined[code].own), None)
+        if code is None:
             raise NotFoundError(f"key {key!r} is not quarantined here")
+        held = state.quarantined[code]
         if held.since is None:
             raise RetentionError(
                 f"key {key!r} was quarantined at position {held.position} and more than limits.retention "
@@ -211,16 +242,6 @@ class Node:
         for edge in state.edges:
             if first:
                 edge.condense(max(first))
-
-    def _hear(self, at: I64) -> tuple[I64, Window]:
-        """Takes note of the keys of a leaf's batch: the newest tick of each, and moved origins."""
-        state = self.state
-        ordered = np.sort(at)
-        heard = ordered[last_of_keys(ordered)]
-        state.hear(heard)
-        earliest_at = ordered[first_of_keys(ordered)]
-        moved = tick_of(earliest_at) < state.by_key.origin[key_of(earliest_at)]
-        return heard, Window(earliest_at[moved])
 
     # --- what raises -----------------------------------------------------------------------------
 
@@ -256,10 +277,13 @@ class Node:
 
     # --- what goes out ---------------------------------------------------------------------------
 
-    def _compute(self, heard: I64, starts: Sequence[I64], anew: I64, said: dict[int, str | None]) -> Patch:
+    def _compute(
+        self, heard: I64, starts: Sequence[I64], anew: I64, said: dict[int, str | None], gone: I64 = _NONE
+    ) -> Patch:
         """The step at ``self.state.position``: computes from ``starts`` on, and says what changed.
 
-        ``anew`` are key codes of which nothing is known from before.
+        ``anew`` are key codes of which nothing is known from before, ``gone`` those of lives that are part of
+        others now.
         """
         state = self.state
         window = Window(earliest(starts))
@@ -307,6 +331,8 @@ class Node:
             # Whoever still knows an earlier life of the key must not keep any of it.
             whole = np.isin(changed.key, anew)
             changed = Window(np.where(whole, begin_of(changed.at), changed.at))
+        if len(gone):
+            changed = Window(earliest([changed.at, start_of(gone)]))
         for code, held in state.quarantined.items():
             if held.own and held.position == state.position and said.get(code) is None:
                 said[code] = f"{held.error} (in {state.operator.name})"

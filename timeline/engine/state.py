@@ -13,6 +13,7 @@ import numpy as np
 
 from timeline.engine.admission import Refused
 from timeline.engine.edge import Edge
+from timeline.engine.lives import Lives
 from timeline.engine.quarantine import Quarantine
 from timeline.limits import Limits
 from timeline.operators.base import Leaf, Operator, own_table
@@ -20,9 +21,10 @@ from timeline.operators.outputs import Outputs
 from timeline.tables.changes import Changes, Notes, distinct_of
 from timeline.tables.events import Position
 from timeline.tables.history import History
-from timeline.tables.packing import first_of_keys, key_of, recode, tick_of
-from timeline.tables.table import Table, empty
+from timeline.tables.packing import first_of_keys, key_of, packed, recode, start_of, tick_of
+from timeline.tables.table import Table, Window, empty
 from timeline.values.kinds import Kind
+from timeline.values.life_names import LifeKeys, key_named
 from timeline.values.scalars import Scalar
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64, NULL_CODE, Keys, Vocabulary
@@ -42,12 +44,14 @@ class KeyColumn:
     carried: bool = True
 
 
+#: Of a leaf whose keys have lives: the time (ms) of the first event, also where there is no function.
+BEGUN = KeyColumn(NEVER)
 #: The columns of every node; one more is one more line.
 COLUMNS = {
     #: The time (ms) of the key's first event.
     "origin": KeyColumn(NEVER),
     #: The time (ms) of its newest event; -1: there was none.
-    "newest": KeyColumn(-1, born=False),
+    "newest": KeyColumn(-1),
     #: Where its function begins (ms), if that is later than its origin because the node was started over
     #: others that had forgotten what came before; else 0.
     "known_from": KeyColumn(0, sparse=True),
@@ -144,11 +148,15 @@ class NodeState:
         self.before_origin = before_origin
         self.limits = limits
         self.position: Position | None = None
-        self.keys = Keys()
-        self.by_key = KeyColumns(columns)
+        has_lives = limits.key_ttl is not None
+        #: With ``key_ttl`` every life is a key of its own.
+        self.keys: Keys = LifeKeys() if has_lives else Keys()
+        self.lives = Lives(limits, LifeKeys()) if self.leaf is not None and has_lives else None
+        self.by_key = KeyColumns({**(columns or {}), **({"begun": BEGUN} if self.lives else {})})
         self.stream_newest = -1
         self.accepted = 0
         self.refused = Refused()
+        self.name([])
         self.quarantined: dict[int, Quarantine] = {}
         if self.leaf is not None:
             inputs = [self.leaf.empty_raw()]
@@ -173,6 +181,25 @@ class NodeState:
 
     # --- keys ------------------------------------------------------------------------------------
 
+    def name(self, names: Sequence[str]) -> None:
+        """Gives the codes from 0 on to these keys, and to no others."""
+        self.keys = type(self.keys)(names)
+        if self.lives is not None:
+            assert isinstance(self.keys, LifeKeys)
+            self.lives.become(self.keys)
+
+    def key_of_code(self, code: int) -> str:
+        """The key that a code stands for, or a life of which it stands for."""
+        name = self.keys.names[code]
+        return key_named(name) if isinstance(self.keys, LifeKeys) else name
+
+    def codes_of(self, key: str) -> Sequence[int]:
+        """The code of a key, or those of its lives, in order of appearance."""
+        if isinstance(self.keys, LifeKeys):
+            return self.keys.lives_of(key)
+        code = self.keys.find(key)
+        return [] if code is None else [code]
+
     def encode(self, names: Sequence[str]) -> I64:
         """The codes of keys, new ones added."""
         codes = self.keys.encode(names)
@@ -187,8 +214,26 @@ class NodeState:
         if len(tick):
             self.stream_newest = max(self.stream_newest, int(tick.max()))
 
+    def join(self, joined: I64, into: I64) -> I64:
+        """Moves the raw rows of lives that are part of others now; returns where those begin in these.
+
+        Such a life lies above the watermark: all its raw rows are still there.
+        """
+        assert self.leaf is not None
+        raw = self.edges[0].table
+        every = np.union1d(joined, into)
+        codes = np.arange(len(self.keys))
+        codes[joined] = into
+        rows = raw.behind(Window(start_of(every)))
+        rows = replace(rows, at=recode(rows.at, codes))
+        rows = self.leaf.thin(rows.take(np.argsort(rows.at, kind="stable")))
+        raw.put(Window(start_of(np.unique(into))), rows)
+        raw.remove(joined)
+        return packed(into, self.by_key["begun"][joined])
+
     def bear(self, codes: I64) -> dict[int, str | None]:
-        """Forgets the function of keys that begin anew; returns those that are no longer set apart."""
+        """Forgets the function of keys that begin anew, or are no more; returns those that are no longer set
+        apart."""
         if not len(codes):
             return {}
         self.own.remove(codes)
@@ -232,8 +277,8 @@ class NodeState:
         """Only the keys of these codes stay, in their order; the next patch says all names anew."""
         new = np.full(len(self.keys), -1, np.int64)
         new[kept] = np.arange(len(kept))
-        self.keys = Keys([self.keys.names[code] for code in kept.tolist()])
         self.by_key.renumber(kept)
+        self.name([self.keys.names[code] for code in kept.tolist()])
         rows = self.own.whole()
         self.own.become(replace(rows, at=recode(rows.at, new)))
         self.quarantined = {int(new[code]): held for code, held in self.quarantined.items()}

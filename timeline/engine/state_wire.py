@@ -33,8 +33,8 @@ from timeline.tables.wire import (
     to_position,
     to_table,
 )
+from timeline.values.life_names import life_name
 from timeline.values.scalars import Scalar
-from timeline.values.vocabulary import Keys
 
 #: Version of a state that is carried whole, and of one in layers. Those before are understood too.
 STATE_VERSION, LAYERED = 3, 4
@@ -72,6 +72,7 @@ def to_head(states: Sequence[NodeState], rest: dict[str, Any]) -> Wire:
 
 def _head(state: NodeState) -> Wire:
     return {
+        "lives": state.limits.key_ttl is not None,
         "position": to_position(state.position),
         "stream_newest": state.stream_newest,
         "accepted": state.accepted,
@@ -180,7 +181,7 @@ def from_whole(wire: Wire, states: Sequence[NodeState]) -> dict[str, Any]:
     if wire["version"] == 1:
         _from_version_1(wire)
     for node, state in zip(wire.get("nodes", [wire]), states, strict=True):
-        state.keys = Keys(node["names"])
+        state.name(node["names"])
         _from_columns(node, state.by_key, len(state.keys))
         for edge, data in zip(state.edges, node["edges"], strict=True):
             vocabulary = edge.table.vocabulary
@@ -197,6 +198,8 @@ def from_head(wire: Wire, states: Sequence[NodeState]) -> dict[str, Any]:
     """The inverse of `to_head`, for states that have their names, values and rows."""
     for node, state in zip(wire.get("nodes", [wire]), states, strict=True):
         _from_head(node, state)
+        if state.limits.key_ttl is not None and not node.get("lives"):
+            _give_lives(state)
     rest: dict[str, Any] = wire["rest"]
     return rest
 
@@ -237,6 +240,16 @@ def _from_head(wire: Wire, state: NodeState) -> None:
             )
             for p in data["pending"]
         ]
+
+
+def _give_lives(state: NodeState) -> None:
+    """What was carried before keys had lives: the one that each key had is its life."""
+    by_key = state.by_key
+    founded = np.minimum(by_key.origin, np.maximum(by_key.newest, 0))
+    state.name([life_name(n, t) for n, t in zip(state.keys.names, founded.tolist(), strict=True)])
+    if state.lives is not None:
+        by_key["begun"][:] = np.where(by_key.newest < 0, by_key.origin, founded)
+    state.recoded = True
 
 
 def _from_version_1(wire: Wire) -> None:

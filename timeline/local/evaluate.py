@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from timeline.engine.admission import admit
+from timeline.engine.admission import Admission, admit
+from timeline.engine.lives import Judged, Lives
 from timeline.errors import NotFoundError
 from timeline.jobs import cores
 from timeline.language.builder import Build
@@ -22,6 +24,7 @@ from timeline.tables.packing import key_of, pack, tick_of
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import user_value
+from timeline.values.life_names import LifeKeys, key_named
 from timeline.values.scalars import Scalar, Value
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64, Keys
@@ -44,8 +47,9 @@ class Row:
 class Evaluation:
     """The tables of all nodes of a plan over a set of events.
 
-    ``tables[i]`` belongs to ``plan.nodes[i]``; ``codes`` are those of the keys that have accepted
-    events, sorted by name; ``origin`` and ``newest`` (ms) go with them.
+    ``tables[i]`` belongs to ``plan.nodes[i]``; ``codes`` are those of the keys that have accepted events,
+    sorted by name; ``origin`` and ``newest`` (ms) go with them. With ``limits.key_ttl`` a code is a life, and
+    those of a key follow each other in order of time.
     """
 
     plan: Plan
@@ -58,9 +62,30 @@ class Evaluation:
     refused: int
     limits: Limits
 
+    @cached_property
+    def _names(self) -> list[str]:
+        """The key of each code."""
+        named = key_named if isinstance(self.keys, LifeKeys) else str
+        return [named(self.keys.names[code]) for code in self.codes.tolist()]
+
+    @cached_property
+    def _ranges(self) -> dict[str, range]:
+        """By key where its lives are among the codes."""
+        heads = [i for i, name in enumerate(self._names) if i == 0 or name != self._names[i - 1]]
+        ends = [*heads[1:], len(self._names)]
+        return {self._names[i]: range(i, end) for i, end in zip(heads, ends, strict=True)}
+
     def names(self) -> list[str]:
         """The keys that have accepted events, sorted."""
-        return [self.keys.names[code] for code in self.codes]
+        return list(self._ranges)
+
+    def lives(self, key: str) -> list[tuple[int, int]]:
+        """The first and the newest time (ms) of each life of a key; without ``limits.key_ttl`` it has one.
+
+        Raises:
+            NotFoundError: a key without events.
+        """
+        return [(int(self.origin[i]), int(self.newest[i])) for i in self._lives(key)]
 
     def values(
         self,
@@ -74,7 +99,8 @@ class Evaluation:
     ) -> Iterator[Row]:
         """Rows key by key, in order of time: at the ticks ``at``, or at the multiples of ``every`` (ms)
         from ``start`` (the origin) to ``end`` (the newest event), both included; without either, one
-        row a key at its newest event.
+        row a key at its newest event. Of a key that has lives, the one that covers a tick says its value;
+        there is no row between lives.
 
         Raises:
             NotFoundError: a key without events.
@@ -83,10 +109,10 @@ class Evaluation:
         node = node or self.plan.result
         outputs = node.operator.names if isinstance(node.operator, Outputs) else None
         asked = [node] if outputs is None else [self.plan.nodes[i] for i in node.inputs]
-        wanted = np.arange(len(self.codes)) if keys is None else np.array([self._index(k) for k in keys])
-        for code, tick in self._places(wanted, at, every, start, end):
-            places = pack(code, tick)
-            names = map(self.keys.names.__getitem__, code.tolist())
+        wanted = list(self._ranges.values()) if keys is None else [self._lives(key) for key in keys]
+        for index, tick in self._places(wanted, at, every, start, end):
+            places = pack(self.codes[index], tick)
+            names = map(self._names.__getitem__, index.tolist())
             columns = [self._column(one, places) for one in asked]
             if outputs is None:
                 yield from map(Row, names, tick.tolist(), columns[0])
@@ -104,31 +130,52 @@ class Evaluation:
         return [value if known else initial for value, known in zip(values, held.tolist(), strict=True)]
 
     def _places(
-        self, wanted: I64, at: Sequence[int] | None, every: int | None, start: int | None, end: int | None
+        self,
+        wanted: Sequence[range],
+        at: Sequence[int] | None,
+        every: int | None,
+        start: int | None,
+        end: int | None,
     ) -> Iterator[tuple[I64, I64]]:
-        """Key codes and ticks to be asked for, at most about `CHUNK` at a time."""
+        """Which codes, by their places, and ticks are to be asked for, at most about `CHUNK` at a time."""
         fixed = np.array(sorted(set(at or ())), np.int64)
         if every is None:
             size = max(1, CHUNK // max(1, len(fixed)))
             for first in range(0, len(wanted), size):
                 part = wanted[first : first + size]
-                code = self.codes[part]
                 if at is None:
-                    yield code, self.newest[part]
+                    index = np.array([lives[-1] for lives in part], np.int64)
+                    yield index, self.newest[index]
                 else:
-                    yield np.repeat(code, len(fixed)), np.tile(fixed, len(part))
+                    yield self._covering(part, np.tile(fixed, len(part)), len(fixed))
             return
-        for i in wanted.tolist():
-            begin = int(self.origin[i]) if start is None else start
-            last = int(self.newest[i]) if end is None else end
+        for lives in wanted:
+            begin = int(self.origin[lives[0]]) if start is None else start
+            last = int(self.newest[lives[-1]]) if end is None else end
             rest = fixed
             for low in range(-(-begin // every) * every, last + 1, every * CHUNK):
                 ticks = np.arange(low, min(low + every * CHUNK, last + 1), every)
                 among = rest <= ticks[-1]
                 ticks, rest = np.union1d(ticks, rest[among]), rest[~among]
-                yield np.full(len(ticks), self.codes[i]), ticks
+                yield self._covering([lives], ticks, len(ticks))
             if len(rest):
-                yield np.full(len(rest), self.codes[i]), rest
+                yield self._covering([lives], rest, len(rest))
+
+    def _covering(self, keys: Sequence[range], tick: I64, each: int) -> tuple[I64, I64]:
+        """For keys and ``each`` of their ticks the life that covers them. The first of a key covers what is
+        before it too, the last what is behind it; what lies between lives is left out."""
+        first = np.repeat(np.array([lives[0] for lives in keys], np.int64), each)
+        last = np.repeat(np.array([lives[-1] for lives in keys], np.int64), each)
+        ttl = self.limits.key_ttl
+        if ttl is None or len(self.codes) == len(self._ranges):
+            return first, tick
+        rank = np.empty(len(self.codes), np.int64)
+        for number, lives in enumerate(self._ranges.values()):
+            rank[lives.start : lives.stop] = number
+        index = np.searchsorted(pack(rank, self.origin), pack(rank[first], tick), side="right") - 1
+        index = np.maximum(index, first)
+        covered = (index == last) | (tick < self.newest[index] + ttl)
+        return index[covered], tick[covered]
 
     def columns(self) -> Columns:
         """What `timeline.aggregate` asks: all keys of all outputs."""
@@ -137,8 +184,9 @@ class Evaluation:
         origin[self.codes], newest[self.codes] = self.origin, self.newest
         return Columns(
             None,
-            self.keys.names,
+            self._all_names(),
             np.sort(self.codes),
+            np.sort(self.codes[[lives[-1] for lives in self._ranges.values()]]),
             origin,
             newest,
             int(newest.max(initial=-1)),
@@ -147,30 +195,32 @@ class Evaluation:
             {name: self.tables[node.index] for name, node in self.plan.outputs.items()},
         )
 
-    def timeline(self, key: str, node: PlanNode) -> Table:
-        """The rows of one key of a node.
+    def _all_names(self) -> Sequence[str]:
+        """The key of every code that there is."""
+        names = self.keys.names
+        return [key_named(name) for name in names] if isinstance(self.keys, LifeKeys) else names
+
+    def timeline(self, key: str, node: PlanNode, life: int = -1) -> Table:
+        """The rows of one key of a node; of its newest life, or that of this number among `lives`.
 
         Raises:
             NotFoundError: a key without events.
         """
-        code = int(self.codes[self._index(key)])
+        code = int(self.codes[self._lives(key)[life]])
         return cut(self.tables[node.index], Window.of_key(code))
 
     def span(self, key: str) -> tuple[int, int]:
-        """The origin and the newest tick of a key.
+        """The origin and the newest tick of a key, or of its newest life.
 
         Raises:
             NotFoundError: a key without events.
         """
-        index = self._index(key)
-        return int(self.origin[index]), int(self.newest[index])
+        return self.lives(key)[-1]
 
-    def _index(self, key: str) -> int:
-        code = self.keys.find(key)
-        found = np.flatnonzero(self.codes == (-1 if code is None else code))
-        if len(found) == 0:
+    def _lives(self, key: str) -> range:
+        if key not in self._ranges:
             raise no_such_key(key, self.names())
-        return int(found[0])
+        return self._ranges[key]
 
 
 def no_such_key(key: str, names: Sequence[str]) -> NotFoundError:
@@ -205,18 +255,29 @@ def evaluate(
     """
     plan = expression if isinstance(expression, Plan) else make_plan(expression)
     limits = limits or Limits()
+    newest = int(events.tick.max(initial=-1))
     none_yet = np.full(len(events.keys), -1, np.int64)
-    judged = admit(events.key, events.tick, none_yet, -1, limits)
+    keys = Keys(events.keys)
+    judged: Admission | Judged
+    if limits.key_ttl is None:
+        judged = admit(events.key, events.tick, none_yet, limits)
+    else:
+        keys = LifeKeys()
+        judged = Lives(limits, keys).judge(
+            events.keys, events.key, events.tick, -1, none_yet[:0], none_yet[:0]
+        )
     if len(judged.live) < len(events):
         events = events.take(judged.live)
-    newest = int(events.tick.max(initial=-1))
-    jobs = jobs or cores()
-    return compute(plan, events, limits, judged.accepted, len(judged.refused), newest, jobs)
+    if isinstance(judged, Judged):
+        events = replace(events, keys=keys.names, key=judged.life)
+    accepted, refused = len(judged.live), len(judged.refused)
+    return compute(plan, events, keys, limits, accepted, refused, newest, jobs or cores())
 
 
 def compute(
     plan: Plan,
     events: Events,
+    keys: Keys,
     limits: Limits,
     accepted: int,
     refused: int,
@@ -224,19 +285,19 @@ def compute(
     jobs: int,
 ) -> Evaluation:
     """The evaluation of accepted events, of a stream whose newest is at ``stream_newest`` ms."""
-    origin, last, tables = compute_divided(plan, events, jobs)
-    codes, newest = key_of(last), tick_of(last)
-    keys = Keys(events.keys)
+    begun, last, tables = compute_divided(plan, events, jobs)
+    codes, newest, origin = key_of(last), tick_of(last), tick_of(begun)
     after = limits.forgotten_after
     known: Iterable[int] = range(len(codes))
     if after is not None:
         known = np.flatnonzero(stream_newest - newest < after).tolist()
-    by_name = np.array(sorted(known, key=lambda i: keys.names[codes[i]]), np.int64)
+    named = key_named if isinstance(keys, LifeKeys) else str
+    by_name = np.array(sorted(known, key=lambda i: (named(keys.names[codes[i]]), origin[i])), np.int64)
     return Evaluation(
         plan,
         keys,
         codes[by_name],
-        tick_of(origin)[by_name],
+        origin[by_name],
         newest[by_name],
         tables,
         accepted,

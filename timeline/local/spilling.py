@@ -12,14 +12,15 @@ from types import TracebackType
 
 import numpy as np
 
-from timeline.engine.admission import admit
+from timeline.engine.admission import Admission, admit
+from timeline.engine.lives import Judged, Lives
 from timeline.errors import EventError
 from timeline.jobs import cores
 from timeline.limits import Limits
 from timeline.local.evaluate import Evaluation, Row, compute, no_such_key
 from timeline.plan import Plan
 from timeline.tables.events import EventColumn, Events
-from timeline.tables.packing import Bools
+from timeline.values.life_names import LifeKeys, key_named
 from timeline.values.vocabulary import I64, Keys, Vocabulary
 
 #: So many events are evaluated together, unless one key has more; fewer are never written to a file.
@@ -58,12 +59,16 @@ class Spill:
         self.only = None if only is None else {name: rank for rank, name in enumerate(dict.fromkeys(only))}
         self.part_events = part_events
         self.jobs = jobs or cores()
-        self._keys = Keys()
+        has_lives = self.limits.key_ttl is not None
+        # Keys, or their lives.
+        self._keys = LifeKeys() if has_lives else Keys()
+        self._lives = Lives(self.limits, self._keys) if isinstance(self._keys, LifeKeys) else None
         self._columns = {name: Vocabulary() for name in plan.columns}
-        # Of each key: its newest event (ms), how many are kept, and where in the file it last began anew.
+        # Of each: its newest and its first event (ms), how many are kept, and what it is part of now.
         self._newest = np.empty(0, np.int64)
+        self._begun = np.empty(0, np.int64)
         self._count = np.empty(0, np.int64)
-        self._begin = np.empty(0, np.int64)
+        self._into = np.empty(0, np.int64)
         self._stream_newest = -1
         # Columns: key, time, and a code for each of the plan's.
         self._waiting: list[list[I64]] = []
@@ -80,11 +85,6 @@ class Spill:
             self._folder.cleanup()
 
     @property
-    def _judges(self) -> bool:
-        """Whether an event may be refused or end a key's life, so that keys' newest events matter."""
-        return self.limits.allowed_lateness is not None or self.limits.key_ttl is not None
-
-    @property
     def width(self) -> int:
         """Numbers an event: key, time, and a code for each column."""
         return 2 + len(self._columns)
@@ -95,36 +95,56 @@ class Spill:
         Raises:
             EventError: there is no room for the file.
         """
-        recode = self._keys.encode(events.keys)
-        more = len(self._keys) - len(self._newest)
-        if more:
-            self._newest = np.concatenate((self._newest, np.full(more, -1)))
-            self._count = np.concatenate((self._count, np.zeros(more, np.int64)))
-            self._begin = np.concatenate((self._begin, np.zeros(more, np.int64)))
-        key = recode[events.key]
-        judged = admit(key, events.tick, self._newest, self._stream_newest, self.limits)
-        self.accepted += judged.accepted
+        judged: Admission | Judged
+        if self._lives is None:
+            key = self._keys.encode(events.keys)[events.key]
+            self._grow()
+            judged = admit(key, events.tick, self._newest, self.limits)
+            key = key[judged.live]
+            if self.limits.allowed_lateness is not None:
+                np.maximum.at(self._newest, key, events.tick[judged.live])
+        else:
+            judged = self._lives.judge(
+                events.keys, events.key, events.tick, self._stream_newest, self._begun, self._newest
+            )
+            self._grow()
+            self._into[judged.joined] = judged.into
+            self._newest[judged.joined] = -1
+            self._begun[judged.touched], self._newest[judged.touched] = judged.begun, judged.newest
+            key = judged.life
+        self.accepted += len(judged.live)
         self.refused += len(judged.refused)
-        if self._judges:
-            np.maximum.at(self._newest, key, events.tick)
         self._stream_newest = max(self._stream_newest, int(events.tick.max(initial=-1)))
-        self._begin[judged.reborn] = self._rows
-        self._count[judged.reborn] = 0
         kept = judged.live
         if self.only is not None:
             wanted = np.fromiter((name in self.only for name in events.keys), bool, len(events.keys))
-            kept = kept[wanted[events.key[kept]]]
-        columns = [key, events.tick]
+            wanted = wanted[events.key[kept]]
+            kept, key = kept[wanted], key[wanted]
+        columns = [key, events.tick[kept]]
         for name, vocabulary in self._columns.items():
             column = events.column(name)
-            columns.append(vocabulary.encode(column.values)[column.codes])
-        if len(kept) < len(events):
-            columns = [column[kept] for column in columns]
+            columns.append(vocabulary.encode(column.values)[column.codes[kept]])
         self._count += np.bincount(columns[0], minlength=len(self._count))
         self._waiting.append(columns)
         self._rows += len(kept)
         if self._rows - self._on_disk > self.part_events:
             self._write_waiting()
+
+    def _grow(self) -> None:
+        """Makes room for new keys."""
+        first, more = len(self._newest), len(self._keys) - len(self._newest)
+        if more:
+            self._newest = np.concatenate((self._newest, np.full(more, -1)))
+            self._begun = np.concatenate((self._begun, np.full(more, -1)))
+            self._count = np.concatenate((self._count, np.zeros(more, np.int64)))
+            self._into = np.concatenate((self._into, np.arange(first, first + more)))
+
+    def _has(self, name: str) -> bool:
+        """Whether a key has accepted events."""
+        if isinstance(self._keys, LifeKeys):
+            return bool(self._keys.lives_of(name))
+        code = self._keys.find(name)
+        return code is not None and bool(self._count[code])
 
     def values(
         self,
@@ -142,7 +162,8 @@ class Spill:
         """
         for part in self.evaluations():
             only = self.only
-            keys = None if only is None else [name for name in only if part.keys.find(name) is not None]
+            there = set(part.names())
+            keys = None if only is None else [name for name in only if name in there]
             yield from part.values(at, every=every, start=start, end=end, keys=keys)
 
     def evaluations(self) -> Iterator[Evaluation]:
@@ -154,26 +175,28 @@ class Spill:
         """
         names = self._keys.names
         for name in self.only or ():
-            code = self._keys.find(name)
-            if code is None or not self._count[code]:
-                raise no_such_key(name, sorted(names))
+            if not self._has(name):
+                plain = {key_named(n) for n in names} if self._lives else names
+                raise no_such_key(name, sorted(plain))
+        into = self._resolved()
         if not self._on_disk:
             columns = list(map(np.concatenate, zip(*self._waiting, strict=True)))
             self._waiting.clear()
-            if self._begin.any():
-                live = self._is_live(columns[0], 0)
-                columns = [column[live] for column in columns]
+            if columns:
+                columns[0] = into[columns[0]]
             yield self._evaluate(self._events(columns or [np.empty(0, np.int64)] * self.width))
             return
         self._write_waiting()
-        ranked = self._keys.encode(sorted(names) if self.only is None else list(self.only))
-        ranked = ranked[self._count[ranked] > 0]
-        until = np.cumsum(self._count[ranked])
-        part = np.zeros(len(names), np.int64)
-        # A key goes to the part that its first event falls into.
-        part[ranked] = (until - self._count[ranked]) // self.part_events
+        # A key goes to the part that its first event falls into, with all its lives.
+        by_name: dict[str, list[int]] = {}
+        for code in np.flatnonzero(self._count).tolist():
+            by_name.setdefault(key_named(names[code]) if self._lives else names[code], []).append(code)
+        part, until = np.zeros(len(names), np.int64), 0
+        for name in sorted(by_name) if self.only is None else self.only:
+            part[by_name[name]] = until // self.part_events
+            until += int(self._count[by_name[name]].sum())
         used, part = np.unique(part, return_inverse=True)
-        self._distribute(part, len(used))
+        self._distribute(part, into, len(used))
         for number in range(len(used)):
             path = self._path(number)
             rows = np.fromfile(path, np.int64).reshape(-1, self.width)
@@ -189,14 +212,16 @@ class Spill:
         return Events(self._keys.names, key, tick, named, key.reshape(-1, 1)[:, :0])
 
     def _evaluate(self, events: Events) -> Evaluation:
-        return compute(
-            self.plan, events, self.limits, self.accepted, self.refused, self._stream_newest, self.jobs
-        )
+        keys = type(self._keys)(events.keys)
+        counts = self.accepted, self.refused, self._stream_newest
+        return compute(self.plan, events, keys, self.limits, *counts, self.jobs)
 
-    def _is_live(self, key: I64, first: int) -> Bools:
-        """Whether an event is not one of a key that began anew behind it; ``first`` is the first's place."""
-        live: Bools = np.arange(first, first + len(key)) >= self._begin[key]
-        return live
+    def _resolved(self) -> I64:
+        """By code what each life is part of in the end."""
+        into = self._into
+        while not np.array_equal(further := into[into], into):
+            into = further
+        return into
 
     # --- files -----------------------------------------------------------------------------------
 
@@ -221,19 +246,17 @@ class Spill:
         self._waiting.clear()
         self._on_disk = self._rows
 
-    def _distribute(self, part: I64, parts: int) -> None:
+    def _distribute(self, part: I64, into: I64, parts: int) -> None:
         """Divides the file: what is in each part's is in stream order."""
         with self._path().open("rb") as file:
-            first = 0
             while len(flat := np.fromfile(file, np.int64, self.part_events // 4 * self.width + self.width)):
                 rows = flat.reshape(-1, self.width)
-                live = rows[self._is_live(rows[:, 0], first)]
-                first += len(rows)
-                of = part[live[:, 0]]
+                of = part[rows[:, 0]]
+                rows[:, 0] = into[rows[:, 0]]
                 # numpy sorts numbers of 16 bits by radix.
-                live = live[np.argsort(of.astype(np.uint16) if parts < 65536 else of, kind="stable")]
+                rows = rows[np.argsort(of.astype(np.uint16) if parts < 65536 else of, kind="stable")]
                 ends = np.concatenate(([0], np.cumsum(np.bincount(of, minlength=parts))))
                 for number in range(parts):
                     if ends[number] < ends[number + 1]:
-                        self._append(self._path(number), live[ends[number] : ends[number + 1]])
+                        self._append(self._path(number), rows[ends[number] : ends[number + 1]])
         self._path().unlink()

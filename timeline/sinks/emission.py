@@ -49,9 +49,8 @@ class _Places:
 class Emission(Node):
     """The outputs of a timeline that a sink needs, at one position, and what was said of them.
 
-    ``grid`` (ms): the next time at which all
-    keys are looked at, if rows are of groups; ``None`` before the first. ``over``: keys that are about to
-    begin anew, so that what is known of them is final.
+    ``grid`` (ms): the next time at which all keys are looked at, if rows are of groups; ``None`` before the
+    first.
     """
 
     def __init__(self, spec: Spec, stream: int) -> None:
@@ -70,7 +69,6 @@ class Emission(Node):
         self.shrinking: _Tidying = _Tidying(self)
         self.answers = _AllKeys(self.state)
         self.grid: int | None = None
-        self.over: I64 = np.empty(0, np.int64)
 
     def types(self) -> dict[str, str]:
         """The columns of rows that are outputs or aggregates, with what they hold in files of columns:
@@ -93,25 +91,14 @@ class Emission(Node):
     # --- steps -----------------------------------------------------------------------------------
 
     def next_position(self) -> Position | None:
-        """The next position that all inputs have reached; takes note of the keys that begin anew there."""
-        common = set.intersection(*(edge.complete() for edge in self.state.edges))
-        target = min(common, default=None)
-        nothing = np.empty(0, np.int64)
-        if target is None or self.state.limits.key_ttl is None:
-            return target
-        starts = [p.window.at for edge in self.state.edges for p in edge.pending if p.position <= target]
-        at = np.concatenate([nothing, *starts])
-        again = np.unique(key_of(at[tick_of(at) == 0]))
-        self.over = again[self.state.by_key.origin[again] <= MAX_TICK]
-        return target
+        """The next position that all inputs have reached."""
+        return min(set.intersection(*(edge.complete() for edge in self.state.edges)), default=None)
 
     def step(self, target: Position | None) -> None:
         """Goes to a position; without one, takes what amends the one that was reached."""
         if target is None:
             self.advance()
             return
-        self.state.by_key["emitted"][self.over] = 0
-        self.over = np.empty(0, np.int64)
         later = []
         for edge in self.state.edges:
             count = sum(p.position <= target for p in edge.pending)
@@ -139,7 +126,7 @@ class Emission(Node):
     def rows(self) -> list[Row] | None:
         """Some of the rows that are final and were not given yet; ``None`` when there are no more."""
         if self.sink.aggregates:
-            return None if len(self.over) else self._groups()
+            return self._groups()
         places = self._places()
         if places is None:
             return None
@@ -149,13 +136,13 @@ class Emission(Node):
     def final(self) -> I64:
         """By key code: below which tick nothing can change any more.
 
-        A key that is closed is known up to when that was, ``key_ttl`` behind its newest event.
+        A life that is closed is known up to its end, ``key_ttl`` behind its newest event.
         """
-        lateness, ttl = self.state.limits.allowed_lateness or 0, self.state.limits.key_ttl
-        until = np.maximum(self.state.by_key.newest - lateness, 0)
-        if ttl is not None:
-            closed = self.state.stream_newest - self.state.by_key.newest >= ttl
-            closed[self.over] = True
+        limits = self.state.limits
+        ttl, closed_after = limits.key_ttl, limits.closed_after
+        until = np.maximum(self.state.by_key.newest - (limits.allowed_lateness or 0), 0)
+        if ttl is not None and closed_after is not None:
+            closed = self.state.stream_newest - self.state.by_key.newest >= closed_after
             until = np.where(closed, self.state.by_key.newest + ttl, until)
             until = np.minimum(until, MAX_TICK)
         until[self.state.by_key.newest < 0] = 0
@@ -171,8 +158,6 @@ class Emission(Node):
         if self.state.quarantined:
             ready[list(self.state.quarantined)] = False
         codes = np.flatnonzero(ready)
-        if len(self.over):
-            codes = np.intersect1d(codes, self.over)
         codes = codes[:MOST]
         if not len(codes):
             return None
@@ -245,8 +230,8 @@ class Emission(Node):
         codes, ticks = key_of(at).tolist(), tick_of(at).tolist()
         rows = []
         for code, tick, *values in zip(codes, ticks, *columns, strict=True):
-            key = self.state.keys.names[code]
-            # A key that may begin anew has another origin then.
+            key = self.state.key_of_code(code)
+            # Each life of a key has another origin.
             life = "" if self.state.limits.key_ttl is None else f"{int(self.state.by_key.origin[code])}/"
             place = {"timeline": self.spec.name, "stream": self.stream, "key": key, "at": tick}
             values_by_name = dict(zip(self.shown, values, strict=True))
@@ -258,11 +243,10 @@ class Emission(Node):
     def _groups(self) -> list[Row] | None:
         """Rows of groups at the next times that are final for all keys, also those that may still come."""
         assert self.sink.every is not None
-        assert self.state.limits.key_ttl is not None
-        every = self.sink.every
-        final = (
-            self.state.stream_newest - self.state.limits.key_ttl - (self.state.limits.allowed_lateness or 0)
-        )
+        every, closed_after = self.sink.every, self.state.limits.closed_after
+        if closed_after is None:
+            return None
+        final = self.state.stream_newest - closed_after
         if self.grid is None:
             known = self.state.by_key.origin[self.state.by_key.origin <= MAX_TICK]
             if not len(known) or int(known.min()) > final:

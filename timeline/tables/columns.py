@@ -14,11 +14,15 @@ from timeline.values.vocabulary import I64
 @dataclass(frozen=True, slots=True)
 class Columns:
     """All keys of a node at once: ``codes`` are those that can be asked for, ``origin`` and ``newest``
-    (ms) are by code, as are ``names``; ``tables`` are the outputs by name."""
+    (ms) are by code, as are ``names``; ``tables`` are the outputs by name.
+
+    Of keys that have lives a code is a life, and several have one name; ``latest`` are the newest lives of
+    each, and all codes where keys have no lives."""
 
     position: Position | None
     names: Sequence[str]
     codes: I64
+    latest: I64
     origin: I64
     newest: I64
     stream_newest: int
