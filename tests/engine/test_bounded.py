@@ -13,7 +13,8 @@ import zstandard
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from tests.support.graphs import WireGraph
+from tests.support.graphs import POLICIES, WireGraph
+from tests.support.lives import lives_of
 from tests.support.oracle import Oracle, exact, same
 from tests.support.streams import END, batches, cuts, exact_value, expressions, json
 from timeline.engine import shrinking
@@ -44,69 +45,56 @@ rows = st.lists(
 )
 
 
-def lives(events: Any, lateness: int, ttl: int) -> tuple[dict[str, list[Any]], int, list[int], int]:
-    """The events of each key's present life, by the definition; how many were accepted, which refused,
-    and the newest tick of all."""
-    alive: dict[str, list[Any]] = {}
-    newest: dict[str, int] = {}
-    stream, accepted, refused = -1, 0, []
-    for number, (key, tick, values) in enumerate(events):
-        closed = key not in newest or stream - newest[key] >= ttl
-        if closed and tick < stream - ttl:
-            refused.append(number)
-            continue
-        if not closed and tick < newest[key] + ttl and tick < newest[key] - lateness:
-            refused.append(number)
-            continue
-        if closed or tick >= newest[key] + ttl:
-            alive[key] = []
-        alive[key].append((tick, values))
-        newest[key] = max(tick, newest.get(key, -1))
-        stream = max(stream, tick)
-        accepted += 1
-    return alive, accepted, refused, stream
-
-
 @settings(max_examples=300)
 @given(expressions, rows, cuts, st.integers(0, 5), st.integers(1, 9), st.integers(0, 30), st.data())
-def test_keys_close_and_begin_anew(
+def test_keys_have_lives(
     expression: ex.Expression, events: Any, at: list[int], lateness: int, ttl: int, keep: int, data: Any
 ) -> None:
     plan = make_plan(expression)
     note(plan.result.text)
     limits = Limits(lateness, keep, ttl)
-    alive, accepted, refused, stream = lives(events, lateness, ttl)
-    newest = {key: max(t for t, _ in mine) for key, mine in alive.items()}
-    known = {key for key in alive if stream - newest[key] < ttl + keep}
+    told = lives_of(events, lateness, ttl)
+    known = {
+        key: lives
+        for key, every in told.lives.items()
+        if (lives := [v for v in every if told.newest - v[-1][0] < ttl + lateness + max(keep, ttl)])
+    }
     whole = evaluate(plan, from_rows(events), limits)
-    assert (whole.accepted, whole.refused) == (accepted, len(refused))
-    assert set(whole.names()) == known
-    graph = WireGraph(plan, limits)
+    refused = [number for number, reason in enumerate(told.refused) if reason is not None]
+    assert (whole.accepted, whole.refused) == (len(events) - len(refused), len(refused))
+    assert {k: whole.lives(k) for k in whole.names()} == {
+        k: [(v[0][0], v[-1][0]) for v in lives] for k, lives in known.items()
+    }
+    graph = WireGraph(plan, limits, data.draw(st.sampled_from(POLICIES)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shrinking, "FEW", data.draw(st.sampled_from([-1_000_000, 1_000])))
         for batch in batches(from_rows(events), at):
             graph.feed(batch, tuple(batch.position[-1].tolist()))
             if data.draw(st.booleans()):
-                graph.continue_as_new(limits)
+                graph.continue_as_new(limits, data.draw(st.sampled_from([None, 0])))
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
-        assert set(Answers(node.state).known_keys()) == known
+        answers = Answers(node.state)
+        assert set(answers.known_keys()) == set(known)
         if planned.leaf:
-            listed = [r.position[0] for r in node.state.refused.after(None, 100)]
-            assert (node.state.accepted, listed) == (accepted, refused)
-        for key in known:
-            oracle = Oracle(alive[key])
-            mine, origin, last = Answers(node.state).timeline(key)
-            assert (origin, last) == (oracle.origin, newest[key])
-            base = int(mine.tick[0])
-            assert base <= max(oracle.origin, newest[key] - lateness - keep), "kept as long as promised"
-            for tick in range(base, END):
-                row = next(r for r in reversed(range(len(mine))) if mine.tick[r] <= tick)
-                wanted = exact(oracle.at(planned.expression, tick))
-                got = exact(exact_value(mine, row, tick))
-                assert same(got, wanted), f"{planned.text} of {key} at {tick}: {got} is not {wanted}"
-            theirs = whole.timeline(key, planned)
-            from_base = Window(theirs.at[:1] - theirs.tick[:1] + base)
-            assert mine.json_rows() == cut(theirs, from_base).json_rows()
+            listed = {r.position[0]: r.reason.name.lower() for r in node.state.refused.after(None, 100)}
+            wanted_refused = {i: reason for i, reason in enumerate(told.refused) if reason is not None}
+            assert (node.state.accepted, listed) == (len(events) - len(refused), wanted_refused)
+        for key, lives in known.items():
+            for number, life in enumerate(lives):
+                oracle = Oracle(life)
+                newest = life[-1][0]
+                mine, origin, last = answers.timeline(key, oracle.origin if len(lives) > 1 else None)
+                assert (origin, last) == (oracle.origin, newest)
+                base = int(mine.tick[0])
+                assert base <= max(oracle.origin, newest - lateness - keep), "kept as long as promised"
+                for tick in range(base, END):
+                    row = next(r for r in reversed(range(len(mine))) if mine.tick[r] <= tick)
+                    wanted = exact(oracle.at(planned.expression, tick))
+                    got = exact(exact_value(mine, row, tick))
+                    assert same(got, wanted), f"{planned.text} of {key} at {tick}: {got} is not {wanted}"
+                theirs = whole.timeline(key, planned, number)
+                from_base = Window(theirs.at[:1] - theirs.tick[:1] + base)
+                assert mine.json_rows() == cut(theirs, from_base).json_rows()
 
 
 def test_a_vocabulary_of_ever_new_values_shrinks() -> None:

@@ -86,7 +86,7 @@ class Node:
             judged = admit(key, events.tick, state.by_key.newest, state.limits)
             key = key[judged.live]
         else:
-            begun, newest = state.by_key["begun"], state.by_key.newest
+            begun, newest = state.by_key["first"], state.by_key.newest
             judged = state.lives.judge(names, place, events.tick, state.stream_newest, begun, newest)
             state.by_key.grow(len(state.keys))
             key = judged.life
@@ -107,7 +107,7 @@ class Node:
                 starts.append(state.join(gone, judged.into))
                 released = state.bear(gone)
             heard = np.sort(packed(judged.touched, judged.newest))
-            state.by_key["begun"][judged.touched] = judged.begun
+            state.by_key["first"][judged.touched] = judged.begun
         state.hear(heard)
         starts.append(begin[tick_of(begin) < state.by_key.origin[key_of(begin)]])
         new = merge(again, self._read(events, at))

@@ -45,7 +45,7 @@ class KeyColumn:
 
 
 #: Of a leaf whose keys have lives: the time (ms) of the first event, also where there is no function.
-BEGUN = KeyColumn(NEVER)
+FIRST = KeyColumn(NEVER)
 #: The columns of every node; one more is one more line.
 COLUMNS = {
     #: The time (ms) of the key's first event.
@@ -152,7 +152,7 @@ class NodeState:
         #: With ``key_ttl`` every life is a key of its own.
         self.keys: Keys = LifeKeys() if has_lives else Keys()
         self.lives = Lives(limits, LifeKeys()) if self.leaf is not None and has_lives else None
-        self.by_key = KeyColumns({**(columns or {}), **({"begun": BEGUN} if self.lives else {})})
+        self.by_key = KeyColumns({**(columns or {}), **({"first": FIRST} if self.lives else {})})
         self.stream_newest = -1
         self.accepted = 0
         self.refused = Refused()
@@ -229,7 +229,7 @@ class NodeState:
         rows = self.leaf.thin(rows.take(np.argsort(rows.at, kind="stable")))
         raw.put(Window(start_of(np.unique(into))), rows)
         raw.remove(joined)
-        return packed(into, self.by_key["begun"][joined])
+        return packed(into, self.by_key["first"][joined])
 
     def bear(self, codes: I64) -> dict[int, str | None]:
         """Forgets the function of keys that begin anew, or are no more; returns those that are no longer set

@@ -248,7 +248,7 @@ def _give_lives(state: NodeState) -> None:
     founded = np.minimum(by_key.origin, np.maximum(by_key.newest, 0))
     state.name([life_name(n, t) for n, t in zip(state.keys.names, founded.tolist(), strict=True)])
     if state.lives is not None:
-        by_key["begun"][:] = np.where(by_key.newest < 0, by_key.origin, founded)
+        by_key["first"][:] = np.where(by_key.newest < 0, by_key.origin, founded)
     state.recoded = True
 
 
