@@ -132,13 +132,13 @@ def test_keys_that_are_over_are_forgotten() -> None:
         batch = from_rows([(f"session {i}", 10 * i, {"a": "x"}) for i in ids], (ids[0],))
         graph.feed(batch, (ids[-1],))
     for node in graph.nodes:
-        assert len(Answers(node.state).known_keys()) == 150
+        assert len(Answers(node.state).known_keys()) == 160
         assert len(node.state.keys) < 2_500
         assert len(node.state.own) < 2_500
     assert Answers(graph.result.state).value("session 5999", 59_999 + 1_000)[:2] == (1.009, 60_999)
-    assert Answers(graph.result.state).value("session 5940", None) == (0, 59_400, True), "closed"
+    assert Answers(graph.result.state).value("session 5939", None) == (0, 59_390, True), "closed"
     with pytest.raises(KeyError):
-        Answers(graph.result.state).value("session 5849", None)
+        Answers(graph.result.state).value("session 5839", None)
 
 
 def test_state_of_version_1_is_read() -> None:

@@ -85,8 +85,7 @@ def _at(
 ) -> Instants:
     values = _values(columns, outputs, asked, excluded)
     if CLOSED in outputs:
-        by = columns.stream_newest if now else np.minimum(values.tick, columns.stream_newest)
-        values.tables[CLOSED] = _closed(columns, values, by)
+        values.tables[CLOSED] = _closed(columns, values, now)
     return values
 
 
@@ -127,11 +126,12 @@ def _instant(table: Table, row: I64, places: I64, at: I64) -> Table:
     return Table(table.kind, at, value, slope, table.vocabulary, table.unit)
 
 
-def _closed(columns: Columns, values: Instants, by: I64 | int) -> Table:
-    """Whether a key had had no event for ``key_ttl`` by then."""
-    ttl = columns.limits.key_ttl
-    idle = by - columns.newest[values.code]
-    closed = np.zeros(len(values), bool) if ttl is None else idle >= ttl
+def _closed(columns: Columns, values: Instants, now: bool) -> Table:
+    """Which lives are closed; none is at a time that it covers."""
+    after = columns.limits.closed_after
+    closed = np.zeros(len(values), bool)
+    if now and after is not None:
+        closed = columns.stream_newest - columns.newest[values.code] >= after
     return Table(Kind.BOOL, start_of(np.arange(len(values))), closed)
 
 

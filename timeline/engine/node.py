@@ -24,6 +24,7 @@ from timeline.limits import Limits
 from timeline.operators.base import Operator
 from timeline.tables.events import Events, Position
 from timeline.tables.packing import (
+    all_of,
     begin_of,
     earliest,
     first_of_keys,
@@ -105,7 +106,7 @@ class Node:
             if len(gone := judged.joined):
                 again = self._read_again(gone, judged.into)
                 starts.append(state.join(gone, judged.into))
-                released = state.bear(gone)
+                released = state.bury(gone)
             heard = np.sort(packed(judged.touched, judged.newest))
             state.by_key["first"][judged.touched] = judged.begun
         state.hear(heard)
@@ -199,11 +200,11 @@ class Node:
         newest = latest(heard)
         every = earliest(starts)
         anew = key_of(every[tick_of(every) == 0])
-        released = state.bear(anew)
         state.hear(newest)
-        released |= pass_on(state, changes, starts)
+        gone = anew[~np.isin(anew, key_of(newest))]
+        gone = gone[all_of([edge.table.rows_of(gone) == 0 for edge in state.edges])]
+        released = state.bear(anew) | state.bury(gone) | pass_on(state, changes, starts)
         begin_late(state, *map(np.concatenate, zip(*late, strict=True)))
-        gone = anew[state.by_key.newest[anew] < 0]
         patch = self._compute(newest, starts, anew, released, gone)
         return replace(patch, amends=True) if amends else patch
 

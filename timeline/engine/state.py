@@ -51,7 +51,7 @@ COLUMNS = {
     #: The time (ms) of the key's first event.
     "origin": KeyColumn(NEVER),
     #: The time (ms) of its newest event; -1: there was none.
-    "newest": KeyColumn(-1),
+    "newest": KeyColumn(-1, born=False),
     #: Where its function begins (ms), if that is later than its origin because the node was started over
     #: others that had forgotten what came before; else 0.
     "known_from": KeyColumn(0, sparse=True),
@@ -232,8 +232,7 @@ class NodeState:
         return packed(into, self.by_key["first"][joined])
 
     def bear(self, codes: I64) -> dict[int, str | None]:
-        """Forgets the function of keys that begin anew, or are no more; returns those that are no longer set
-        apart."""
+        """Forgets the function of keys that begin anew; returns those that are no longer set apart."""
         if not len(codes):
             return {}
         self.own.remove(codes)
@@ -244,6 +243,12 @@ class NodeState:
             if held is not None and held.own:
                 del self.quarantined[code]
                 released[code] = None
+        return released
+
+    def bury(self, codes: I64) -> dict[int, str | None]:
+        """Forgets lives that are part of others now; returns those that are no longer set apart."""
+        released = self.bear(codes)
+        self.by_key.newest[codes] = -1
         return released
 
     def absorb(self, new: Table) -> I64:

@@ -72,7 +72,7 @@ class Evaluation:
     def _ranges(self) -> dict[str, range]:
         """By key where its lives are among the codes."""
         heads = [i for i, name in enumerate(self._names) if i == 0 or name != self._names[i - 1]]
-        ends = [*heads[1:], len(self._names)]
+        ends = [*heads, len(self._names)][1:]
         return {self._names[i]: range(i, end) for i, end in zip(heads, ends, strict=True)}
 
     def names(self) -> list[str]:
