@@ -174,6 +174,28 @@ class Asked:
             known[key] = cast("protocol.KeyRows", rows | answers.exact_from(key))
         return {"position": self._place(), "timelines": known}
 
+    @protocol.LIVES.handler
+    def lives(self, keys: list[Any], node: str | None = None) -> protocol.Lives:
+        """The timelines of all lives of some keys, of each known one; without ``key_ttl`` it has one."""
+        answers = self._answers(node)
+        known: dict[str, list[protocol.LifeRows]] = {}
+        for key in keys[:MAX_ANSWER]:
+            try:
+                known[key] = [self._life(answers, key, code) for code in answers.lives(key)]
+            except KeyError:
+                continue
+        return {"position": self._place(), "lives": known}
+
+    def _life(self, answers: Answers, key: str, code: int) -> protocol.LifeRows:
+        closed = answers.is_closed(code)
+        try:
+            table, origin, newest = answers.life(code)
+            value, _, _ = answers.value_of(code, None)
+        except QuarantineError as error:
+            return {"origin": 0, "newest": 0, "rows": [], "error": str(error), "closed": closed}
+        rows = {"origin": origin, "newest": newest, "rows": table.json_rows(), "closed": closed}
+        return cast("protocol.LifeRows", rows | {"value": value} | answers.exact_from_of(code))
+
     def _recent(self, answers: Answers, key: str) -> protocol.RecentKey:
         return cast("protocol.RecentKey", {"key": key, **(self._value(answers, key, None) or {})})
 

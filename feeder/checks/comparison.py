@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from timeline.local.evaluate import Evaluation
 from timeline.plan import PlanNode
 from timeline.reading import Rejected
+from timeline.tables.packing import pack
 from timeline.tables.splicing import cut
 from timeline.tables.table import Window
-from workflows.client import KeyTimeline
+from workflows.client import Life
 
 #: Keys compared at a time.
 CHUNK = 1_000
@@ -19,7 +22,7 @@ CHUNK = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A key of a node whose timeline in the workflows is not the locally evaluated one."""
+    """A key of a node (or a life of it) whose timeline in the workflows is not the locally evaluated one."""
 
     key: str
     node: PlanNode
@@ -29,7 +32,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Comparison:
-    """What a dry run found: ``timelines`` were compared, one a key and node."""
+    """What a dry run found: ``timelines`` were compared, one a life of a key and node."""
 
     evaluation: Evaluation
     timelines: int = 0
@@ -40,27 +43,28 @@ class Comparison:
 
 
 def compare_keys(
-    comparison: Comparison, node: PlanNode, names: Sequence[str], found: dict[str, KeyTimeline]
+    comparison: Comparison, node: PlanNode, names: Sequence[str], found: dict[str, list[Life]]
 ) -> None:
     """Adds to a comparison what differs of some keys of a node."""
     evaluation = comparison.evaluation
-    codes = {evaluation.keys.names[code]: int(code) for code in evaluation.codes}
-    table = evaluation.tables[node.index]
+    known = set(evaluation.names())
     for name in names:
-        comparison.timelines += 1
-        theirs = found.get(name)
-        if theirs is None or name not in codes:
-            mine = evaluation.timeline(name, node).json_rows() if name in codes else None
-            rows = None if theirs is None else theirs.rows
-            comparison.differences.append(Difference(name, node, rows, mine))
-            continue
-        origin, newest = evaluation.span(name)
-        if theirs.counted_from is not None and (theirs.origin, theirs.newest) == (origin, newest):
-            comparison.counted += 1
-            continue
-        begin = theirs.rows[0][0] if theirs.rows else origin
-        window = Window.of_key(codes[name], begin)
-        local = cut(table, window).json_rows()
-        same_span = (theirs.origin, theirs.newest) == (origin, newest)
-        if local != theirs.rows or not same_span:
-            comparison.differences.append(Difference(name, node, theirs.rows, local))
+        theirs = found.get(name, [])
+        mine = evaluation.lives(name) if name in known else []
+        comparison.timelines += max(len(theirs), len(mine))
+        for number in range(max(len(theirs), len(mine))):
+            life = theirs[number] if number < len(theirs) else None
+            local = evaluation.timeline(name, node, number) if number < len(mine) else None
+            if life is None or local is None:
+                rows = None if life is None else life.rows
+                local_rows = None if local is None else local.json_rows()
+                comparison.differences.append(Difference(name, node, rows, local_rows))
+                continue
+            same_span = (life.origin, life.newest) == mine[number]
+            if life.counted_from is not None and same_span:
+                comparison.counted += 1
+                continue
+            begin = life.rows[0][0] if life.rows else mine[number][0]
+            rows = cut(local, Window(pack(local.key[:1], np.array([begin])))).json_rows()
+            if rows != life.rows or not same_span:
+                comparison.differences.append(Difference(name, node, life.rows, rows))

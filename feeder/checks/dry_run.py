@@ -31,6 +31,6 @@ async def compare(timelines: Client, spec: Spec) -> Comparison:
     for first in range(0, len(names), CHUNK):
         part = names[first : first + CHUNK]
         for node in spec.plan.nodes:
-            found = await timelines.questions.timelines(spec, node, part)
+            found = await timelines.questions.lives(spec, node, part)
             compare_keys(comparison, node, part, found)
     return comparison

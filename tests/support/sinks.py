@@ -70,10 +70,11 @@ def expected(
     assert sink is not None
     newest_of_all = max(local.span(key)[1] for key in local.names())
     found: dict[str, dict[int, Values]] = {}
-    for key in local.names():
-        origin, newest = local.span(key)
-        over = limits.key_ttl is not None and newest_of_all - newest >= limits.key_ttl
-        until = newest + (limits.key_ttl or 0) if over else newest - limits.allowed_lateness
+    every_life = [(key, n, *life) for key in local.names() for n, life in enumerate(local.lives(key))]
+    for key, number, origin, newest in every_life:
+        ttl, lateness = limits.key_ttl, limits.allowed_lateness
+        over = ttl is not None and newest_of_all - newest >= ttl + lateness
+        until = newest + (ttl or 0) if over else newest - lateness
         if until <= origin:
             continue
         values: dict[int, Any] = {
@@ -85,12 +86,12 @@ def expected(
             ticks = [t for t in values if t % sink.every == 0]
         else:
             nodes = [local.plan.outputs[name] for name in sink.outputs or OUTPUTS]
-            breaks = {row[0] for node in nodes for row in local.timeline(key, node).json_rows()}
+            breaks = {row[0] for node in nodes for row in local.timeline(key, node, number).json_rows()}
             ticks = [t for t in values if t in breaks or (t > origin and not holds(values[t - 1]))]
         shown = sink.outputs or tuple(OUTPUTS)
         rows = {t: {name: values[t][name] for name in shown} for t in ticks if holds(values[t])}
         if rows:
-            found[key] = rows
+            found[key] = found.get(key, {}) | rows
     return found
 
 

@@ -138,7 +138,7 @@ async def test_one_expression_by_whether_a_key_is_closed(timelines: Client, tmp_
     wanted = Spec.from_wire(wire | {"limits": {"key_ttl": "10s", "shards": 1}})
     await timelines.registry.register(wanted)
     path = tmp_path / "e.jsonl"
-    rows = [("old", 1_000, 1), ("new", 5_000, 1), ("new", 12_000, 1)]
+    rows = [("old", 1_000, 1), ("new", 15_000, 1), ("new", 22_000, 1)]
     path.write_text("".join(json.dumps({"key": k, "time": t, "a": a}) + "\n" for k, t, a in rows))
     await feed_files(timelines, wanted, [path])
     request = await timelines.questions.request(wanted, agg="count, sum", group_by=["closed"])

@@ -12,6 +12,8 @@ from timeline.values.kinds import Kind
 
 #: The pseudo output that says whether a key is closed.
 CLOSED = "closed"
+#: The one that is the key, where its lives are asked.
+KEY = "key"
 
 _NUMBERS = (Kind.NUMERIC, Kind.RATIO, Kind.STATE)
 #: The kinds that every function takes, in the order in which messages list them; count takes none too.

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from timeline.aggregate.functions import CLOSED
+from timeline.aggregate.functions import CLOSED, KEY
 from timeline.errors import LimitError
 from timeline.tables.columns import Columns
 from timeline.tables.packing import Bools, pack, start_of
 from timeline.tables.table import Table, lookup, values_at
 from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK
-from timeline.values.vocabulary import I64
+from timeline.values.vocabulary import I64, Vocabulary
 
 #: About how many values are looked up at a time, and how many a request may ask a stream for: about a
 #: second of work, in which a workflow's thread does nothing else.
@@ -106,9 +106,10 @@ def _values(
         asked = asked.take(begun)
     places = pack(asked.code, asked.tick)
     rows: dict[str, I64] = {}
+    is_key = KEY in outputs and KEY not in columns.tables
     kept = np.ones(len(asked), bool)
     for name in outputs:
-        if name != CLOSED:
+        if name != CLOSED and not (is_key and name == KEY):
             rows[name], held = lookup(columns.tables[name], places)
             kept &= held
     if not kept.all():
@@ -117,6 +118,10 @@ def _values(
         rows = {name: row[kept] for name, row in rows.items()}
     at = start_of(np.arange(len(asked)))
     tables = {name: _instant(columns.tables[name], row, places, at) for name, row in rows.items()}
+    if is_key:
+        names = Vocabulary()
+        codes = names.encode([columns.names[code] for code in asked.code.tolist()])
+        tables = {KEY: Table(Kind.STATE, at, codes, None, names), **tables}
     return replace(asked, tables=tables)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from timeline.aggregate.functions import CLOSED, Aggregate, check_output, kind_of, near
+from timeline.aggregate.functions import CLOSED, KEY, Aggregate, check_output, kind_of, near
 from timeline.aggregate.parsing import parse_aggregates
 from timeline.aggregate.where import parse_where
 from timeline.errors import RequestError
@@ -27,7 +27,8 @@ class Request:
 
     When: ``at`` these ticks (ms), or a ``grid`` of the multiples of ``grid[2]`` (ms) from ``grid[0]`` to
     ``grid[1]``, both included; without either, each key at its newest event. ``top`` rows at each time
-    by ``by``, the largest first: an output, or the label of an aggregate.
+    by ``by``, the largest first: an output, or the label of an aggregate. ``lives``: each life of a key that
+    is known at its newest event, not only the newest life; ``key`` is an output then.
 
     >>> kinds = {"cdn": Kind.STATE, "rebuffering": Kind.NUMERIC}
     >>> request = Request.parse(kinds, agg="count, sum(rebuffering), avg", group_by=["cdn"])
@@ -42,6 +43,7 @@ class Request:
     grid: tuple[int, int, int] | None = None
     top: int | None = None
     by: str | None = None
+    lives: bool = False
 
     @classmethod
     def parse(
@@ -57,6 +59,7 @@ class Request:
         every: int | None = None,
         top: int | None = None,
         by: str | None = None,
+        lives: bool = False,
     ) -> Request:
         """A request in the words of the command line; times are in ms. Grouping without ``agg`` counts.
 
@@ -73,9 +76,10 @@ class Request:
             raise RequestError("from and to make a series of times, which needs every")
         if agg is None and group_by:
             agg = "count"
+        kinds = with_key(kinds, lives)
         aggregates = () if agg is None else parse_aggregates(agg, kinds)
         ticks = None if at is None else tuple(sorted(set(at)))
-        request = cls(aggregates, tuple(dict.fromkeys(group_by)), where, ticks, grid, top, by)
+        request = cls(aggregates, tuple(dict.fromkeys(group_by)), where, ticks, grid, top, by, lives)
         request.check(kinds)
         return request
 
@@ -86,8 +90,9 @@ class Request:
             RequestError: it cannot be asked of outputs of these kinds.
             ExpressionError: the condition cannot be understood.
         """
-        kinds = {**kinds, CLOSED: Kind.BOOL}
-        self.ticks()
+        kinds = with_key({**kinds, CLOSED: Kind.BOOL}, self.lives)
+        if self.lives and self.ticks() is not None:
+            raise RequestError("lives are asked at their newest events; leave out at, from, to and every")
         for aggregate in self.aggregates:
             if aggregate.output is not None:
                 check_output(aggregate, kinds)
@@ -174,4 +179,10 @@ class Request:
             None if grid is None else (grid[0], grid[1], grid[2]),
             wire["top"],
             wire["by"],
+            wire.get("lives", False),
         )
+
+
+def with_key(kinds: Mapping[str, Kind], lives: bool) -> Mapping[str, Kind]:
+    """The outputs, and the key itself where lives are asked and no output is called so."""
+    return {KEY: Kind.STATE, **kinds} if lives else kinds

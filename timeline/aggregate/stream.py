@@ -14,7 +14,7 @@ from timeline.aggregate.instants import Instants, instants
 from timeline.aggregate.measures import measures_of
 from timeline.aggregate.numbers import Numbers, exact, numbers
 from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
-from timeline.aggregate.request import MAX_ROWS, Request
+from timeline.aggregate.request import MAX_ROWS, Request, with_key
 from timeline.aggregate.where import holds, names_in, parse_where
 from timeline.errors import BusyError
 from timeline.tables.columns import Columns
@@ -56,21 +56,23 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
     kinds = {name: table.kind for name, table in columns.tables.items()}
     request.check(kinds)
     after = columns.limits.forgotten_after
-    made = Partial(columns.position, len(columns.codes))
+    asked = columns.codes if request.lives else columns.latest
+    made = Partial(columns.position, len(asked))
     if after is not None and columns.stream_newest >= after:
         made.forgotten_before = columns.stream_newest - after + 1
+    named = with_key(kinds, request.lives)
     condition = None
     if request.where is not None:
-        condition = parse_where(request.where, {**kinds, CLOSED: Kind.BOOL})
-    wanted = {*request.group_by, *(a.output for a in request.aggregates), request.by} & {*kinds, CLOSED}
+        condition = parse_where(request.where, {**named, CLOSED: Kind.BOOL})
+    wanted = {*request.group_by, *(a.output for a in request.aggregates), request.by} & {*named, CLOSED}
     if condition is not None:
         wanted |= names_in(condition)
     if not request.aggregates:
         made.outputs = (*kinds, *((CLOSED,) if columns.limits.key_ttl is not None else ()))
         wanted |= set(made.outputs)
-    outputs = [name for name in (*kinds, CLOSED) if name in wanted]
+    outputs = [name for name in (*named, CLOSED) if name in wanted]
     folding = _Folding(request, made)
-    for values in instants(columns, outputs, request.ticks(), made.excluded):
+    for values in instants(columns, outputs, request.ticks(), made.excluded, request.lives):
         if not in_time():
             raise BusyError(
                 f"a question over {len(columns.codes)} keys of a stream takes longer than its workflow may "

@@ -35,6 +35,7 @@ COMMANDS = {
     "dead-letters": "streaming.dead_letters",
     "query": "querying.query",
     "show": "asking.show",
+    "lives": "lives.lives",
     "list": "asking.list_timelines",
     "describe": "asking.describe",
     "refused": "asking.refused",

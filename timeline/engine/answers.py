@@ -141,13 +141,18 @@ class Answers:
             NoLifeError: the tick lies between two lives of the key.
             KeyError: no event of the key was heard of, or it is forgotten.
         """
+        return self.value_of(self.find(key, at), at)
+
+    def value_of(self, code: int, at: int | None) -> tuple[Value, int, bool]:
+        """`value` of the key, or life, that a code stands for."""
         state = self.state
-        code = self.find(key, at)
         self._check(code)
         newest = int(state.by_key.newest[code])
         tick = newest if at is None else at
-        lateness = state.limits.allowed_lateness
-        final = (lateness is not None and tick < newest - lateness) or self.is_closed(code)
+        lateness, ttl = state.limits.allowed_lateness, state.limits.key_ttl
+        final = lateness is not None and tick < newest - lateness
+        # What lies behind a life another may cover yet.
+        final |= ttl is not None and tick < newest + ttl and self.is_closed(code)
         values = {
             name: self._at(table, initial, code, tick) for name, (table, initial) in self.tables().items()
         }
@@ -183,8 +188,11 @@ class Answers:
         Raises:
             KeyError: no event of the key was heard of, or it is forgotten.
         """
+        return self.exact_from_of(self.find(key))
+
+    def exact_from_of(self, code: int) -> dict[str, int]:
+        """`exact_from` of the key, or life, that a code stands for."""
         state = self.state
-        code = self.find(key)
         if state.by_key.counted_from[code]:
             return {"counted_from": int(state.by_key.counted_from[code])}
         return {"exact_from": int(state.by_key.known_from[code])} if state.by_key.known_from[code] else {}
@@ -206,8 +214,11 @@ class Answers:
             QuarantineError: the key has no function.
             KeyError: no event of the key was heard of, or it is forgotten.
         """
+        return self.life(self.find(key, at))
+
+    def life(self, code: int) -> tuple[Table, int, int]:
+        """`timeline` of the key, or life, that a code stands for."""
         state = self.state
-        code = self.find(key, at)
         self._check(code)
         rows = state.own.cut(Window.of_key(code))
         return rows, int(state.by_key.origin[code]), int(state.by_key.newest[code])

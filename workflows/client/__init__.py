@@ -7,13 +7,24 @@ talk to workflows.
 
 from __future__ import annotations
 
-from workflows.client.answers import Answer, KeyTimeline, Look, Recent, Registered, Timeline, Values, Version
+from workflows.client.answers import (
+    Answer,
+    KeyTimeline,
+    Life,
+    Look,
+    Recent,
+    Registered,
+    Timeline,
+    Values,
+    Version,
+)
 from workflows.client.client import Client
 
 __all__ = [
     "Answer",
     "Client",
     "KeyTimeline",
+    "Life",
     "Look",
     "Recent",
     "Registered",

@@ -49,6 +49,15 @@ class KeyTimeline:
 
 
 @dataclass(frozen=True, slots=True)
+class Life(KeyTimeline):
+    """A node's whole timeline of one life of a key: what the key does between two gaps of ``key_ttl``. It has
+    its ``value`` at its newest event; once it is ``closed`` nothing changes it any more."""
+
+    closed: bool = False
+    value: Value = None
+
+
+@dataclass(frozen=True, slots=True)
 class Registered:
     """What became of a spec: the version it is, whether that is new, which version it ``replaced`` (null:
     there was none), and the ids of the nodes that stopped because of that."""

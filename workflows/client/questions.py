@@ -12,7 +12,7 @@ from timeline.errors import BusyError, LimitError, NotFoundError, RequestError, 
 from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
 from timeline.tables.wire import from_position
-from workflows.client.answers import Answer, KeyTimeline, Look, Recent
+from workflows.client.answers import Answer, KeyTimeline, Life, Look, Recent
 from workflows.client.asking import Asking
 from workflows.client.registry import Registry
 from workflows.names import member, node_id, streams_of
@@ -197,6 +197,34 @@ class Questions:
                 node_id(spec, node, stream), protocol.TIMELINES, part, member(spec, node)
             )
             found |= {key: KeyTimeline(**timeline) for key, timeline in answer["timelines"].items()}
+        return found
+
+    async def lives(self, spec: Spec, node: PlanNode, keys: Sequence[str]) -> dict[str, list[Life]]:
+        """A node's timelines of all lives of some keys, in order of time; a key that it has not heard of is
+        left out. Without ``limits.key_ttl`` a key has one.
+
+        Raises:
+            SplitKeyError: a key whose events are in several partitions of the topic.
+        """
+        found: dict[str, list[Life]] = {}
+        for stream, indices in (await self._by_stream(spec, keys)).items():
+            here = await self.lives_on(spec, node, stream, [keys[i] for i in indices])
+            for key in here.keys() & found.keys():
+                raise _split(spec, key)
+            found |= here
+        return found
+
+    async def lives_on(
+        self, spec: Spec, node: PlanNode, stream: int, keys: Sequence[str]
+    ) -> dict[str, list[Life]]:
+        """The same, of keys that live on one stream."""
+        found: dict[str, list[Life]] = {}
+        for first in range(0, len(keys), 100):
+            part = list(keys[first : first + 100])
+            answer = await self.asking.query(
+                node_id(spec, node, stream), protocol.LIVES, part, member(spec, node)
+            )
+            found |= {key: [Life(**life) for life in lives] for key, lives in answer["lives"].items()}
         return found
 
     async def _by_stream(self, spec: Spec, keys: Sequence[str]) -> dict[int, list[int]]:

@@ -149,6 +149,20 @@ class KeyRows(From):
     error: NotRequired[str]
 
 
+class LifeRows(KeyRows):
+    """The timeline of one life of a key; whether it is ``closed``, and its value at its newest event."""
+
+    closed: bool
+    value: NotRequired[Value]
+
+
+class Lives(TypedDict):
+    """The lives of those keys that are known, in order of time, at one position."""
+
+    position: Place
+    lives: dict[str, list[LifeRows]]
+
+
 class Rows(TypedDict):
     """The timelines of those keys that are known, at one position."""
 
@@ -215,3 +229,4 @@ REFUSED = Query[[Place], list[RefusedRow]]("refused")
 #: Up to `MAX_ANSWER` quarantined keys, from the n-th on.
 QUARANTINED = Query[[int], list[HeldKey]]("quarantined")
 TIMELINES = Query[[list[str], str | None], Rows]("timelines")
+LIVES = Query[[list[str], str | None], Lives]("lives")

@@ -54,6 +54,9 @@ def query(
     from_: FromOption = None,
     to: ToOption = None,
     every: EveryOption = None,
+    lives: Annotated[
+        bool, typer.Option("--lives", help="All lives of each key; --group-by key puts them together.")
+    ] = False,
     format: Annotated[Format | None, typer.Option(help="How to print: table, jsonl or csv.")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -74,6 +77,7 @@ def query(
             "--from": from_,
             "--to": to,
             "--every": every,
+            "--lives": lives or None,
             "--format": format,
         }
         for option, value in asked_of_all.items():
@@ -105,6 +109,7 @@ def query(
         "start": start,
         "end": end,
         "every": interval,
+        "lives": lives,
     }
 
     async def work(timelines: Client) -> tuple[Spec, Result]:

@@ -1,0 +1,231 @@
+"""Lives: whatever the batches, the same lives, rows, answers and refusals; and what is final stays so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from tests.support.graphs import POLICIES, WireGraph
+from tests.support.lives import lives_of
+from tests.support.streams import batches, json
+from timeline.aggregate import Request, kinds_of, merge, partial
+from timeline.engine.answers import Answers
+from timeline.engine.lives import Lives
+from timeline.engine.wire import from_patch, to_patch
+from timeline.errors import NoLifeError
+from timeline.fragments import Policy
+from timeline.limits import Limits
+from timeline.local.evaluate import evaluate
+from timeline.sinks.emission import Emission
+from timeline.spec.spec import Spec
+from timeline.tables.events import from_rows
+from timeline.values.life_names import LifeKeys, key_named
+
+OUTPUTS = {
+    "state": "latest_event_to_state(a)",
+    "n": 'count(a == "x")',
+    "long": 'duration_where(@state == "x")',
+}
+SINKS: list[dict[str, Any]] = [
+    {},
+    {"on": "close"},
+    {"every": "3ms", "outputs": ["n", "long"]},
+    {"every": "4ms", "agg": "count, sum(n)", "group_by": ["state"]},
+]
+#: Times that grow, each event a while behind: keys that pause, and events that are late for them.
+steps = st.lists(
+    st.tuples(
+        st.sampled_from("kl"),
+        st.integers(0, 4),
+        st.sampled_from([0, 0, 0, 1, 2, 4, 8, 15]),
+        st.sampled_from("xy"),
+    ),
+    min_size=1,
+    max_size=24,
+)
+cuts = st.lists(st.integers(0, 24), max_size=12)
+
+
+def events_of(drawn: Any) -> list[tuple[str, int, dict[str, Any]]]:
+    ticks = np.cumsum([step for _, step, _, _ in drawn])
+    behind = zip(drawn, ticks.tolist(), strict=True)
+    return [(key, max(0, tick - back), {"a": value}) for (key, _, back, value), tick in behind]
+
+
+@settings(max_examples=300)
+@given(steps, cuts, st.sampled_from([0, 1, 3, 5, 10]), st.sampled_from([1, 2, 4, 8]))
+def test_lives_are_what_they_are_defined_to_be(drawn: Any, at: list[int], lateness: int, ttl: int) -> None:
+    events = events_of(drawn)
+    told = lives_of(events, lateness, ttl)
+    keys = LifeKeys()
+    lives = Lives(Limits(lateness, None, ttl), keys)
+    first, newest = np.empty(0, np.int64), np.empty(0, np.int64)
+    refused: list[str | None] = []
+    stream = -1
+    for batch in batches(from_rows(events), at):
+        judged = lives.judge(batch.keys, batch.key, batch.tick, stream, first, newest)
+        more = len(keys) - len(first)
+        first, newest = np.append(first, np.full(more, 1 << 42)), np.append(newest, np.full(more, -1))
+        newest[judged.joined] = -1
+        first[judged.touched], newest[judged.touched] = judged.begun, judged.newest
+        reasons: list[str | None] = [None] * len(batch)
+        for row, reason in zip(judged.refused.tolist(), judged.reasons.tolist(), strict=True):
+            reasons[row] = ("late", "closed")[reason]
+        refused += reasons
+        stream = max(stream, int(batch.tick.max()))
+    found: dict[str, list[tuple[int, int]]] = {}
+    for code in np.flatnonzero(newest >= 0).tolist():
+        found.setdefault(key_named(keys.names[code]), []).append((int(first[code]), int(newest[code])))
+    assert refused == told.refused
+    assert {key: sorted(mine) for key, mine in found.items()} == {
+        key: [(life[0][0], life[-1][0]) for life in mine] for key, mine in told.lives.items()
+    }
+
+
+def sink_of(sink: dict[str, Any], lateness: int, ttl: int) -> Spec:
+    limits = {"allowed_lateness": f"{lateness}ms", "key_ttl": f"{ttl}ms", "retention": "1h"}
+    wire = {"name": "t", "outputs": OUTPUTS, "limits": limits, "sink": {"folder": "out", **sink}}
+    return Spec.from_wire(wire)
+
+
+def played(spec: Spec, events: Any, at: list[int], policy: Policy) -> tuple[list[Any], Any, list[Any]]:
+    """The rows that a sink writes, what all keys answer at the end, and what was refused."""
+    graph = WireGraph(spec.plan, spec.node_limits, policy)
+    emission = Emission(spec, 0)
+    rows: list[Any] = []
+    final: dict[tuple[str, int], Any] = {}
+
+    def drain() -> None:
+        while (more := emission.rows()) is not None:
+            rows.extend(more)
+
+    for batch in batches(from_rows(events), at):
+        said = graph.feed(batch, tuple(batch.position[-1].tolist()))
+        for index, inputs in emission.inputs().items():
+            for number in inputs:
+                emission.receive(number, from_patch(json(to_patch(said[index]))))
+        while (target := emission.next_position()) is not None:
+            emission.step(target)
+            drain()
+        emission.tidy()
+        _stay_final(graph, final)
+    leaf = next(node for node in graph.nodes if node.state.leaf is not None)
+    refused = [(r.position, r.reason.name) for r in leaf.state.refused.after(None, 100)]
+    answers = graph.answers
+    told = {key: _lives(answers, key) for key in answers.known_keys()}
+    request = Request.parse(kinds_of(spec.plan), agg="count, sum(n)", group_by=["state"], at=range(0, 60, 3))
+    return rows, (told, merge(request, [partial(answers, request)]).rows), refused
+
+
+def _lives(answers: Answers, key: str) -> list[Any]:
+    spans = [answers.life(code)[1:] for code in answers.lives(key)]
+    return [(span, answers.value(key, span[0]), answers.value(key, span[1])) for span in spans]
+
+
+def _stay_final(graph: WireGraph, final: dict[tuple[str, int], Any]) -> None:
+    for key in graph.answers.known_keys():
+        for tick in range(0, 60, 5):
+            try:
+                value, _, is_final = graph.answers.value(key, tick)
+            except NoLifeError:
+                continue
+            if (key, tick) in final:
+                assert (value, is_final) == (final[key, tick], True), f"{key} at {tick} was final"
+            if is_final:
+                final[key, tick] = value
+
+
+@settings(max_examples=200)
+@given(
+    steps,
+    cuts,
+    cuts,
+    st.sampled_from([0, 1, 3, 5]),
+    st.sampled_from([1, 3, 6]),
+    st.sampled_from(SINKS),
+    st.data(),
+)
+def test_any_way_of_cutting_gives_the_same_rows_answers_and_refusals(
+    drawn: Any, at: list[int], other: list[int], lateness: int, ttl: int, sink: dict[str, Any], data: Any
+) -> None:
+    events = events_of(drawn)
+    note(f"{events}, lateness {lateness}, ttl {ttl}")
+    spec = sink_of(sink, lateness, ttl)
+    first = played(spec, events, at, data.draw(st.sampled_from(POLICIES)))
+    second = played(spec, events, other, data.draw(st.sampled_from(POLICIES)))
+    assert sorted(r["id"] for r in first[0]) == sorted(r["id"] for r in second[0])
+    assert {r["id"]: r for r in first[0]} == {r["id"]: r for r in second[0]}
+    assert first[1:] == second[1:]
+
+
+FIVE = [("s", t, {"a": "x"}) for t in (0, 100, 200, 300)] + [("other", 900, {"a": "y"})]
+
+
+@pytest.mark.parametrize("at", [[], [1, 2, 3, 4]])
+def test_five_events_in_one_file_or_five_give_a_row_for_each_life(at: list[int]) -> None:
+    rows, _, refused = played(sink_of({"on": "close", "outputs": ["n"]}, 10, 50), FIVE, at, "node")
+    assert [(r["key"], r["at"], r["n"]) for r in rows] == [("s", t, 1) for t in (0, 100, 200, 300)]
+    assert [r["id"] for r in rows] == [f"t/0/s/{t}/{t}" for t in (0, 100, 200, 300)]
+    assert refused == []
+
+
+def graph_of(events: Any, limits: Limits, policy: Policy = "operator") -> WireGraph:
+    graph = WireGraph(Spec.from_wire({"name": "t", "outputs": OUTPUTS}).plan, limits, policy)
+    for batch in batches(from_rows(events), list(range(len(events)))):
+        graph.feed(batch, tuple(batch.position[-1].tolist()))
+    return graph
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_late_event_makes_one_life_of_two(policy: Policy) -> None:
+    limits = Limits(20, 1_000, 10)
+    apart = [("k", 0, {"a": "x"}), ("k", 15, {"a": "x"})]
+    graph = graph_of(apart, limits, policy)
+    assert [graph.answers.life(code)[1:] for code in graph.answers.lives("k")] == [(0, 0), (15, 15)]
+    assert graph.answers.value("k", 15)[0] == {"state": "x", "n": 1, "long": 0}
+    with pytest.raises(
+        NoLifeError, match=r"key 'k' has no life at 12 ms: one ends at 10 ms, the next begins"
+    ):
+        graph.answers.value("k", 12)
+    graph = graph_of([*apart, ("k", 8, {"a": "y"})], limits, policy)
+    for node in graph.nodes:
+        assert [Answers(node.state).life(c)[1:] for c in Answers(node.state).lives("k")] == [(0, 15)]
+    assert graph.answers.value("k", 15)[0] == {"state": "x", "n": 2, "long": 0.008}
+    assert graph.answers.known_keys() == ["k"]
+
+
+def test_of_a_life_that_is_closed_nothing_changes() -> None:
+    limits = Limits(5, 1_000, 10)
+    events = [("k", 0, {"a": "x"}), ("l", 14, {"a": "x"}), ("k", 9, {"a": "x"})]
+    assert [r.reason.name for r in graph_of(events, limits).nodes[0].state.refused.after(None, 9)] == []
+    events[1] = ("l", 15, {"a": "x"})
+    graph = graph_of(events, limits)
+    assert [r.reason.name for r in graph.nodes[0].state.refused.after(None, 9)] == ["CLOSED"]
+    assert graph.answers.value("k", None) == ({"state": "x", "n": 1, "long": 0}, 0, True)
+    graph = graph_of([*events, ("k", 12, {"a": "y"})], limits)
+    assert [graph.answers.life(code)[1:] for code in graph.answers.lives("k")] == [(0, 0), (12, 12)]
+
+
+def test_questions_over_all_keys_know_lives() -> None:
+    events = [("u", t, {"a": "x"}) for t in (0, 5, 100, 200)] + [("v", 203, {"a": "x"})]
+    result = evaluate(
+        Spec.from_wire({"name": "t", "outputs": OUTPUTS}).plan, from_rows(events), Limits(5, 1_000, 50)
+    )
+    kinds = kinds_of(result.plan)
+
+    def asked(**words: Any) -> list[dict[str, Any]]:
+        request = Request.parse(kinds, **words)
+        return merge(request, [partial(result, request)]).rows
+
+    assert asked(agg="count, sum(n)") == [{"count": 2, "sum(n)": 2}]
+    assert asked(agg="count, sum(n)", lives=True) == [{"count": 4, "sum(n)": 5}]
+    assert asked(agg="count, avg(n)", group_by=["key"], lives=True) == [
+        {"key": "u", "count": 3, "avg(n)": pytest.approx(4 / 3)},
+        {"key": "v", "count": 1, "avg(n)": 1},
+    ]
+    at = [0, 54, 55, 100, 149, 150, 203, 249, 250]
+    assert [row["count"] for row in asked(agg="count", at=at)] == [1, 1, 0, 1, 1, 0, 2, 2, 1]
