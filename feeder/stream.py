@@ -115,8 +115,7 @@ class Stream:
             if last <= self.low:
                 return
             events = events.after(self.low)
-        for part, end in self._divide(events.compact(), last):
-            size = size_of(part)
+        for part, end, size in self._divide(events.compact(), last):
             await self._until(partial(self._has_room, size))
             about = {leaf: self._about(leaf) for leaf in self.leaves}
             await self.timelines.leaves.signal_events(self.leaves, part, end, about)
@@ -151,8 +150,8 @@ class Stream:
             about["settled"] = list(self.settled)
         return about
 
-    def _divide(self, events: Events, last: Position) -> list[tuple[Events, Position]]:
-        """Batches that are small enough, and that end where the furthest leaf stands.
+    def _divide(self, events: Events, last: Position) -> list[tuple[Events, Position, int]]:
+        """Batches that are small enough, and that end where the furthest leaf stands; with their sizes.
 
         Leaves that a feeder left uneven meet at that position, so that their parents can go on.
         """
@@ -162,14 +161,16 @@ class Stream:
             first = events.take(slice(0, len(events) - len(rest)))
             self.low = furthest
             return [*self._divide(first.compact(), furthest), *self._divide(rest.compact(), last)]
-        if len(events) > 1 and (len(events) > BATCH_EVENTS or size_of(events) > BATCH_BYTES):
+        # Of what is divided for its number alone nobody needs the size.
+        size = size_of(events) if len(events) <= BATCH_EVENTS else BATCH_BYTES + 1
+        if len(events) > 1 and size > BATCH_BYTES:
             half = len(events) // 2
             middle: Position = tuple(events.position[half - 1].tolist())
             return [
                 *self._divide(events.take(slice(0, half)).compact(), middle),
                 *self._divide(events.take(slice(half, None)).compact(), last),
             ]
-        return [(events, last)]
+        return [(events, last, size)]
 
     async def _until(self, done: Callable[[], bool]) -> None:
         while not done():

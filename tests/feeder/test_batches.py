@@ -88,9 +88,9 @@ def test_a_batch_of_which_nothing_repeats_is_divided_by_its_numbers() -> None:
     events = placed(Events(keys, key, tick, {"a": column(), "b": column()}, none))
     assert size_of(events) > BATCH_BYTES
     divided = stream_to(Nodes())._divide(events, (7, 99, 0))
-    assert sum(len(part) for part, _ in divided) == BATCH_EVENTS
-    for part, _ in divided:
-        assert size_of(part) <= BATCH_BYTES
+    assert sum(len(part) for part, _, _ in divided) == BATCH_EVENTS
+    for part, _, size in divided:
+        assert size == size_of(part) <= BATCH_BYTES
         # Numbers of the vocabulary, which a node keeps as they are, come on top.
         assert sent_bytes(part) <= 1.25 * BATCH_BYTES
 
