@@ -185,8 +185,11 @@ class Stream:
         self._moved_at = max(self._moved_at, self.in_flight[0].at)
         took = self._took[self.in_flight[0].large]
         due = self.in_flight[0].at + 0.7 * took
-        # There is nothing to await: a query is the only way to learn where a node stands.
-        await asyncio.sleep(max(due - now, 0.0) if now < due else min(max(0.15 * took, 0.005), 0.1))
+        early = now < due
+        # There is nothing to await: a query is the only way to learn where a node stands. One that is late
+        # may be so by much: it is asked for the less often the longer it takes.
+        pause = due - now if early else min(max(0.15 * (now - self.in_flight[0].at), 0.005), 0.1)
+        await asyncio.sleep(pause)
         if not self.in_flight:
             return
         # The results cannot follow before the last leaf is where the furthest stands: up to there
@@ -201,8 +204,10 @@ class Stream:
             if behind and furthest is not None and self.in_flight[0].last >= furthest:
                 break
             sent = self.in_flight.popleft()
-            took = self._took[sent.large]
-            self._took[sent.large] += 0.3 * (min(now - sent.at, PATIENCE) - took)
+            took, least = self._took[sent.large], min(now - sent.at, PATIENCE)
+            # Had it arrived when it was asked for first, it may have been there long before: after one that
+            # was slow all would be thought to be, as nobody asks for them earlier.
+            self._took[sent.large] = min(took, least) if early else took + 0.3 * (least - took)
         if len(self.in_flight) < before:
             self._moved_at = now
         elif now - self._moved_at > PATIENCE:

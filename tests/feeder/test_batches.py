@@ -124,6 +124,43 @@ async def test_few_are_in_flight_by_number_and_by_bytes() -> None:
     assert sum(sent.size for sent in stream.in_flight) < INBOX_BYTES
 
 
+async def test_one_slow_batch_does_not_make_all_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked less often than it is there, and how long others take is not taken from that."""
+    now, asked = 0.0, 0
+
+    class Slow(Nodes):
+        """What was sent last arrives ``takes`` s later."""
+
+        takes = 0.05
+
+        async def position(self, workflow_id: str) -> Position | None:
+            nonlocal asked
+            asked += 1
+            return self.reached if now >= sent + self.takes else None
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    nodes = Slow()
+    stream = stream_to(nodes, clock=lambda: now)
+    monkeypatch.setattr("feeder.stream.asyncio.sleep", sleep)
+    noticed = []
+    for number in range(1, 61):
+        sent = now
+        nodes.takes = 4.0 if number == 20 else 0.05
+        nodes.reached = (1, number)
+        await stream.send(rows(1, number), nodes.reached)
+        await stream.drain()
+        noticed.append(round(now - sent, 3))
+    assert max(noticed[:19]) < 0.07
+    assert 4.0 <= noticed[19] < 4.2
+    # Each that follows at once is noticed in time again after a few.
+    assert sum(noticed[20:]) < 40 * 0.06 + 2.5, noticed
+    assert max(noticed[30:]) < 0.07
+    assert asked < 300
+
+
 async def test_a_batch_leaves_an_interval_behind_it() -> None:
     now = 100.0
     stream = stream_to(Nodes(), interval=1_500, clock=lambda: now)
