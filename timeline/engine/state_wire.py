@@ -42,9 +42,22 @@ def to_state(states: Sequence[NodeState], **rest: Any) -> bytes:
 
     That of a node that lives alone is written as version 2, which had no other.
     """
-    nodes = [_node(state) for state in states]
-    wire = {"version": 2, **nodes[0]} if len(nodes) == 1 else {"version": STATE_VERSION, "nodes": nodes}
+    return join([_node(state) for state in states], **rest)
+
+
+def join(nodes: Sequence[Wire], **rest: Any) -> bytes:
+    """The state of a fragment whose nodes' ones are these, as `members` has them."""
+    wire = {"version": 2, **nodes[0]} if len(nodes) == 1 else {"version": STATE_VERSION, "nodes": list(nodes)}
     return to_bytes(wire | {"rest": rest}, level=3)
+
+
+def members(blob: bytes) -> list[Wire]:
+    """What a carried state has of each node of its fragment.
+
+    Raises:
+        TimelineError: the state was written by a version that this one does not know.
+    """
+    return _members(_read(blob))
 
 
 def _node(state: NodeState) -> Wire:
@@ -139,7 +152,15 @@ def from_state(blob: bytes, states: Sequence[NodeState]) -> dict[str, Any]:
     Raises:
         TimelineError: the state was written by a version that this one does not know.
     """
-    wire = from_bytes(blob)
+    wire = _read(blob)
+    for node, state in zip(_members(wire), states, strict=True):
+        _from_node(node, state)
+    rest: dict[str, Any] = wire["rest"]
+    return rest
+
+
+def _read(blob: bytes) -> Wire:
+    wire: Wire = from_bytes(blob)
     if wire["version"] not in range(1, STATE_VERSION + 1):
         raise TimelineError(
             f"carried state has version {wire['version']}, this worker reads those up to {STATE_VERSION}; "
@@ -147,10 +168,13 @@ def from_state(blob: bytes, states: Sequence[NodeState]) -> dict[str, Any]:
         )
     if wire["version"] == 1:
         _from_version_1(wire)
-    for node, state in zip(wire.get("nodes", [wire]), states, strict=True):
-        _from_node(node, state)
-    rest: dict[str, Any] = wire["rest"]
-    return rest
+    return wire
+
+
+def _members(wire: Wire) -> list[Wire]:
+    alone = {name: part for name, part in wire.items() if name not in ("version", "rest")}
+    nodes: list[Wire] = wire.get("nodes", [alone])
+    return nodes
 
 
 def _from_node(wire: Wire, state: NodeState) -> None:
