@@ -62,6 +62,7 @@ class NodeWorkflow(Asked):
         self.newcomers: list[Subscriber] = []
         self.stopped = False
         self.full: str | None = None
+        self.held = self.resting = False
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
             rest = state_wire.from_state(state, self.live.states)
@@ -69,13 +70,14 @@ class NodeWorkflow(Asked):
             self.inbox = from_carried(rest["inbox"])
             self.newcomers = rest["newcomers"]
             self.full = rest["full"]
+            self.held = rest.get("held", False)
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> None:
         while True:
-            await workflow.wait_condition(
-                lambda: self.stopped or bool(self.newcomers) or (bool(self.inbox) and self.full is None)
-            )
+            self.resting = True
+            await workflow.wait_condition(self._has_work)
+            self.resting = False
             if self.stopped:
                 return
             await self._welcome()
@@ -125,6 +127,17 @@ class NodeWorkflow(Asked):
         """A key that this node's operator raised for is to be tried again."""
         self.inbox.append(Release(key))
 
+    @protocol.HOLD.handler
+    def hold(self) -> None:
+        """Batches and releases wait from now on: the state is to be handed over."""
+        self.held = True
+
+    @protocol.GO_ON.handler
+    def go_on(self) -> None:
+        """What waits is taken again."""
+        self.held = False
+        self.handed = None
+
     @protocol.STOP.handler
     def stop(self) -> None:
         """Ends the workflow: nobody uses the node any more."""
@@ -132,9 +145,20 @@ class NodeWorkflow(Asked):
 
     # --- work ------------------------------------------------------------------------------------
 
+    def _has_work(self) -> bool:
+        return (
+            self.stopped
+            or bool(self.newcomers)
+            or (self.full is None and any(map(self._may_take, self.inbox)))
+        )
+
+    def _may_take(self, entry: Entry) -> bool:
+        return not self.held or isinstance(entry, ChildPatch)
+
     def _step(self) -> Said:
         """Takes all that waits in the inbox; what follows from it, and from every key that is released."""
-        waiting, self.inbox = self.inbox, []
+        waiting = [entry for entry in self.inbox if self._may_take(entry)]
+        self.inbox = [entry for entry in self.inbox if not self._may_take(entry)]
         releases = [entry for entry in waiting if isinstance(entry, Release)]
         said = self._take(waiting) if len(releases) < len(waiting) else []
         for release in releases:
@@ -163,7 +187,7 @@ class NodeWorkflow(Asked):
 
     def _accept(self, batches: Sequence[Batch]) -> Said:
         fresh = []
-        last = self.live.reader.position
+        last = self.live.fed
         for batch in batches:
             if batch.settled:
                 self.live.settle(tuple(batch.settled))
@@ -178,7 +202,7 @@ class NodeWorkflow(Asked):
         return [s for s in self.spec["subscribers"] if s.get("node", root) == member.digest]
 
     def _state(self) -> bytes:
-        rest = {"newcomers": self.newcomers, "full": self.full}
+        rest = {"newcomers": self.newcomers, "full": self.full} | ({"held": True} if self.held else {})
         return state_wire.to_state(self.live.states, inbox=to_carried(self.inbox), **rest)
 
     async def _welcome(self) -> None:

@@ -27,6 +27,8 @@ from workflows.disk import sync_folder
 
 #: In every claim that was ever written: it must not change.
 NAME = "timeline.directory"
+#: In the place of the run for a state with which a client starts a workflow: there is no run yet.
+NO_RUN = "0"
 #: Seconds after which a file that is still being written is one that nobody writes any more.
 LEFT_OVER = 86_400.0
 #: ``namespace id/workflow id/run id.sha256``; a workflow id is quoted, so that it is one name.
@@ -59,11 +61,11 @@ class DirectoryDriver(StorageDriver):
             StoreError: the disk is full, or the directory may not be written to.
         """
         target = context.target
-        if not isinstance(target, StorageDriverWorkflowInfo) or not target.id or not target.run_id:
+        if not isinstance(target, StorageDriverWorkflowInfo) or not target.id:
             raise StoreError(f"only carried states go to {self.root}, got a payload for {target}")
         owner = quote(target.id, safe="").replace(".", "%2E", 1 if target.id.startswith(".") else 0)
         return [
-            await asyncio.to_thread(self._write, owner, target.run_id, payload.SerializeToString())
+            await asyncio.to_thread(self._write, owner, target.run_id or NO_RUN, payload.SerializeToString())
             for payload in payloads
         ]
 
