@@ -95,7 +95,7 @@ async def test_what_the_topic_has_forgotten_is_handed_over(timelines: Client, tm
     messages = [pair for chunk in chunks for pair in zip(chunk.key, chunk.payload, strict=True)]
     pieces = [messages[first : first + 50] for first in range(0, len(messages), 50)]
     said: list[str] = []
-    feeding = asyncio.create_task(Feeder(topic.segments, timelines, say=said.append).run())
+    feeding = asyncio.create_task(Feeder(topic.segments, timelines, only=moved.name, say=said.append).run())
     try:
         topic.send(messages[:500])
         await topic.reached(moved, same, other)
