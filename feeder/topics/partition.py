@@ -140,14 +140,16 @@ class PartitionFeeder:
             self._news, self._following = False, True
             for shard in roster.shards:
                 wanted = roster.wanted(shard)
+                new = shard.unknown(wanted)
+                stands = await asyncio.gather(*map(self._timelines.leaves.stands, new))
+                behind = {
+                    name: Leaf(wanted[name], State.BEHIND, position)
+                    for name, (position, _) in zip(new, stands, strict=True)
+                }
+                # First those that come: the shard is not to look as if nobody wanted anything.
+                shard.put(behind)
                 shard.let_go(wanted)
-                if new := shard.unknown(wanted):
-                    stands = await asyncio.gather(*map(self._timelines.leaves.stands, new))
-                    behind = {
-                        name: Leaf(wanted[name], State.BEHIND, position)
-                        for name, (position, _) in zip(new, stands, strict=True)
-                    }
-                    shard.put(behind)
+                if behind:
                     group.create_task(self._bring_up(roster, shard, behind, live, settling))
             roster.count_results()
             self._following = False

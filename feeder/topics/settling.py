@@ -102,6 +102,7 @@ class Settling:
         await asyncio.gather(*(stream.arrived(batch.last) for stream in self._roster.streams))
         if batch.in_turn:
             self._turns.give()
+        await self._roster.manned()
         first = batch.position[0].tolist()
         before: Position = (*first[:-1], first[-1] - 1)
         self._counts.broken += put_broken(self._box, batch)
