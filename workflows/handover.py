@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from temporalio import activity
@@ -18,10 +18,10 @@ from temporalio.client import Client, RPCError, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
-from timeline.engine.regrouping import regroup
+from timeline.engine.regrouping import UnevenError, regroup
 from timeline.errors import ServiceError, TimelineError
 from timeline.spec.spec import Spec
-from workflows.backoff import until
+from workflows.backoff import LONGEST_PAUSE, until
 from workflows.client.asking import Asking
 from workflows.connection import task_queue
 from workflows.gauge import MAX_INLINE
@@ -54,15 +54,7 @@ class HandoverActivity:
         new = wanted(map(Spec.from_wire, work["after"]), work["stream"])
         try:
             async with _heartbeats():
-                await asyncio.gather(*(self.asking.signal(i, node.HOLD) for i in old))
-                await self._quiet(old)
-                carried = await asyncio.gather(*map(self._carried, old))
-                fragments = [one.fragment for one in old.values()]
-                states = await asyncio.to_thread(
-                    regroup,
-                    list(zip(fragments, carried, strict=True)),
-                    [one.fragment for one in new.values()],
-                )
+                states = await self._states(old, new)
                 for workflow_id, state in zip(new, states, strict=True):
                     self._check(workflow_id, state, work["max_state"])
                 for (workflow_id, one), state in zip(new.items(), states, strict=True):
@@ -72,10 +64,28 @@ class HandoverActivity:
         except TimelineError as error:
             raise _refusal(str(error)) from None
 
-    async def _quiet(self, nodes: Iterable[str]) -> None:
+    async def _states(self, old: Mapping[str, Wanted], new: Mapping[str, Wanted]) -> list[bytes]:
+        """The states of the new nodes, from those of the old ones, which are held then."""
+        end = asyncio.get_running_loop().time() + self.patience
+        fragments = [one.fragment for one in old.values()]
+        wanted = [one.fragment for one in new.values()]
+        while True:
+            await asyncio.gather(*(self.asking.signal(i, node.HOLD) for i in old))
+            await self._quiet(old, end)
+            carried = await asyncio.gather(*map(self._carried, old))
+            try:
+                return await asyncio.to_thread(regroup, list(zip(fragments, carried, strict=True)), wanted)
+            except UnevenError:
+                if asyncio.get_running_loop().time() > end:
+                    raise
+            # Copies of a leaf were held between the same batch: with the next they are even again. No
+            # earlier attempt has started anything, for it would have met the same.
+            await asyncio.gather(*(self.asking.signal(i, node.GO_ON) for i in old))
+            await asyncio.sleep(LONGEST_PAUSE)
+
+    async def _quiet(self, nodes: Iterable[str], end: float) -> None:
         """Waits until nothing is on its way. Children come first: one that is quiet has told all that it
         had, and is told nothing more."""
-        end = asyncio.get_running_loop().time() + self.patience
         for workflow_id in nodes:
 
             async def quiet(workflow_id: str = workflow_id) -> bool:

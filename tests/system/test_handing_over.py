@@ -14,12 +14,15 @@ from temporalio.testing import ActivityEnvironment
 from feeder.files.feed import feed_files
 from tests.support.timelines import assert_exact, many, spec, write
 from tests.support.waiting import eventually
-from timeline.spec.spec import Spec
+from timeline.spec.spec import Source, Spec
+from timeline.tables.events import from_rows
 from workflows.client import Client
 from workflows.handover import HandoverActivity
 from workflows.names import fragment_id
 from workflows.protocol import Subscriber, node
 from workflows.protocol.handover import Handover
+
+BUFFERING = 'latest_event_to_state(playerStateChange) == "buffer"'
 
 
 class Handing:
@@ -130,3 +133,37 @@ async def test_what_comes_while_it_is_held_waits(handing: Handing, tmp_path: Pat
     await handing.go_on()
     assert (await feeding).accepted == 8
     await assert_exact(handing.timelines, handing.before, 4)
+
+
+async def test_copies_of_a_leaf_that_are_uneven_are_waited_for(timelines: Client) -> None:
+    """Each of two timelines has its own; one has had a batch more when they are held."""
+    source = Source(name=f"uneven-{uuid.uuid4().hex[:8]}", key="session")
+    texts = {"a": f"count_rises({BUFFERING})", "b": f"duration_where({BUFFERING})"}
+    specs = [
+        Spec(name=f"{source.name}-{which}", expression=text, source=source).by_policy("stream")
+        for which, text in texts.items()
+    ]
+    await timelines.registry.register_all(specs)
+    first, second = (fragment_id(one, one.fragments[0], 0) for one in specs)
+    columns = frozenset({"playerStateChange"})
+    rows = [(k, t, {"playerStateChange": s}) for k, t, s in many(3, 10)]
+    batch = from_rows(rows, first=(1, 1))
+    await timelines.leaves.signal_events({first: columns}, batch, (1, 30))
+    versions = {one.name: 1 for one in specs}
+    moving = asyncio.create_task(
+        timelines.registry.register_all([one.by_policy("operator") for one in specs], versions)
+    )
+
+    async def released() -> bool:
+        held = (await timelines.nodes.status(second))["held"]
+        seen.append(held)
+        return not held and True in seen
+
+    seen: list[bool | None] = []
+    await eventually(released)
+    await timelines.leaves.signal_events({second: columns}, batch, (1, 30))
+    moved = [one.spec for one in await moving]
+    for one in moved:
+        for leaf in one.fragments:
+            assert await timelines.nodes.position(fragment_id(one, leaf, 0)) == (1, 30)
+        await timelines.registry.remove(one.name)

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from temporalio.worker import Replayer
 
 from feeder.files.feed import feed_files
 from tests.support.timelines import assert_exact, many, spec, write
@@ -14,7 +15,9 @@ from timeline.fragments import Policy
 from timeline.spec.changes import changes
 from timeline.spec.spec import Source, Spec
 from workflows.client import Client
-from workflows.names import fragment_id
+from workflows.names import REGISTRY_ID, fragment_id
+from workflows.payloads.codec import data_converter
+from workflows.worker import WORKFLOWS, sandbox
 
 BUFFERING = 'latest_event_to_state(playerStateChange) == "buffer"'
 
@@ -134,4 +137,19 @@ async def test_what_cannot_be_moved_goes_on(timelines: Client, tmp_path: Path) -
     users = await timelines.registry.users()
     mine = {node for node in users if node.startswith(cirr.source_id)}
     assert mine == {fragment_id(cirr, f, 0) for f in cirr.fragments}
+    await timelines.registry.remove(cirr.name)
+
+
+async def test_histories_of_moves_replay(timelines: Client, tmp_path: Path) -> None:
+    cirr = spec()
+    await timelines.registry.register(cirr)
+    await feed_files(timelines, cirr, [write(tmp_path / "a.jsonl", many(3, 10))])
+    moved = cirr.by_policy("operator")
+    await timelines.registry.register_all([moved], {cirr.name: 1})
+    await feed_files(timelines, moved, [write(tmp_path / "b.jsonl", many(3, 12)[30:])])
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)
+    nodes = [fragment_id(one, fragment, 0) for one in (cirr, moved) for fragment in one.fragments]
+    for workflow_id in [REGISTRY_ID, *nodes]:
+        history = await timelines.temporal.get_workflow_handle(workflow_id).fetch_history()
+        await replayer.replay_workflow(history)
     await timelines.registry.remove(cirr.name)

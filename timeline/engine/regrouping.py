@@ -15,11 +15,15 @@ from timeline.plan import PlanNode
 from timeline.tables.wire import Wire
 
 
+class UnevenError(TimelineError):
+    """A node that lives in several fragments is not the same in all: it may be a moment later."""
+
+
 def regroup(old: Iterable[tuple[Fragment, bytes]], new: Iterable[Fragment]) -> list[bytes]:
     """The states of new fragments, from those that the old ones carry.
 
     Raises:
-        TimelineError: a node that lives in several of the old ones is not the same in all.
+        UnevenError: a node that lives in several of the old ones is not the same in all.
     """
     found: dict[str, tuple[PlanNode, list[Wire]]] = {}
     for fragment, blob in old:
@@ -37,10 +41,11 @@ def _one_of(node: PlanNode, copies: Sequence[Wire]) -> Wire:
     for what in (_places, _held):
         said = [what(copy) for copy in copies]
         if any(one != said[0] for one in said):
-            raise TimelineError(
-                f"{node.text} lives in {len(copies)} workflows, which do not say the same of it: "
-                f"{' and '.join(sorted(set(said)))}; try again when nothing is fed, and after "
-                "`timeline release` of what is quarantined, or change the timelines one at a time"
+            differ = " and ".join(sorted(set(said)))
+            raise UnevenError(
+                f"{node.text} lives in {len(copies)} workflows, which do not say the same of it: {differ}; "
+                "try again after `timeline pause` of all of these timelines, and `timeline release` of what "
+                "is quarantined, or change them one at a time"
             )
     best = min(copies, key=lambda copy: len(copy.get("begun", [])))
     # Parents of the other copies have heard the names and values in another order.
