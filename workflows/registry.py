@@ -7,6 +7,7 @@ import asyncio
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from workflows.moving import hand_over
 from workflows.protocol import RegistryState, Segment, Topic
 from workflows.protocol import registry as protocol
 from workflows.wiring import Wiring
@@ -15,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     import orjson
     import zstandard
 
+    from timeline.spec.changes import is_move
     from timeline.spec.spec import Spec
     from timeline.tables.wire import Wire
     from workflows import life
@@ -68,8 +70,9 @@ class RegistryWorkflow:
         """Starts what timelines need and does not run yet; all of them, or none if one cannot be.
 
         A spec may be another than the one that is registered under its name if ``replaces`` has the
-        version of that: its new nodes are started, it is switched over, and what nobody uses any more is
-        stopped. Returns for each its ``version``, whether it is ``new`` and the ids that ``stopped``.
+        version of that: its new nodes are started (of another policy alone: with the states of those of
+        before), it is switched over, and what nobody uses any more is stopped. Returns for each its
+        ``version``, whether it is ``new`` and the ids that ``stopped``.
         """
         specs = [Spec.from_wire(wire) for wire in wires]
         async with self.lock:
@@ -84,30 +87,14 @@ class RegistryWorkflow:
                     if known.get("sink"):
                         raise _has_sink(spec.name)
                     befores[spec.name] = known
-            sources: dict[str, list[Spec]] = {}
-            for spec in specs:
-                sources.setdefault(spec.source_id, []).append(spec)
-            await asyncio.gather(
-                *(
-                    self.wiring.start(same, stream)
-                    for same in sources.values()
-                    for stream in self.wiring.streams(same[0])
-                )
-            )
-            done = []
-            for spec, wire in zip(specs, wires, strict=True):
-                before = befores.get(spec.name)
-                is_new = timelines.get(spec.name) != wire
-                if is_new:
-                    lives = self.state.setdefault("lives", {})
-                    lives[spec.name] = life.accepted(lives.get(spec.name), before, wire, workflow.now())
-                timelines[spec.name] = wire
-                stopped = [] if before is None else await self._retire(Spec.from_wire(before), spec)
-                version = life.standing(self._life(spec.name), wire)["version"]
-                done.append(protocol.Accepted(version=version, new=is_new, stopped=stopped))
-            if befores:
-                self._forget_sources()
-        return done
+            pairs = [(Spec.from_wire(befores[s.name]), s) for s in specs if s.name in befores]
+            moves = [(before, after) for before, after in pairs if is_move(before, after)]
+            held = await hand_over(self.wiring, moves) if moves and workflow.patched("handover") else []
+            try:
+                return await self._switch(specs, wires, befores)
+            finally:
+                # Not before the new ones are registered: what is fed from now on is fed to them too.
+                await self.wiring.go_on(held)
 
     @protocol.PAUSE.handler
     async def pause(self, name: str, paused: bool) -> bool:
@@ -247,6 +234,35 @@ class RegistryWorkflow:
         if wire is None:
             raise ApplicationError(f"no timeline {name!r} is registered", type="NotFound", non_retryable=True)
         return wire
+
+    async def _switch(
+        self, specs: list[Spec], wires: list[Wire], befores: dict[str, Wire]
+    ) -> list[protocol.Accepted]:
+        """Starts what is missing for specs, registers them, and stops what those of before had."""
+        sources: dict[str, list[Spec]] = {}
+        for spec in specs:
+            sources.setdefault(spec.source_id, []).append(spec)
+        await asyncio.gather(
+            *(
+                self.wiring.start(same, stream)
+                for same in sources.values()
+                for stream in self.wiring.streams(same[0])
+            )
+        )
+        done = []
+        for spec, wire in zip(specs, wires, strict=True):
+            before = befores.get(spec.name)
+            is_new = self.state["timelines"].get(spec.name) != wire
+            if is_new:
+                lives = self.state.setdefault("lives", {})
+                lives[spec.name] = life.accepted(lives.get(spec.name), before, wire, workflow.now())
+            self.state["timelines"][spec.name] = wire
+            stopped = [] if before is None else await self._retire(Spec.from_wire(before), spec)
+            version = life.standing(self._life(spec.name), wire)["version"]
+            done.append(protocol.Accepted(version=version, new=is_new, stopped=stopped))
+        if befores:
+            self._forget_sources()
+        return done
 
     def _life(self, name: str) -> life.Life | None:
         return self.state.get("lives", {}).get(name)

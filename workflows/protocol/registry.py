@@ -52,7 +52,7 @@ class Accepted(TypedDict):
 #: One spec, which must not be another than is registered under its name; returns it.
 REGISTER = Update[[Wire], Wire]("register")
 #: Many, and by name the version of those that they may replace.
-REGISTER_ALL = Update[[list[Wire], dict[str, int]], list[Accepted]]("register_all")
+REGISTER_ALL = Update[[list[Wire], dict[str, int]], list[Accepted]]("register_all", slow=True)
 #: A name, and whether it is to be paused or to go on; false if it was so already.
 PAUSE = Update[[str, bool], bool]("pause")
 #: A name; the ids of the nodes that stopped.
