@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from timeline.reading.model import BAD_KEY, LONG_KEY, MAX_KEY_CHARS, NO_KEY
+from timeline.reading.model import BAD_KEY, LONG_KEY, MAX_KEY_CHARS, NO_KEY, NOT_FINITE, Unfit
 from timeline.tables.events import EventColumn
 from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64, Vocabulary
@@ -21,7 +21,7 @@ _MAX_NUMBER_CHARS = 4_000
 
 def names_of(column: EventColumn) -> tuple[I64, list[str], I64]:
     """Codes into names, the names, and per event why it has none (0: it has)."""
-    if set(map(type, column.values[1:])) <= {str}:
+    if set(map(type, column.values[1:])) <= {str} and "" not in column.values:
         names = cast(list[str], column.values[1:])
         key = np.maximum(column.codes - 1, 0)
         why = np.where(column.codes == 0, NO_KEY, 0)
@@ -32,11 +32,13 @@ def names_of(column: EventColumn) -> tuple[I64, list[str], I64]:
         reasons = np.zeros(len(column.values), np.int64)
         reasons[0] = NO_KEY
         for code, value in enumerate(column.values[1:], 1):
-            if isinstance(value, bool):
+            if value == "":
+                reasons[code] = NO_KEY
+            elif isinstance(value, bool | float):
+                # A float that is whole and exact is an int here; another may stand for several numbers.
                 reasons[code] = BAD_KEY
             else:
-                name = value if isinstance(value, str) else repr(value)
-                recode[code] = known.setdefault(name, len(known))
+                recode[code] = known.setdefault(str(value), len(known))
         names, key, why = list(known), recode[column.codes], reasons[column.codes]
     if long := longer_than(MAX_KEY_CHARS, names):
         why = np.where((why == 0) & np.isin(key, long), LONG_KEY, why)
@@ -70,10 +72,11 @@ def scalar_of_text(text: str) -> Scalar:
     return None if number in (float("inf"), float("-inf")) else number
 
 
-def retyped(column: EventColumn) -> EventColumn:
-    """A column of texts as what they mean."""
+def retyped(column: EventColumn) -> tuple[EventColumn, Unfit]:
+    """A column of texts as what they mean, and where that is nothing an event can carry."""
     vocabulary = Vocabulary()
-    codes = vocabulary.encode(
-        [scalar_of_text(value) if isinstance(value, str) else None for value in column.values]
-    )
-    return EventColumn(codes[column.codes], vocabulary.values)
+    values = [scalar_of_text(value) if isinstance(value, str) else None for value in column.values]
+    beyond = [value is None and bool(text) for value, text in zip(values, column.values, strict=True)]
+    codes = vocabulary.encode(values)
+    unfit: Unfit = {NOT_FINITE: np.array(beyond, bool)[column.codes]} if any(beyond) else {}
+    return EventColumn(codes[column.codes], vocabulary.values), unfit

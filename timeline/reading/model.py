@@ -26,13 +26,19 @@ NO_KEY, BAD_KEY, LONG_KEY, NO_TIME, BAD_TIME, OUT_OF_RANGE = 1, 2, 3, 4, 5, 6
 REASONS = (
     "",
     "no key",
-    "key is not a string or number",
+    "key is not text or a whole number",
     f"key is longer than {MAX_KEY_CHARS} characters",
     "no time",
     "not a time",
     "time out of range",
 )
 _TEXT_LIMIT = 200
+
+# What a column may not hold, as a reason says it.
+NESTED, NOT_FINITE, NOT_UTF8 = "a nested value", "NaN or an infinity", "text that is not UTF-8"
+NO_SCALAR = "a time outside the years 1 to 9999"
+#: By what an event may not carry, which events carry it.
+Unfit: TypeAlias = dict[str, Mask]
 
 
 @dataclass(frozen=True, slots=True)
