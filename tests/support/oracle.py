@@ -45,7 +45,7 @@ def compared(op: str, left: Any, right: Any) -> bool:
         return same(left, right)
     if op == "!=":
         return not same(left, right)
-    if left is None or right is None or kind(left) != kind(right):
+    if left is None or right is None or kind(left) != kind(right) or kind(left) == "boolean":
         return False
     return bool({"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[op])
 

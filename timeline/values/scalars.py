@@ -43,24 +43,26 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _type(value: Scalar) -> str:
-    if isinstance(value, bool):
-        return "boolean"
+    if value is None or isinstance(value, bool):
+        return "unordered"
     return "string" if isinstance(value, str) else "number"
 
 
 def compare_scalars(op: CompareOp, left: Scalar, right: Scalar) -> bool:
     """``left op right`` as timelines compare: different types are unequal and unordered, null is equal
-    to null only and never ordered.
+    to null only; null and booleans are never ordered.
 
     >>> compare_scalars("==", 1, 1.0), compare_scalars("==", 1, True), compare_scalars("!=", None, 1)
     (True, False, True)
     >>> compare_scalars("<", "a", "b"), compare_scalars("<", "1", 2), compare_scalars("<=", None, None)
     (True, False, False)
+    >>> compare_scalars("<", False, True), compare_scalars("<=", True, True)
+    (False, False)
     """
     if op == "==":
         return identity(left) == identity(right)
     if op == "!=":
         return identity(left) != identity(right)
-    if left is None or right is None or _type(left) != _type(right):
+    if left is None or isinstance(left, bool) or _type(left) != _type(right):
         return False
     return _ORDER[op](left, right)
