@@ -160,14 +160,7 @@ class RegistryWorkflow:
                     type="Limit",
                     non_retryable=True,
                 )
-            log.append(
-                Segment(
-                    path=file["path"],
-                    fingerprint=file["fingerprint"],
-                    after=after,
-                    last=file["last"],
-                )
-            )
+            log.append(Segment(**{**file, "after": after}))
         return log
 
     @protocol.OPEN_TOPIC.handler

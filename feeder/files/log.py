@@ -20,8 +20,8 @@ from timeline.tables.events import Events, Position
 from workflows.protocol import Segment
 
 
-def describe_file(path: str | Path) -> Segment:
-    """A file as the log knows it, up to its last line now.
+def describe_file(path: str | Path, now: int | None = None) -> Segment:
+    """A file as the log knows it, up to its last line now, which is ``now`` (ms) by the feeder's clock.
 
     The fingerprint is that of its beginning, so that a file which grows stays the same file.
 
@@ -36,7 +36,10 @@ def describe_file(path: str | Path) -> Segment:
         head = head or file.readline(65_536)
     # A first line that was written without its end gets it when the file grows.
     fingerprint = hashlib.sha256(head.rstrip(b"\r\n")).hexdigest()[:16]
-    return Segment(path=str(path), fingerprint=fingerprint, after=0, last=last)
+    segment = Segment(path=str(path), fingerprint=fingerprint, after=0, last=last)
+    if now is not None:
+        segment["now"] = now
+    return segment
 
 
 class FileLog:
@@ -45,6 +48,7 @@ class FileLog:
 
     def __init__(self, spec: Spec, files: Sequence[Segment]) -> None:
         self._source = spec.source
+        self._max_ahead = spec.limits.max_ahead
         self._files = files
 
     def end(self) -> Position | None:
@@ -87,6 +91,7 @@ class FileLog:
             unit=source.numeric_unit,
             columns=columns,
             after=line,
+            latest=self._latest(file),
         ):
             events, rejected, last = block.events, block.rejected, min(block.last, end)
             if block.last > end:
@@ -101,6 +106,12 @@ class FileLog:
             line = last
             if block.last >= end:
                 break
+
+    def _latest(self, file: Segment) -> int | None:
+        """The latest time that an event may have: by the clock when the file was fed, so that it is judged
+        alike whenever it is read again. What was fed before there was such a limit has none."""
+        now = file.get("now")
+        return None if now is None or self._max_ahead is None else now + self._max_ahead
 
 
 def _look_at(file: Segment, line: int) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from timeline.reading.columns import longer_than, names_of
 from timeline.reading.model import (
+    AHEAD,
     BAD_KEY,
     MAX_VALUE_CHARS,
     REASONS,
@@ -46,6 +47,8 @@ def judge(wanted: Wanted, records: Records, parsed: Parsed, broken: Sequence[Rej
         why = np.where(mask, BAD_KEY, why)
     if int(parsed.tick.min(initial=0)) < 0:
         why = np.where((why == 0) & (parsed.tick < 0), -parsed.tick, why)
+    if wanted.latest is not None and int(parsed.tick.max(initial=0)) > wanted.latest:
+        why = np.where((why == 0) & (parsed.tick > wanted.latest), AHEAD, why)
     reasons = list(REASONS)
 
     def mark(mask: Mask, reason: str) -> None:

@@ -10,12 +10,14 @@ from workflows.protocol.calls import Query, Update
 
 
 class Segment(TypedDict):
-    """Lines ``after + 1 .. last`` of a file; its place in the log is the first part of positions."""
+    """Lines ``after + 1 .. last`` of a file; its place in the log is the first part of positions. ``now``
+    (ms) is when it was fed, by the feeder's clock."""
 
     path: str
     fingerprint: str
     after: int
     last: int
+    now: NotRequired[int]
 
 
 class Topic(TypedDict):

@@ -69,10 +69,11 @@ def _feed_files(name: str, files: list[Path], json: bool) -> None:
             return await feed_files(timelines, spec, files, show)
 
     report = connected(work)
-    complain(report.rejected, len(report.rejected))
+    ahead = report.ahead
+    complain(report.rejected, len(report.rejected), ahead)
     if json:
         counts = {"sent": report.events, "accepted": report.accepted, "refused": report.refused}
-        print_json({"timeline": name, **counts, "rejected": len(report.rejected)})
+        print_json({"timeline": name, **counts, "rejected": len(report.rejected) - ahead, "ahead": ahead})
     else:
         _print_report(name, report)
 
@@ -81,9 +82,12 @@ def _print_report(name: str, report: Report) -> None:
     if not report.events and not report.rejected:
         typer.echo(f"{name}: nothing new in these files")
         return
-    refused = f", {report.refused} refused as too late" if report.refused else ""
-    bad = f", {len(report.rejected)} lines skipped" if report.rejected else ""
-    typer.echo(f"{name}: {report.accepted} events accepted{refused}{bad}")
+    # Too late, or of a closed key: which, the leaves know of each.
+    refused = f", {report.refused} refused (timeline refused {name})" if report.refused else ""
+    ahead = f", {report.ahead} ahead of the clock" if report.ahead else ""
+    skipped = len(report.rejected) - report.ahead
+    bad = f", {skipped} lines skipped" if skipped else ""
+    typer.echo(f"{name}: {report.accepted} events accepted{refused}{ahead}{bad}")
 
 
 @contextmanager
@@ -167,7 +171,7 @@ def dry_run(
         if not json:
             _print_report(loaded.name, report)
         comparison = await compare(timelines, loaded)
-        complain(comparison.rejected, len(comparison.rejected))
+        complain(comparison.rejected, len(comparison.rejected), sum(r.ahead for r in comparison.rejected))
         local: list[Row] = list(comparison.evaluation.values(ats, every=interval, start=start, end=end))
         answers = await timelines.questions.values(
             loaded, loaded.plan.result, [(row.key, row.at) for row in local]
