@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from feeder.files.log import FileLog, describe_file
+from feeder.files.identity import Known, describe_files
+from feeder.files.log import FileLog
 from feeder.files.queues import ShardQueues
 from feeder.leaves import interval_of, leaves_of, results_of, to_feed
 from feeder.sources.base import Piece
@@ -41,6 +42,8 @@ class Report:
     accepted: int = 0
     refused: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    #: Files that the source had under another name.
+    known: list[Known] = field(default_factory=list)
 
     @property
     def ahead(self) -> int:
@@ -54,12 +57,14 @@ async def feed_files(
     files: Sequence[str | Path],
     on_progress: Callable[[Progress], None] = lambda _: None,
     clock: Callable[[], float] = time.time,
+    again: bool = False,
 ) -> Report:
     """Feeds files to the source of a registered timeline, and waits until its results have them.
 
     All timelines on the same source get the events. Files that were fed before are not fed again,
     but for lines that are new. A feed that was interrupted goes on where the leaves stand. ``clock`` (s) says
-    what is too far ahead (``limits.max_ahead``).
+    what is too far ahead (``limits.max_ahead``). What a file has from its start of one that was fed under
+    another name is not fed either, but ``again`` feeds all files whole.
 
     Raises:
         EventError: a file cannot be read.
@@ -77,7 +82,8 @@ async def feed_files(
         # A file that is not what the spec says must not get into the log, where it would stay.
         next(read_events(path, key=spec.source.key, time=spec.source.time, columns=[], unit=unit), None)
     now = int(clock() * 1_000)
-    described = [describe_file(path, now) for path in files]
+    had = await timelines.registry.log(spec.source_id)
+    described, same_as = describe_files(files, had, now, again=again)
     log = FileLog(spec, await timelines.registry.extend_log(spec.source_id, described))
     every = await timelines.registry.specs()
     if spec.name not in every:
@@ -93,7 +99,7 @@ async def feed_files(
     lows = [stream.low for stream in streams]
     known = [low for low in lows if low is not None]
     start = min(known) if len(known) == len(lows) else None
-    report = Report()
+    report = Report(known=same_as)
     behind = log.lines_until(start)
     progress = Progress(of_lines=log.lines_until(log.end()) - behind)
     if progress.of_lines:

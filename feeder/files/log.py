@@ -6,40 +6,18 @@ was read.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from feeder.files.identity import fingerprint_of
 from feeder.sources.base import Piece
 from timeline.errors import EventError
 from timeline.reading import count_lines, read_events
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
 from workflows.protocol import Segment
-
-
-def describe_file(path: str | Path, now: int | None = None) -> Segment:
-    """A file as the log knows it, up to its last line now, which is ``now`` (ms) by the feeder's clock.
-
-    The fingerprint is that of its beginning, so that a file which grows stays the same file.
-
-    Raises:
-        EventError: it cannot be read.
-    """
-    path = Path(path).resolve()
-    last = count_lines(path)
-    with path.open("rb") as file:
-        # A CSV file's first line is its header, which says little about what it holds.
-        head = file.readline(65_536) + file.readline(65_536) if path.suffix == ".csv" else b""
-        head = head or file.readline(65_536)
-    # A first line that was written without its end gets it when the file grows.
-    fingerprint = hashlib.sha256(head.rstrip(b"\r\n")).hexdigest()[:16]
-    segment = Segment(path=str(path), fingerprint=fingerprint, after=0, last=last)
-    if now is not None:
-        segment["now"] = now
-    return segment
 
 
 class FileLog:
@@ -117,9 +95,9 @@ class FileLog:
 def _look_at(file: Segment, line: int) -> None:
     """Looks whether a file still is what it was, of which lines from behind ``line`` on are needed."""
     path = Path(file["path"])
-    now = describe_file(path) if path.exists() else None
-    if now is None or now["fingerprint"] != file["fingerprint"] or now["last"] < file["last"]:
-        state = "is gone" if now is None else "has changed"
+    same = path.exists() and fingerprint_of(path) == file["fingerprint"]
+    if not same or count_lines(path) < file["last"]:
+        state = "has changed" if path.exists() else "is gone"
         raise EventError(
             f"{path} was fed to this source before and {state}, but lines from {line + 1} on "
             "are still needed; put it back as it was"

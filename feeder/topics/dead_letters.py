@@ -10,7 +10,7 @@ from feeder.sources.base import LetterBox, Source
 from feeder.topics.batches import MessageBatch
 
 _REASONS = {
-    "late": "older than the newest event of its key by more than allowed_lateness",
+    "late": "older than allowed_lateness permits",
     "closed": "older than the newest event of its stream by more than key_ttl, its key closed or unknown",
 }
 

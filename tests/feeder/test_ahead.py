@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feeder.files.log import FileLog, describe_file
+from feeder.files.identity import describe_file
+from feeder.files.log import FileLog
 from feeder.topics.batches import Decoder, decode
 from feeder.topics.dead_letters import count_by_kind, put_rejected
 from tests.support.reading import parquet, read, text_file

@@ -35,18 +35,22 @@ def feed(
         bool,
         typer.Option("--pulsar", help="Feed its topic, until Ctrl-C (`timeline feeder` feeds all)."),
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Feed files whole, also what was fed of them before.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Feed files of events to a timeline, and wait until its result has them.
 
-    What was fed before is not fed again; a feed that was interrupted goes on where it stopped.
+    What was fed before is not fed again, also if the file has another name now or is packed; a feed that was
+    interrupted goes on where it stopped.
     """
     if pulsar == bool(files):
         raise UsageError("give files of events, or --pulsar to feed the topic of the timeline")
     if pulsar:
         _feed_topic(name)
         return
-    _feed_files(name, files or [], json)
+    _feed_files(name, files or [], again, json)
 
 
 def _feed_topic(name: str) -> None:
@@ -59,21 +63,25 @@ def _feed_topic(name: str) -> None:
     run_until_signalled(run_feeder(name))
 
 
-def _feed_files(name: str, files: list[Path], json: bool) -> None:
+def _feed_files(name: str, files: list[Path], again: bool, json: bool) -> None:
     from feeder.files.feed import feed_files
-    from timeline.cli.render import complain, print_json
+    from timeline.cli.render import complain, print_json, printable
 
     async def work(timelines: Client) -> Report:
         spec = await timelines.registry.spec(name)
         with _progress_bar(json) as show:
-            return await feed_files(timelines, spec, files, show)
+            return await feed_files(timelines, spec, files, show, again=again)
 
     report = connected(work)
+    for known in report.known:
+        typer.echo(printable(str(known)), err=True)
     ahead = report.ahead
     complain(report.rejected, len(report.rejected), ahead)
     if json:
         counts = {"sent": report.events, "accepted": report.accepted, "refused": report.refused}
-        print_json({"timeline": name, **counts, "rejected": len(report.rejected) - ahead, "ahead": ahead})
+        skipped = {"rejected": len(report.rejected) - ahead, "ahead": ahead}
+        same = [{"file": k.path, "like": k.like, "lines": k.lines} for k in report.known]
+        print_json({"timeline": name, **counts, **skipped, "known": same})
     else:
         _print_report(name, report)
 
