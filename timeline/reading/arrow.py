@@ -19,6 +19,7 @@ from timeline.reading.judging import Parsed, judge
 from timeline.reading.model import BAD_TIME, NO_TIME, Part, Records, Rejected, TimeUnit, Unfit, Wanted
 from timeline.reading.times import float_ticks, tick_of, whole_ticks
 from timeline.tables.events import EventColumn
+from timeline.values.scalars import as_scalar
 from timeline.values.vocabulary import I64
 
 _INTEGER = r"^-?(0|[1-9][0-9]*)$"
@@ -83,7 +84,7 @@ def _text_ticks(array: Any, unit: TimeUnit, typed: bool) -> I64:
     coded = array.dictionary_encode()
     distinct, unread = scalars_of(coded.dictionary)
     if not typed:
-        distinct = [scalar_of_text(text) if isinstance(text, str) else None for text in distinct]
+        distinct = [as_scalar(scalar_of_text(text)) if isinstance(text, str) else None for text in distinct]
     table = np.array([-NO_TIME, *(tick_of(value, unit) for value in distinct)], np.int64)
     table[1:][unread] = -BAD_TIME
     return cast(I64, table[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False) + 1])

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from timeline.errors import EventError
 from timeline.reading.model import NESTED, NO_SCALAR, NOT_FINITE, NOT_UTF8, Mask, Unfit
 from timeline.tables.events import EventColumn
-from timeline.values.scalars import Scalar, canonical
+from timeline.values.scalars import Carried, canonical, number_of
 from timeline.values.vocabulary import I64, Vocabulary
 
 #: The years 1 to 9999 in seconds since the epoch: beyond, Arrow writes times as what they are not.
@@ -61,7 +61,7 @@ def encode(array: Any) -> tuple[EventColumn, Unfit]:
     return _without_repeats(codes, values), unfit
 
 
-def _without_repeats(codes: I64, values: list[Scalar]) -> EventColumn:
+def _without_repeats(codes: I64, values: list[Carried]) -> EventColumn:
     """A dictionary that came with the file may repeat values, and hold some that nobody uses."""
     used = np.flatnonzero(np.bincount(codes, minlength=len(values) + 1)[1:])
     recode = np.zeros(len(values) + 1, np.int64)
@@ -78,7 +78,7 @@ def _valid(array: Any) -> Mask:
     return cast(Mask, array.is_valid().to_numpy(zero_copy_only=False))
 
 
-def scalars_of(dictionary: Any) -> tuple[list[Scalar], Mask]:
+def scalars_of(dictionary: Any) -> tuple[list[Carried], Mask]:
     """Distinct values as scalars, ``None`` where one cannot be read; and where that is so."""
     unread = np.zeros(len(dictionary), bool)
     if pa.types.is_timestamp(dictionary.type) or pa.types.is_date(dictionary.type):
@@ -87,7 +87,7 @@ def scalars_of(dictionary: Any) -> tuple[list[Scalar], Mask]:
     try:
         return _scalars(dictionary), unread
     except (pa.ArrowInvalid, UnicodeDecodeError):
-        values: list[Scalar] = []
+        values: list[Carried] = []
         for i in range(len(dictionary)):
             try:
                 values += _scalars(dictionary.slice(i, 1))
@@ -97,20 +97,17 @@ def scalars_of(dictionary: Any) -> tuple[list[Scalar], Mask]:
         return values, unread
 
 
-def _scalars(dictionary: Any) -> list[Scalar]:
+def _scalars(dictionary: Any) -> list[Carried]:
     types, kind = pa.types, dictionary.type
     if types.is_decimal(kind):
-        return [
-            None if v is None else int(v) if v == v.to_integral_value() else float(v)
-            for v in dictionary.to_pylist()
-        ]
+        return [None if v is None else number_of(v) for v in dictionary.to_pylist()]
     if types.is_floating(kind):
         return list(map(canonical, dictionary.to_numpy(zero_copy_only=False).tolist()))
     if types.is_integer(kind) and not dictionary.null_count:
-        return cast(list[Scalar], dictionary.to_numpy(zero_copy_only=False).tolist())
+        return cast(list[Carried], dictionary.to_numpy(zero_copy_only=False).tolist())
     if not (types.is_string(kind) or types.is_large_string(kind) or types.is_boolean(kind)):
         dictionary = dictionary.cast(pa.string())
-    return cast(list[Scalar], dictionary.to_pylist())
+    return cast(list[Carried], dictionary.to_pylist())
 
 
 def _beyond_years(times: Any) -> Mask:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import cast
 
 import numpy as np
 
 from timeline.reading.model import BAD_KEY, LONG_KEY, MAX_KEY_CHARS, NO_KEY, NOT_FINITE, Unfit
 from timeline.tables.events import EventColumn
-from timeline.values.scalars import Scalar
+from timeline.values.scalars import Carried, number_of
 from timeline.values.vocabulary import I64, Vocabulary
 
 #: A JSON number; groups 2 and 3 are what makes it more than an integer.
@@ -34,7 +35,7 @@ def names_of(column: EventColumn) -> tuple[I64, list[str], I64]:
         for code, value in enumerate(column.values[1:], 1):
             if value == "":
                 reasons[code] = NO_KEY
-            elif isinstance(value, bool | float):
+            elif isinstance(value, bool | float | Decimal):
                 # A float that is whole and exact is an int here; another may stand for several numbers.
                 reasons[code] = BAD_KEY
             else:
@@ -45,7 +46,7 @@ def names_of(column: EventColumn) -> tuple[I64, list[str], I64]:
     return key, names, why
 
 
-def longer_than(limit: int, values: Sequence[Scalar]) -> list[int]:
+def longer_than(limit: int, values: Sequence[Carried]) -> list[int]:
     """The places of the strings of more than ``limit`` characters."""
     try:
         if max(map(len, cast(Sequence[str], values)), default=0) <= limit:
@@ -55,11 +56,13 @@ def longer_than(limit: int, values: Sequence[Scalar]) -> list[int]:
     return [i for i, v in enumerate(values) if type(v) is str and len(v) > limit]
 
 
-def scalar_of_text(text: str) -> Scalar:
+def scalar_of_text(text: str) -> Carried:
     """What the text of a CSV field means: nothing, a JSON number, a boolean, or itself.
 
     >>> scalar_of_text(""), scalar_of_text("1.50"), scalar_of_text("true"), scalar_of_text("007")
     (None, 1.5, True, '007')
+    >>> scalar_of_text("12345678901234567.1")
+    Decimal('12345678901234567.1')
     """
     if text == "":
         return None
@@ -69,7 +72,10 @@ def scalar_of_text(text: str) -> Scalar:
     if match is None or text.endswith("\n") or len(text) > _MAX_NUMBER_CHARS:
         return text
     number = float(text) if match[2] or match[3] else int(text)
-    return None if number in (float("inf"), float("-inf")) else number
+    if number in (float("inf"), float("-inf")):
+        return None
+    # So few digits a float always has.
+    return number if len(text) <= 16 or isinstance(number, int) else number_of(Decimal(text))
 
 
 def retyped(column: EventColumn) -> tuple[EventColumn, Unfit]:
