@@ -145,8 +145,6 @@ def _head_of(path: Path) -> str:
 
 def _may_begin(part: Segment, head: str) -> bool:
     """Whether what a log has of a file may be what one with that head begins with."""
-    if part["last"] == 1 and part["path"].lower().endswith((".csv", ".csv.gz")):
-        return False  # a header, which many files have
     packed = part["path"].lower().endswith(".gz")
     # What was packed and fed before heads were noted may have any.
     return part.get("head", head if packed else part["fingerprint"]) == head

@@ -47,6 +47,7 @@ def test_a_row_is_judged_by_itself(
 @example([b"\n", b"\r", b"a,1,1\n"])
 @example([b"a,1,1\n", b"\xef\xbb\xbf", b"a,1,1\n"])
 @example([b'"', b"a", b'"', b"\r", b'"', b"\n", b'"', b",1,2"])
+@example([b'"', b"\n", b'"', b"\r", b"1", b"\n", b"a", b'"', b"a", b"\n"])
 def test_pieces_of_any_size_give_the_same(tokens: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = text_file(Path(folder), HEADER + b"".join(tokens))

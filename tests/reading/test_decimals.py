@@ -113,9 +113,14 @@ def test_more_digits_than_are_kept_are_the_nearest_float(tmp_path: Path, text: s
 
 
 def test_a_long_time_stays_one(tmp_path: Path) -> None:
-    rows, rejected = read(text_file(tmp_path, "k,t,x\na,1700000000000.1234567,1\na,,1\n"))
+    rows, rejected = read(text_file(tmp_path, "k,t,x\na,1700000000000.1234567,1\na,soon,1\n"))
     assert [row[2] for row in rows] == [1_700_000_000_000]
-    assert rejected == [(3, "no time")]
+    assert rejected == [(3, "not a time")]
+
+
+def test_a_little_more_than_a_float_counts(tmp_path: Path) -> None:
+    events = events_of(text_file(tmp_path, "k,t,x\n" + "a,1,0.10000000000000000001\n" * 3))
+    assert total(events) == total(sent(events)) == 3 * Fraction("0.10000000000000000001")
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=8) | st.decimals(-10, 10))
