@@ -70,7 +70,7 @@ class _Reader:
         if not piece.regular or not is_utf8(piece.data):
             return None
         # To pyarrow a return ends a line too, and a byte order mark at the beginning is none of the data.
-        if piece.data.startswith(BYTE_ORDER_MARK) or _lone_return(piece.data):
+        if piece.data.startswith(BYTE_ORDER_MARK) or _lone_return(piece.data, piece.ends):
             return None
         used = [str(i) for i in self.index.values()]
         try:
@@ -119,9 +119,12 @@ class _Reader:
         return judge_arrays(self.wanted, piece.only(good), arrays, broken, typed=False)
 
 
-def _lone_return(data: bytes) -> bool:
-    """Whether there is a return that no newline follows."""
-    return b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
+def _lone_return(data: bytes, newlines: I64) -> bool:
+    """Whether there is a return that no newline follows, given where the newlines are, or some of them."""
+    returns = data.count(b"\r")
+    if not returns or returns == np.count_nonzero(np.frombuffer(data, np.uint8)[newlines - 1] == 13):
+        return False
+    return returns != data.count(b"\r\n")
 
 
 def _fields(record: str) -> list[str]:
@@ -137,7 +140,7 @@ def _record_ends(data: bytes, newlines: I64, at_end: bool) -> tuple[I64, bool]:
     edge = np.zeros(256, bool)
     edge[[10, 13, 34, 44]] = True  # newline, return, quote, comma
     opening, closing = quotes[::2], quotes[1::2]
-    fine = bool(edge[raw[opening[opening > 0] - 1]].all()) and not _lone_return(data)
+    fine = bool(edge[raw[opening[opening > 0] - 1]].all()) and not _lone_return(data, newlines)
     fine = fine and bool(edge[raw[closing[closing < len(raw) - 1] + 1]].all())
     if fine:
         ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
