@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -123,7 +124,8 @@ class RegistryWorkflow:
     async def extend_log(self, source: str, files: list[Segment]) -> list[Segment]:
         """Appends what is new of some files to a source's log; returns the whole log.
 
-        A file is known by path and fingerprint: what the log has of it already is not added again.
+        A file is known by path and fingerprint: what the log has of it already is not added again. What
+        it has under another name the feeder has found out; but for a copy that somebody feeds meanwhile.
         """
         if files and source in self.state.get("topics", {}):
             raise ApplicationError(
@@ -134,10 +136,7 @@ class RegistryWorkflow:
             )
         log = self.state["logs"].setdefault(source, [])
         for file in files:
-            had = [
-                s["last"] for s in log if (s["path"], s["fingerprint"]) == (file["path"], file["fingerprint"])
-            ]
-            after = max(had, default=0)
+            after = 0 if file.get("again") else max(_had(log, file), file["after"])
             if file["last"] <= after:
                 continue
             if len(log) >= MAX_SEGMENTS:
@@ -147,14 +146,8 @@ class RegistryWorkflow:
                     type="Limit",
                     non_retryable=True,
                 )
-            log.append(
-                Segment(
-                    path=file["path"],
-                    fingerprint=file["fingerprint"],
-                    after=after,
-                    last=file["last"],
-                )
-            )
+            log.append(Segment(**{**file, "after": after}))
+            log[-1].pop("again", None)
         return log
 
     @protocol.OPEN_TOPIC.handler
@@ -216,6 +209,11 @@ class RegistryWorkflow:
         """The remembered versions of a timeline, oldest first; none if it is not registered."""
         wire = self.state["timelines"].get(name)
         return [] if wire is None else life.versions(self._life(name), wire)
+
+    @protocol.LOG.handler
+    def log(self, source: str) -> list[Segment]:
+        """The files that a source has had."""
+        return self.state["logs"].get(source, [])
 
     @protocol.TOPICS.handler
     def topics(self) -> dict[str, Topic]:
@@ -287,6 +285,20 @@ class RegistryWorkflow:
         topics = self.state.get("topics", {})
         for source in [source for source in topics if source not in sources]:
             del topics[source]
+
+
+def _had(log: Sequence[Segment], file: Segment) -> int:
+    """How many lines of a file a log has."""
+    name, content = (file["path"], file["fingerprint"]), file.get("content")
+    return max(
+        (
+            part["last"]
+            for part in log
+            if (part["path"], part["fingerprint"]) == name
+            or (content is not None and (part.get("content"), part["last"]) == (content, file["last"]))
+        ),
+        default=0,
+    )
 
 
 def _conflict(name: str, version: int, seen: int | None) -> ApplicationError:

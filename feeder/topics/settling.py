@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from feeder.sources.base import LetterBox, Message, Subscription
 from feeder.topics.batches import MessageBatch
-from feeder.topics.dead_letters import put_broken, put_refused
+from feeder.topics.dead_letters import put_refused, put_rejected
 from feeder.topics.roster import Roster
 from feeder.topics.turns import Share
 from timeline.tables.events import Position
@@ -27,6 +27,7 @@ class Counts:
 
     messages: int = 0
     broken: int = 0
+    ahead: int = 0
     refused: int = 0
     acknowledged: Position | None = None
 
@@ -105,7 +106,9 @@ class Settling:
         await self._roster.manned()
         first = batch.position[0].tolist()
         before: Position = (*first[:-1], first[-1] - 1)
-        self._counts.broken += put_broken(self._box, batch)
+        rejected = put_rejected(self._box, batch)
+        self._counts.broken += rejected["broken"]
+        self._counts.ahead += rejected["ahead"]
         for stream in self._roster.streams:
             leaf = min(stream.leaves, default=None)
             if leaf is not None and batch.doubtful:

@@ -233,7 +233,12 @@ async def test_what_is_full_waits_for_no_interval(monkeypatch: pytest.MonkeyPatc
 
 
 def messages(*places: Position) -> Messages:
-    return Messages([cast(Any, p) for p in places], [b"{}"] * len(places), np.array(places, np.int64))
+    return Messages(
+        [cast(Any, p) for p in places],
+        [b"{}"] * len(places),
+        np.array(places, np.int64),
+        np.zeros(len(places), np.int64),
+    )
 
 
 def places_of(run: Messages) -> tuple[Any, ...]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from feeder.files.log import FileLog, describe_file
+from feeder.files.identity import describe_file
+from feeder.files.log import FileLog
 from feeder.leaves import leaves_of, results_of
 from feeder.stream import BATCH_BYTES, Stream
 from feeder.topics.roster import Leaf, Shard, State

@@ -111,7 +111,8 @@ class SegmentCursor:
             messages = [self._waiting.popleft() for _ in range(count)]
             self._after = messages[-1].position
         places = np.array([message.position for message in messages], np.int64)
-        return Messages(messages, [message.payload for message in messages], places)
+        published = np.array([message.published for message in messages], np.int64)
+        return Messages(messages, [message.payload for message in messages], places, published)
 
     def more(self) -> bool:
         with self._partition.grown:

@@ -235,7 +235,7 @@ def main(
     print(f"sent {outcome.sent.total}: {kinds}; {time.monotonic() - begun:.0f} s")
     wrong = 0
     for name, check in outcome.checks.items():
-        total = check.accepted + check.refused + check.broken
+        total = check.accepted + check.refused + check.broken + check.ahead
         print(
             f"{name}: {check.accepted} accepted + {check.refused} refused + {check.broken} broken = {total} "
             f"of {check.messages} in the topic; {check.timelines} timelines of {check.keys} keys, "

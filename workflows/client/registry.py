@@ -135,6 +135,10 @@ class Registry:
         await self.spec(name)
         return await self.asking.update(protocol.REMOVE, name)
 
+    async def log(self, source_id: str) -> list[Segment]:
+        """The files that a source has had, in order."""
+        return await self.asking.query(REGISTRY_ID, protocol.LOG, source_id)
+
     async def extend_log(self, source_id: str, files: Sequence[Segment]) -> list[Segment]:
         """Appends what is new of some files to a source's log; the whole log."""
         return await self.asking.update(protocol.EXTEND_LOG, source_id, list(files))

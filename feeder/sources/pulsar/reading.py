@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pulsar
 
 from feeder.sources.base import NONE, Message, Messages
@@ -154,4 +155,5 @@ class PulsarSubscription(PulsarCursor):
 def _in_columns(natives: Sequence[Any], payloads: Sequence[bytes]) -> Messages:
     """Messages of the client's, with each of their parts asked for in one go."""
     places = columns_of([native.message_id() for native in natives])
-    return Messages(list(map(PulsarMessage, natives)), payloads, places)
+    published = np.fromiter((native.publish_timestamp() for native in natives), np.int64, len(natives))
+    return Messages(list(map(PulsarMessage, natives)), payloads, places, published)
