@@ -115,8 +115,7 @@ class Stream:
             if last <= self.low:
                 return
             events = events.after(self.low)
-        for part, end in self._divide(events.compact(), last):
-            size = size_of(part)
+        for part, end, size in self._divide(events.compact(), last):
             await self._until(partial(self._has_room, size))
             about = {leaf: self._about(leaf) for leaf in self.leaves}
             await self.timelines.leaves.signal_events(self.leaves, part, end, about)
@@ -151,8 +150,8 @@ class Stream:
             about["settled"] = list(self.settled)
         return about
 
-    def _divide(self, events: Events, last: Position) -> list[tuple[Events, Position]]:
-        """Batches that are small enough, and that end where the furthest leaf stands.
+    def _divide(self, events: Events, last: Position) -> list[tuple[Events, Position, int]]:
+        """Batches that are small enough, and that end where the furthest leaf stands; with their sizes.
 
         Leaves that a feeder left uneven meet at that position, so that their parents can go on.
         """
@@ -162,14 +161,16 @@ class Stream:
             first = events.take(slice(0, len(events) - len(rest)))
             self.low = furthest
             return [*self._divide(first.compact(), furthest), *self._divide(rest.compact(), last)]
-        if len(events) > 1 and (len(events) > BATCH_EVENTS or size_of(events) > BATCH_BYTES):
+        # Of what is divided for its number alone nobody needs the size.
+        size = size_of(events) if len(events) <= BATCH_EVENTS else BATCH_BYTES + 1
+        if len(events) > 1 and size > BATCH_BYTES:
             half = len(events) // 2
             middle: Position = tuple(events.position[half - 1].tolist())
             return [
                 *self._divide(events.take(slice(0, half)).compact(), middle),
                 *self._divide(events.take(slice(half, None)).compact(), last),
             ]
-        return [(events, last)]
+        return [(events, last, size)]
 
     async def _until(self, done: Callable[[], bool]) -> None:
         while not done():
@@ -184,8 +185,11 @@ class Stream:
         self._moved_at = max(self._moved_at, self.in_flight[0].at)
         took = self._took[self.in_flight[0].large]
         due = self.in_flight[0].at + 0.7 * took
-        # There is nothing to await: a query is the only way to learn where a node stands.
-        await asyncio.sleep(max(due - now, 0.0) if now < due else min(max(0.15 * took, 0.005), 0.1))
+        early = now < due
+        # There is nothing to await: a query is the only way to learn where a node stands. One that is late
+        # may be so by much: it is asked for the less often the longer it takes.
+        pause = due - now if early else min(max(0.15 * (now - self.in_flight[0].at), 0.005), 0.1)
+        await asyncio.sleep(pause)
         if not self.in_flight:
             return
         # The results cannot follow before the last leaf is where the furthest stands: up to there
@@ -200,8 +204,10 @@ class Stream:
             if behind and furthest is not None and self.in_flight[0].last >= furthest:
                 break
             sent = self.in_flight.popleft()
-            took = self._took[sent.large]
-            self._took[sent.large] += 0.3 * (min(now - sent.at, PATIENCE) - took)
+            took, least = self._took[sent.large], min(now - sent.at, PATIENCE)
+            # Had it arrived when it was asked for first, it may have been there long before: after one that
+            # was slow all would be thought to be, as nobody asks for them earlier.
+            self._took[sent.large] = min(took, least) if early else took + 0.3 * (least - took)
         if len(self.in_flight) < before:
             self._moved_at = now
         elif now - self._moved_at > PATIENCE:

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
 import numpy as np
 import pulsar
-import stamina
 
 from producer.messages import KINDS, Chunk
+from producer.pulsar.positions import batch_size
 from timeline.errors import ServiceError
 
-#: What is sent between two looks at the clock, and how many of these say each for itself what became of it.
-#: A word of the client's about a message costs three times what it takes to send it, so not all do.
-SLICE, WITNESSES = 500, 16
+#: What is sent between two looks at the clock; at most so many bytes at once.
+SLICE, SLICE_BYTES = 500, 256 << 10
+#: What the client puts together for a partition, at most: more than a slice, see `_Confirming`.
+BATCH, BATCH_BYTES = 1_000, 512 << 10
+#: The client is not to send what it has put together because of the time (ms): see `_Confirming`.
+NEVER_MS = 24 * 3_600_000
 #: A message that the broker has not had after so long (ms) is given up.
 TIMEOUT_MS = 30_000
-#: How long (s) a producer may take to be connected again.
-PATIENCE = 30.0
-#: All that was sent is waited for after so many messages, or s: long before any of it could be given up.
+#: All that was sent is waited for after so many messages, or s.
 UNSURE, UNSURE_S = 50_000, 2.0
-#: A larger message (bytes) may be refused on its own, and always says what became of it.
-LARGE = 64 << 10
+#: Of so many keys it is remembered in which partition they are.
+KEYS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,12 @@ def send(
             topic,
             send_timeout_millis=TIMEOUT_MS,
             batching_enabled=True,
-            batching_max_messages=5_000,
-            batching_max_allowed_size_in_bytes=512 << 10,
-            # Waiting for more only helps when more is coming at once.
-            batching_max_publish_delay_ms=10 if pace == Pace() else 1,
-            max_pending_messages=50_000,
+            batching_max_messages=BATCH,
+            batching_max_allowed_size_in_bytes=BATCH_BYTES,
+            batching_max_publish_delay_ms=NEVER_MS,
+            # For each partition: if fewer than a batch might be pending, none would ever be full.
+            max_pending_messages=UNSURE,
+            max_pending_messages_across_partitions=2**31 - 1,
             block_if_queue_full=True,
         )
     except pulsar.PulsarException as error:
@@ -91,8 +94,10 @@ def send(
             first = 0
             while first < len(chunk) and not stop.is_set():
                 wait = clock.wait(ticks, first, report.total)
-                if wait > UNSURE_S:
+                if wait > 0.0:
+                    # Nothing else sends what is not yet a full batch.
                     confirming.confirm()
+                    wait = clock.wait(ticks, first, report.total)
                 stop.wait(wait)
                 last = clock.due(ticks, first, report.total)
                 confirming.send(chunk.key[first:last], ticks[first:last].tolist(), chunk.payload[first:last])
@@ -106,11 +111,12 @@ def send(
             if failed or stop.is_set():
                 break
         confirming.confirm()
-        confirming.finish()
     except pulsar.PulsarException as error:
         failed.append(str(error))
     finally:
-        producer.close()
+        # Nothing is under way any more, or it is an error already.
+        with suppress(pulsar.PulsarException):
+            producer.close()
     report.seconds = time.monotonic() - begun
     if failed:
         raise ServiceError(f"messages to {topic} were not taken: {failed[0]}; send them again")
@@ -120,11 +126,15 @@ def send(
 class _Confirming:
     """Sends, and knows whether the broker has all without being told of each message.
 
-    What can go wrong with messages goes wrong with all that are under way to a partition. A time-out takes
-    `TIMEOUT_MS`: as long as all that was sent is known to have been dealt with before that, there was none. A
-    producer that was shut out stays so, which shows in the end. A quota is noticed if one of the `WITNESSES`
-    of a slice is under way just then. There is a gap: a quota that refuses messages while the producer
-    reconnects, or one batch refused for its checksum, goes unseen where no witness is among them.
+    A word of the client's about a message costs several times what it takes to send it. But it says how many
+    messages were in the batch, and what was one batch has one fate. So a few messages are witnesses, and all
+    that was sent is there if the batches of those that arrived add up to it. Should a batch have no witness,
+    they do not, whatever became of it: an error where none need be, but never the reverse.
+
+    So that each batch has one, the last message of each partition in a slice is a witness: a batch is sent
+    when it is full, which is more than a slice, or when all is flushed, and never because of the time. In
+    which partition a key is its first witnesses say; until then each key is as good as a partition. Only when
+    messages are refused a batch can end anywhere: one that lies between two witnesses is one without.
     """
 
     def __init__(self, producer: pulsar.Producer) -> None:
@@ -133,49 +143,76 @@ class _Confirming:
         self._unsure = 0
         #: When the first message was sent that may be under way.
         self._since = 0.0
+        #: The keys of witnesses under way; each has a dict that will have the result with the message's id.
+        self._asked: list[tuple[str, dict[Any, Any]]] = []
+        #: When so many are, some will have been told.
+        self._enough = SLICE
+        #: The batches that arrived since all was confirmed last, by entry, and how many messages each has.
+        self._arrived: dict[tuple[int, int, int], int] = {}
+        #: The partition of a key, as a tuple, which is no key.
+        self._places: dict[str, tuple[int]] = {}
 
     def send(self, keys: Sequence[str], ticks: Sequence[int], payloads: Sequence[bytes]) -> None:
         """Sends a slice."""
-        send = self._producer.send_async
-        step = max(1, len(keys) // WITNESSES)
+        if sum(map(len, payloads)) > SLICE_BYTES and len(keys) > 1:
+            half = len(keys) // 2
+            self.send(keys[:half], ticks[:half], payloads[:half])
+            self.send(keys[half:], ticks[half:], payloads[half:])
+            return
         if not self._unsure:
             self._since = time.monotonic()
-        for number, (key, tick, payload) in enumerate(zip(keys, ticks, payloads, strict=True)):
-            told = None if number % step and len(payload) < LARGE else self._sent
-            send(payload, told, partition_key=key, event_timestamp=max(0, tick))
+        if len(self._asked) >= self._enough:
+            self._listen()
+        places = self._places
+        # A message without a key may go anywhere.
+        last: dict[object, int] = {places.get(k, k or i): i for i, k in enumerate(keys)}
+        told: dict[int, Callable[[Any, Any], Any]] = {}
+        for i in last.values():
+            said: dict[Any, Any] = {}
+            self._asked.append((keys[i], said))
+            # As good as a function of ours that keeps both, at half the price, and sure not to raise.
+            told[i] = said.setdefault
+        send = self._producer.send_async
+        for i, (key, tick, payload) in enumerate(zip(keys, ticks, payloads, strict=True)):
+            # No callback is none to the client too: it asks each time whether there is one. (Its C++ part,
+            # `ProducerImpl::sendAsync` and `PartitionedProducerImpl::sendAsync`; read in 3.7 to 4.2.)
+            send(payload, told.get(i), partition_key=key, event_timestamp=max(0, tick))
         self._unsure += len(keys)
         if self._unsure >= UNSURE or time.monotonic() - self._since >= UNSURE_S:
             self.confirm()
 
     def confirm(self) -> None:
-        """Waits until nothing is under way any more."""
+        """Waits until nothing is under way any more, and adds up."""
+        if not self._unsure:
+            return
         self._producer.flush()
-        if self._unsure and time.monotonic() - self._since >= TIMEOUT_MS / 1_000:
-            self.failed.append("Timeout")
+        self._listen()
+        count = sum(self._arrived.values())
+        if count != self._unsure and not self.failed:
+            self.failed.append(f"{self._unsure - count} of {self._unsure} were not confirmed")
         self._unsure = 0
+        self._arrived = {}
 
-    def finish(self) -> None:
-        """Waits until the producer is connected to all partitions, as one that was shut out never is."""
-        try:
-            _be_connected(self._producer)
-        except _NotConnectedError:
-            self.failed.append("NotConnected")
-
-    def _sent(self, result: Any, _: Any) -> None:
-        if result != pulsar.Result.Ok:
-            self.failed.append(str(result))
-
-
-class _NotConnectedError(Exception):
-    """It may be again in a moment, as after a restart of the broker."""
-
-
-@stamina.retry(
-    on=_NotConnectedError, attempts=None, timeout=PATIENCE, wait_initial=0.05, wait_max=0.5, wait_jitter=0.0
-)
-def _be_connected(producer: pulsar.Producer) -> None:
-    if not producer.is_connected():
-        raise _NotConnectedError
+    def _listen(self) -> None:
+        """Takes down what witnesses have said."""
+        silent = []
+        for key, said in self._asked:
+            if not said:
+                silent.append((key, said))
+                continue
+            [(result, message_id)] = said.items()
+            if result != pulsar.Result.Ok:
+                self.failed.append(str(result))
+                continue
+            partition = message_id.partition()
+            entry = partition, message_id.ledger_id(), message_id.entry_id()
+            if entry not in self._arrived:
+                self._arrived[entry] = batch_size(message_id)
+            if key:
+                self._places[key] = (partition,)
+        self._asked, self._enough = silent, 2 * len(silent) + SLICE
+        if len(self._places) > KEYS:
+            self._places.clear()
 
 
 class _Clock:

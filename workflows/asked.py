@@ -10,6 +10,8 @@ from workflows.protocol import MAX_ANSWER, NodeSpec
 from workflows.protocol import node as protocol
 
 with workflow.unsafe.imports_passed_through():
+    import base64
+    import hashlib
     import time
 
     from timeline.aggregate import Request, partial, span
@@ -18,8 +20,10 @@ with workflow.unsafe.imports_passed_through():
     from timeline.errors import LimitError, NoLifeError, QuarantineError, RetentionError, TimelineError
     from timeline.tables.wire import Wire, from_position, to_position
     from workflows.gauge import Gauge
-    from workflows.inbox import Entry
+    from workflows.inbox import ChildPatch, Entry
 
+#: Bytes of a carried state in one answer.
+PIECE = 512 << 10
 #: How long a question over all keys may take: Temporal ends a workflow's turn after two seconds, and
 #: what was found must still be written.
 MAX_SECONDS = 1.0
@@ -33,6 +37,17 @@ class Asked:
     inbox: list[Entry]
     full: str | None
     gauge: Gauge
+    #: Batches wait; `run` waits for something to do.
+    held: bool
+    resting: bool
+    #: While it is held: what it would carry on, once that was asked for. Nothing but an answer reads it.
+    handed: bytes | None = None
+
+    def _has_work(self) -> bool:
+        raise NotImplementedError
+
+    def _state(self) -> bytes:
+        raise NotImplementedError
 
     def _answers(self, node: str | None = None) -> Answers:
         return Answers(self.live.find(node).state)
@@ -58,6 +73,7 @@ class Asked:
             "waiting": len(self.inbox),
             "state_bytes": self.gauge.measured,
             "full": self.full,
+            "held": self.held,
             "subscribers": [s["workflow"] for s in self.spec["subscribers"]],
             "quarantined": len(
                 {state.key_of_code(c) for state in self.live.states for c in state.quarantined}
@@ -85,9 +101,27 @@ class Asked:
 
     @protocol.STANDS.handler
     def stands(self) -> protocol.Stand:
-        """The same, and which of all nodes that ever had this id this is: what a feeder must know."""
+        """Up to where it has had the stream, and which of all nodes that ever had this id this is: what a
+        feeder must know."""
         born = workflow.info().first_execution_run_id
-        return {"position": self._place(), "born": born}
+        return {"position": to_position(self.live.fed), "born": born}
+
+    @protocol.QUIET.handler
+    def quiet(self) -> bool:
+        """Whether it is held, and nothing that it has got or has to tell is on its way."""
+        return self.held and self.resting and not self._has_work() and not self._patches()
+
+    @protocol.CARRIED.handler
+    def carried(self, first: int) -> protocol.Piece:
+        """From a byte on, what it would carry into its next run. It must be quiet."""
+        if self.handed is None:
+            self.handed = self._state()
+        piece = self.handed[first : first + PIECE]
+        digest = hashlib.sha256(self.handed).hexdigest()
+        return {"size": len(self.handed), "digest": digest, "piece": base64.b64encode(piece).decode()}
+
+    def _patches(self) -> bool:
+        return any(isinstance(entry, ChildPatch) for entry in self.inbox)
 
     @protocol.VALUES.handler
     def values(self, wanted: list[Any], node: str | None = None) -> protocol.Values:

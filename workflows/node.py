@@ -66,6 +66,7 @@ class NodeWorkflow(Asked):
         self.newcomers: list[Subscriber] = []
         self.stopped = False
         self.full: str | None = None
+        self.held = self.resting = False
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
             rest = self.frozen.load(state, pieces)
@@ -73,13 +74,14 @@ class NodeWorkflow(Asked):
             self.inbox = from_carried(rest["inbox"])
             self.newcomers = rest["newcomers"]
             self.full = rest["full"]
+            self.held = rest.get("held", False)
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> None:
         while True:
-            await workflow.wait_condition(
-                lambda: self.stopped or bool(self.newcomers) or (bool(self.inbox) and self.full is None)
-            )
+            self.resting = True
+            await workflow.wait_condition(self._has_work)
+            self.resting = False
             if self.stopped:
                 return
             await self._welcome()
@@ -133,6 +135,17 @@ class NodeWorkflow(Asked):
         """A key that this node's operator raised for is to be tried again."""
         self.inbox.append(Release(key))
 
+    @protocol.HOLD.handler
+    def hold(self) -> None:
+        """Batches and releases wait from now on: the state is to be handed over."""
+        self.held = True
+
+    @protocol.GO_ON.handler
+    def go_on(self) -> None:
+        """What waits is taken again."""
+        self.held = False
+        self.handed = None
+
     @protocol.STOP.handler
     def stop(self) -> None:
         """Ends the workflow: nobody uses the node any more."""
@@ -140,9 +153,20 @@ class NodeWorkflow(Asked):
 
     # --- work ------------------------------------------------------------------------------------
 
+    def _has_work(self) -> bool:
+        return (
+            self.stopped
+            or bool(self.newcomers)
+            or (self.full is None and any(map(self._may_take, self.inbox)))
+        )
+
+    def _may_take(self, entry: Entry) -> bool:
+        return not self.held or isinstance(entry, ChildPatch)
+
     def _step(self) -> Said:
         """Takes all that waits in the inbox; what follows from it, and from every key that is released."""
-        waiting, self.inbox = self.inbox, []
+        waiting = [entry for entry in self.inbox if self._may_take(entry)]
+        self.inbox = [entry for entry in self.inbox if not self._may_take(entry)]
         releases = [entry for entry in waiting if isinstance(entry, Release)]
         said = self._take(waiting) if len(releases) < len(waiting) else []
         for release in releases:
@@ -171,7 +195,7 @@ class NodeWorkflow(Asked):
 
     def _accept(self, batches: Sequence[Batch]) -> Said:
         fresh = []
-        last = self.live.reader.position
+        last = self.live.fed
         for batch in batches:
             if batch.settled:
                 self.live.settle(tuple(batch.settled))
@@ -189,7 +213,8 @@ class NodeWorkflow(Asked):
         return state_wire.to_state(self.live.states, **self._rest())
 
     def _rest(self) -> dict[str, Any]:
-        return {"inbox": to_carried(self.inbox), "newcomers": self.newcomers, "full": self.full}
+        held = {"held": True} if self.held else {}
+        return {"inbox": to_carried(self.inbox), "newcomers": self.newcomers, "full": self.full, **held}
 
     def _is_full(self) -> str | None:
         """Why no more events can be taken, if that is so. What lies in pieces twice does not count."""

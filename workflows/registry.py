@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from workflows.moving import hand_over
 from workflows.protocol import RegistryState, Segment, Topic
 from workflows.protocol import registry as protocol
 from workflows.wiring import Wiring
@@ -15,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     import orjson
     import zstandard
 
+    from timeline.spec.changes import is_move
     from timeline.spec.spec import Spec
     from timeline.tables.wire import Wire
     from workflows import life
@@ -68,8 +71,9 @@ class RegistryWorkflow:
         """Starts what timelines need and does not run yet; all of them, or none if one cannot be.
 
         A spec may be another than the one that is registered under its name if ``replaces`` has the
-        version of that: its new nodes are started, it is switched over, and what nobody uses any more is
-        stopped. Returns for each its ``version``, whether it is ``new`` and the ids that ``stopped``.
+        version of that: its new nodes are started (of another policy alone: with the states of those of
+        before), it is switched over, and what nobody uses any more is stopped. Returns for each its
+        ``version``, whether it is ``new`` and the ids that ``stopped``.
         """
         specs = [Spec.from_wire(wire) for wire in wires]
         async with self.lock:
@@ -84,30 +88,14 @@ class RegistryWorkflow:
                     if known.get("sink"):
                         raise _has_sink(spec.name)
                     befores[spec.name] = known
-            sources: dict[str, list[Spec]] = {}
-            for spec in specs:
-                sources.setdefault(spec.source_id, []).append(spec)
-            await asyncio.gather(
-                *(
-                    self.wiring.start(same, stream)
-                    for same in sources.values()
-                    for stream in self.wiring.streams(same[0])
-                )
-            )
-            done = []
-            for spec, wire in zip(specs, wires, strict=True):
-                before = befores.get(spec.name)
-                is_new = timelines.get(spec.name) != wire
-                if is_new:
-                    lives = self.state.setdefault("lives", {})
-                    lives[spec.name] = life.accepted(lives.get(spec.name), before, wire, workflow.now())
-                timelines[spec.name] = wire
-                stopped = [] if before is None else await self._retire(Spec.from_wire(before), spec)
-                version = life.standing(self._life(spec.name), wire)["version"]
-                done.append(protocol.Accepted(version=version, new=is_new, stopped=stopped))
-            if befores:
-                self._forget_sources()
-        return done
+            pairs = [(Spec.from_wire(befores[s.name]), s) for s in specs if s.name in befores]
+            moves = [(before, after) for before, after in pairs if is_move(before, after)]
+            held = await hand_over(self.wiring, moves) if moves and workflow.patched("handover") else []
+            try:
+                return await self._switch(specs, wires, befores)
+            finally:
+                # Not before the new ones are registered: what is fed from now on is fed to them too.
+                await self.wiring.go_on(held)
 
     @protocol.PAUSE.handler
     async def pause(self, name: str, paused: bool) -> bool:
@@ -136,7 +124,8 @@ class RegistryWorkflow:
     async def extend_log(self, source: str, files: list[Segment]) -> list[Segment]:
         """Appends what is new of some files to a source's log; returns the whole log.
 
-        A file is known by path and fingerprint: what the log has of it already is not added again.
+        A file is known by path and fingerprint: what the log has of it already is not added again. What
+        it has under another name the feeder has found out; but for a copy that somebody feeds meanwhile.
         """
         if files and source in self.state.get("topics", {}):
             raise ApplicationError(
@@ -147,10 +136,7 @@ class RegistryWorkflow:
             )
         log = self.state["logs"].setdefault(source, [])
         for file in files:
-            had = [
-                s["last"] for s in log if (s["path"], s["fingerprint"]) == (file["path"], file["fingerprint"])
-            ]
-            after = max(had, default=0)
+            after = 0 if file.get("again") else max(_had(log, file), file["after"])
             if file["last"] <= after:
                 continue
             if len(log) >= MAX_SEGMENTS:
@@ -160,14 +146,8 @@ class RegistryWorkflow:
                     type="Limit",
                     non_retryable=True,
                 )
-            log.append(
-                Segment(
-                    path=file["path"],
-                    fingerprint=file["fingerprint"],
-                    after=after,
-                    last=file["last"],
-                )
-            )
+            log.append(Segment(**{**file, "after": after}))
+            log[-1].pop("again", None)
         return log
 
     @protocol.OPEN_TOPIC.handler
@@ -230,6 +210,11 @@ class RegistryWorkflow:
         wire = self.state["timelines"].get(name)
         return [] if wire is None else life.versions(self._life(name), wire)
 
+    @protocol.LOG.handler
+    def log(self, source: str) -> list[Segment]:
+        """The files that a source has had."""
+        return self.state["logs"].get(source, [])
+
     @protocol.TOPICS.handler
     def topics(self) -> dict[str, Topic]:
         """The topics that feeders have taken, by source."""
@@ -247,6 +232,35 @@ class RegistryWorkflow:
         if wire is None:
             raise ApplicationError(f"no timeline {name!r} is registered", type="NotFound", non_retryable=True)
         return wire
+
+    async def _switch(
+        self, specs: list[Spec], wires: list[Wire], befores: dict[str, Wire]
+    ) -> list[protocol.Accepted]:
+        """Starts what is missing for specs, registers them, and stops what those of before had."""
+        sources: dict[str, list[Spec]] = {}
+        for spec in specs:
+            sources.setdefault(spec.source_id, []).append(spec)
+        await asyncio.gather(
+            *(
+                self.wiring.start(same, stream)
+                for same in sources.values()
+                for stream in self.wiring.streams(same[0])
+            )
+        )
+        done = []
+        for spec, wire in zip(specs, wires, strict=True):
+            before = befores.get(spec.name)
+            is_new = self.state["timelines"].get(spec.name) != wire
+            if is_new:
+                lives = self.state.setdefault("lives", {})
+                lives[spec.name] = life.accepted(lives.get(spec.name), before, wire, workflow.now())
+            self.state["timelines"][spec.name] = wire
+            stopped = [] if before is None else await self._retire(Spec.from_wire(before), spec)
+            version = life.standing(self._life(spec.name), wire)["version"]
+            done.append(protocol.Accepted(version=version, new=is_new, stopped=stopped))
+        if befores:
+            self._forget_sources()
+        return done
 
     def _life(self, name: str) -> life.Life | None:
         return self.state.get("lives", {}).get(name)
@@ -271,6 +285,20 @@ class RegistryWorkflow:
         topics = self.state.get("topics", {})
         for source in [source for source in topics if source not in sources]:
             del topics[source]
+
+
+def _had(log: Sequence[Segment], file: Segment) -> int:
+    """How many lines of a file a log has."""
+    name, content = (file["path"], file["fingerprint"]), file.get("content")
+    return max(
+        (
+            part["last"]
+            for part in log
+            if (part["path"], part["fingerprint"]) == name
+            or (content is not None and (part.get("content"), part["last"]) == (content, file["last"]))
+        ),
+        default=0,
+    )
 
 
 def _conflict(name: str, version: int, seen: int | None) -> ApplicationError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import ParamSpec
 
 from temporalio import workflow
@@ -43,6 +44,45 @@ def parents_of(spec: Spec, stream: int) -> dict[int, list[Subscriber]]:
     return parents
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A fragment that timelines need on a stream: one of them, and all of their fragments that are made
+    of it."""
+
+    spec: Spec
+    fragment: Fragment
+    stream: int
+    parents: list[Subscriber]
+
+    def args(self, max_state: int) -> NodeSpec:
+        """What its workflow is started with."""
+        limits = self.spec.limits
+        args = NodeSpec(
+            expression=self.fragment.root.text,
+            stream=self.stream,
+            allowed_lateness=limits.allowed_lateness,
+            retention=limits.retention,
+            key_ttl=limits.key_ttl,
+            subscribers=self.parents,
+            max_state=max_state,
+        )
+        if self.fragment.policy != "node":
+            args["fragments"] = self.fragment.policy
+        return args
+
+
+def wanted(specs: Iterable[Spec], stream: int) -> dict[str, Wanted]:
+    """The fragments of timelines on one source, by workflow id, each once and children first."""
+    nodes: dict[str, Wanted] = {}
+    for spec in specs:
+        of_spec = parents_of(spec, stream)
+        for fragment in spec.fragments:
+            one = Wanted(spec, fragment, stream, [])
+            known = nodes.setdefault(fragment_id(spec, fragment, stream), one).parents
+            known += [parent for parent in of_spec[fragment.root.index] if parent not in known]
+    return nodes
+
+
 class Wiring:
     """The workflows that run for a registry: it starts, connects and stops them, and notes in the
     registry's ``state`` who uses them. ``started`` counts the nodes that this run started."""
@@ -61,21 +101,11 @@ class Wiring:
     async def start(self, specs: Sequence[Spec], stream: int) -> None:
         """Starts what timelines on one source need on a stream, each node once."""
         users = self.state["users"]
-        nodes: dict[str, tuple[Spec, Fragment]] = {}
-        parents: dict[str, list[Subscriber]] = {}
-        for spec in specs:
-            of_spec = parents_of(spec, stream)
-            for fragment in spec.fragments:
-                workflow_id = fragment_id(spec, fragment, stream)
-                nodes.setdefault(workflow_id, (spec, fragment))
-                known = parents.setdefault(workflow_id, [])
-                known += [parent for parent in of_spec[fragment.root.index] if parent not in known]
+        nodes = wanted(specs, stream)
         missing = {workflow_id for workflow_id in nodes if workflow_id not in users}
-        await asyncio.gather(
-            *(self._start_node(*nodes[i], stream, parents[i]) for i in nodes if i in missing)
-        )
-        for workflow_id in nodes:
-            for parent in parents[workflow_id] if workflow_id not in missing else []:
+        await asyncio.gather(*(self._start_node(i, nodes[i]) for i in nodes if i in missing))
+        for workflow_id, one in nodes.items():
+            for parent in one.parents if workflow_id not in missing else []:
                 if parent["workflow"] in missing:
                     await _signal(workflow_id, node.SUBSCRIBE, parent)
         for spec in specs:
@@ -112,31 +142,41 @@ class Wiring:
                     await _signal(workflow_id, node.UNSUBSCRIBE, parent["workflow"])
         return stopped
 
+    def adopt(self, nodes: Iterable[str]) -> None:
+        """Takes note of nodes that were started elsewhere; who uses them, `start` says."""
+        for workflow_id in nodes:
+            self.state["users"].setdefault(workflow_id, [])
+            self.stopping.discard(workflow_id)
+
+    async def go_on(self, nodes: Iterable[str]) -> None:
+        """Has nodes that were held go on, as far as they are still used."""
+        await self._tell([i for i in nodes if i in self.state["users"]], node.GO_ON)
+
+    async def give_up(self, nodes: Collection[str]) -> None:
+        """Stops nodes that were started, if they were, but are not to be."""
+        self.stopping.update(nodes)
+        await self._tell(nodes, node.STOP)
+
     async def limit(self, nodes: Iterable[str], max_state: int) -> None:
         """Tells nodes how many bytes their states may have from now on."""
+        await self._tell(nodes, node.LIMIT, max_state)
+
+    @property
+    def max_state(self) -> int:
+        """How many bytes a node's state may have."""
+        return self.state.get("max_state", MAX_STATE)
+
+    async def _tell(self, nodes: Iterable[str], signal: Signal[P], *args: P.args, **more: P.kwargs) -> None:
         every = list(nodes)
         for first in range(0, len(every), SIGNALS_AT_ONCE):
             part = every[first : first + SIGNALS_AT_ONCE]
-            await asyncio.gather(*(_signal(workflow_id, node.LIMIT, max_state) for workflow_id in part))
+            await asyncio.gather(*(_signal(workflow_id, signal, *args, **more) for workflow_id in part))
 
-    async def _start_node(
-        self, spec: Spec, fragment: Fragment, stream: int, subscribers: list[Subscriber]
-    ) -> None:
-        args = NodeSpec(
-            expression=fragment.root.text,
-            stream=stream,
-            allowed_lateness=spec.limits.allowed_lateness,
-            retention=spec.limits.retention,
-            key_ttl=spec.limits.key_ttl,
-            subscribers=subscribers,
-            max_state=self.state.get("max_state", MAX_STATE),
-        )
-        if fragment.policy != "node":
-            args["fragments"] = fragment.policy
-        workflow_id = fragment_id(spec, fragment, stream)
+    async def _start_node(self, workflow_id: str, one: Wanted) -> None:
+        args = one.args(self.max_state)
         self.started += 1
         waited = 0.0
-        while not await _started(workflow_id, fragment.root, args):
+        while not await _started(workflow_id, one.fragment.root, args):
             if (
                 workflow_id in self.stopping
                 and waited < STOPPING
@@ -146,16 +186,17 @@ class Wiring:
                 waited += 0.1
                 continue
             # Left over from a registry that was lost: it runs, so it is told of its parents.
-            for subscriber in subscribers:
+            for subscriber in one.parents:
                 await _signal(workflow_id, node.SUBSCRIBE, subscriber)
+            if workflow.patched("hold"):
+                await _signal(workflow_id, node.GO_ON)
             if "max_state" in self.state:
                 await _signal(workflow_id, node.LIMIT, self.state["max_state"])
             break
         self.stopping.discard(workflow_id)
 
     async def _start_sink(self, spec: Spec, stream: int) -> None:
-        max_state = self.state.get("max_state", MAX_STATE)
-        args = SinkSpec(spec=spec.to_wire(), stream=stream, max_state=max_state)
+        args = SinkSpec(spec=spec.to_wire(), stream=stream, max_state=self.max_state)
         # Left over from a registry that was lost, it runs already; a snapshot does no harm then.
         with contextlib.suppress(WorkflowAlreadyStartedError):
             await workflow.start_child_workflow(

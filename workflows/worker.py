@@ -21,6 +21,7 @@ from workflows.client.asking import Asking
 from workflows.client.registry import Registry
 from workflows.connection import task_queue
 from workflows.gauge import MAX_STORED_STATE
+from workflows.handover import HandoverActivity
 from workflows.node import NodeWorkflow
 from workflows.registry import RegistryWorkflow
 from workflows.sink import SinkWorkflow
@@ -76,7 +77,7 @@ def make_worker(
         client,
         task_queue=task_queue(),
         workflows=WORKFLOWS,
-        activities=[SinkActivity(topic_writer).write],
+        activities=[SinkActivity(topic_writer).write, HandoverActivity(client).hand_over],
         workflow_runner=sandbox(),
         max_cached_workflows=max_cached_workflows,
         max_concurrent_workflow_tasks=8,

@@ -21,7 +21,7 @@ async def compare(timelines: Client, spec: Spec) -> Comparison:
     Raises:
         EventError: a file that was fed is gone or has changed.
     """
-    log = FileLog(spec, await timelines.registry.extend_log(spec.source_id, []))
+    log = FileLog(spec, await timelines.registry.log(spec.source_id))
     pieces = list(log.pieces(None, spec.plan.columns))
     nothing = Events([], *(np.empty(0, np.int64),) * 2, {}, np.empty((0, 2), np.int64))
     events = concat([piece.events for piece in pieces]) if pieces else nothing

@@ -27,6 +27,7 @@ class Check:
     timelines: int = 0
     messages: int = 0
     broken: int = 0
+    ahead: int = 0
     accepted: int = 0
     refused: int = 0
     differences: list[Difference] = field(default_factory=list)
@@ -62,7 +63,9 @@ async def check_topic(connector: Connector, timelines: Client, spec: Spec) -> Ch
         entry = Input(partitions[number], number, None if begin is None else tuple(begin), spec)
         pieces = await asyncio.to_thread(_read, MessageLog(entry, last), spec.plan.columns)
         check.messages += sum(piece.read for piece in pieces)
-        check.broken += sum(len(piece.rejected) for piece in pieces)
+        rejected = [rejected.ahead for piece in pieces for rejected in piece.rejected]
+        check.ahead += sum(rejected)
+        check.broken += len(rejected) - sum(rejected)
         nothing = no_events(entry.decoder(spec.plan.columns), len(last))
         events = concat([nothing, *(piece.events for piece in pieces)])
         for stream, part in zip(streams, by_shard(events, shards), strict=True):

@@ -1,6 +1,7 @@
 """Feeding from files: the log of the files that a source has had, from where the leaves stand to its end."""
 
 from feeder.files.feed import Progress, Report, feed_files
-from feeder.files.log import FileLog, describe_file
+from feeder.files.identity import describe_file
+from feeder.files.log import FileLog
 
 __all__ = ["FileLog", "Progress", "Report", "describe_file", "feed_files"]

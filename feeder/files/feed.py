@@ -6,11 +6,13 @@ Nothing is kept of it: where each leaf stands is asked, and what a leaf has had 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from feeder.files.log import FileLog, describe_file
+from feeder.files.identity import Known, describe_files
+from feeder.files.log import FileLog
 from feeder.files.queues import ShardQueues
 from feeder.leaves import interval_of, leaves_of, results_of, to_feed
 from feeder.sources.base import Piece
@@ -34,12 +36,19 @@ class Progress:
 @dataclass(slots=True)
 class Report:
     """What a feed did. ``events``: sent now; ``accepted`` and ``refused`` (below the watermark) as the
-    leaves counted them; ``rejected``: lines that are no events."""
+    leaves counted them; ``rejected``: lines that are no events, or too far ahead of the clock."""
 
     events: int = 0
     accepted: int = 0
     refused: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    #: Files that the source had under another name.
+    known: list[Known] = field(default_factory=list)
+
+    @property
+    def ahead(self) -> int:
+        """How many of the rejected are events whose time is too far ahead."""
+        return sum(rejected.ahead for rejected in self.rejected)
 
 
 async def feed_files(
@@ -47,11 +56,15 @@ async def feed_files(
     spec: Spec,
     files: Sequence[str | Path],
     on_progress: Callable[[Progress], None] = lambda _: None,
+    clock: Callable[[], float] = time.time,
+    again: bool = False,
 ) -> Report:
     """Feeds files to the source of a registered timeline, and waits until its results have them.
 
     All timelines on the same source get the events. Files that were fed before are not fed again,
-    but for lines that are new. A feed that was interrupted goes on where the leaves stand.
+    but for lines that are new. A feed that was interrupted goes on where the leaves stand. ``clock`` (s) says
+    what is too far ahead (``limits.max_ahead``). What a file has from its start of one that was fed under
+    another name is not fed either, but ``again`` feeds all files whole.
 
     Raises:
         EventError: a file cannot be read.
@@ -68,9 +81,10 @@ async def feed_files(
     for path in files:
         # A file that is not what the spec says must not get into the log, where it would stay.
         next(read_events(path, key=spec.source.key, time=spec.source.time, columns=[], unit=unit), None)
-    log = FileLog(
-        spec, await timelines.registry.extend_log(spec.source_id, [describe_file(path) for path in files])
-    )
+    now = int(clock() * 1_000)
+    had = await timelines.registry.log(spec.source_id)
+    described, same_as = describe_files(files, had, now, again=again)
+    log = FileLog(spec, await timelines.registry.extend_log(spec.source_id, described))
     every = await timelines.registry.specs()
     if spec.name not in every:
         raise NotFoundError(f"no timeline {spec.name!r} is registered")
@@ -85,7 +99,7 @@ async def feed_files(
     lows = [stream.low for stream in streams]
     known = [low for low in lows if low is not None]
     start = min(known) if len(known) == len(lows) else None
-    report = Report()
+    report = Report(known=same_as)
     behind = log.lines_until(start)
     progress = Progress(of_lines=log.lines_until(log.end()) - behind)
     if progress.of_lines:

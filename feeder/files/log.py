@@ -6,12 +6,12 @@ was read.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from feeder.files.identity import fingerprint_of
 from feeder.sources.base import Piece
 from timeline.errors import EventError
 from timeline.reading import count_lines, read_events
@@ -20,31 +20,13 @@ from timeline.tables.events import Events, Position
 from workflows.protocol import Segment
 
 
-def describe_file(path: str | Path) -> Segment:
-    """A file as the log knows it, up to its last line now.
-
-    The fingerprint is that of its beginning, so that a file which grows stays the same file.
-
-    Raises:
-        EventError: it cannot be read.
-    """
-    path = Path(path).resolve()
-    last = count_lines(path)
-    with path.open("rb") as file:
-        # A CSV file's first line is its header, which says little about what it holds.
-        head = file.readline(65_536) + file.readline(65_536) if path.suffix == ".csv" else b""
-        head = head or file.readline(65_536)
-    # A first line that was written without its end gets it when the file grows.
-    fingerprint = hashlib.sha256(head.rstrip(b"\r\n")).hexdigest()[:16]
-    return Segment(path=str(path), fingerprint=fingerprint, after=0, last=last)
-
-
 class FileLog:
     """The files of a log, up to where each ended when it was described. Positions are (number of the file
     in the log from 1, line)."""
 
     def __init__(self, spec: Spec, files: Sequence[Segment]) -> None:
         self._source = spec.source
+        self._max_ahead = spec.limits.max_ahead
         self._files = files
 
     def end(self) -> Position | None:
@@ -87,6 +69,7 @@ class FileLog:
             unit=source.numeric_unit,
             columns=columns,
             after=line,
+            latest=self._latest(file),
         ):
             events, rejected, last = block.events, block.rejected, min(block.last, end)
             if block.last > end:
@@ -102,13 +85,19 @@ class FileLog:
             if block.last >= end:
                 break
 
+    def _latest(self, file: Segment) -> int | None:
+        """The latest time that an event may have: by the clock when the file was fed, so that it is judged
+        alike whenever it is read again. What was fed before there was such a limit has none."""
+        now = file.get("now")
+        return None if now is None or self._max_ahead is None else now + self._max_ahead
+
 
 def _look_at(file: Segment, line: int) -> None:
     """Looks whether a file still is what it was, of which lines from behind ``line`` on are needed."""
     path = Path(file["path"])
-    now = describe_file(path) if path.exists() else None
-    if now is None or now["fingerprint"] != file["fingerprint"] or now["last"] < file["last"]:
-        state = "is gone" if now is None else "has changed"
+    same = path.exists() and fingerprint_of(path) == file["fingerprint"]
+    if not same or count_lines(path) < file["last"]:
+        state = "has changed" if path.exists() else "is gone"
         raise EventError(
             f"{path} was fed to this source before and {state}, but lines from {line + 1} on "
             "are still needed; put it back as it was"

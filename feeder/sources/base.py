@@ -63,11 +63,12 @@ class Message(Protocol):
 @dataclass(frozen=True, slots=True)
 class Messages:
     """``n`` messages in a row, as columns: ``position`` (n, w) and ``payload`` (n) are theirs; ``each`` (n)
-    are the source's own, for what is asked of single ones."""
+    are the source's own, for what is asked of single ones; ``published`` (n) is when they were (ms)."""
 
     each: Sequence[Message]
     payload: Sequence[bytes]
     position: I64
+    published: I64
 
     def __len__(self) -> int:
         return len(self.each)
@@ -96,12 +97,15 @@ class Messages:
 
     def split(self, count: int) -> tuple[Messages, Messages]:
         """The first so many messages, and the others."""
-        first = Messages(self.each[:count], self.payload[:count], self.position[:count])
-        return first, Messages(self.each[count:], self.payload[count:], self.position[count:])
+        first, rest = slice(0, count), slice(count, None)
+        return self._part(first), self._part(rest)
+
+    def _part(self, rows: slice) -> Messages:
+        return Messages(self.each[rows], self.payload[rows], self.position[rows], self.published[rows])
 
 
 #: No messages; of no use where their positions' width matters.
-NONE = Messages((), (), np.empty((0, 0), np.int64))
+NONE = Messages((), (), np.empty((0, 0), np.int64), np.empty(0, np.int64))
 
 
 def in_a_row(parts: Sequence[Messages]) -> Messages:
@@ -113,6 +117,7 @@ def in_a_row(parts: Sequence[Messages]) -> Messages:
         [message for part in parts for message in part.each],
         [payload for part in parts for payload in part.payload],
         np.concatenate([part.position for part in parts]),
+        np.concatenate([part.published for part in parts]),
     )
 
 
@@ -203,8 +208,8 @@ class Partition(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that no timeline took: ``kind`` is ``broken``, ``late`` or ``closed``; ``position`` its
-    place in ``partition`` of the source, ``published`` when it was sent first (ms)."""
+    """A message that no timeline took: ``kind`` is ``broken``, ``ahead``, ``late`` or ``closed``;
+    ``position`` its place in ``partition`` of the source, ``published`` when it was sent first (ms)."""
 
     kind: str
     reason: str

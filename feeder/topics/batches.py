@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,20 +33,46 @@ class MessageBatch:
         return tuple(self.position[-1].tolist())
 
 
-def decode(reader: MessageReader, messages: Messages) -> tuple[MessageBatch, Events]:
+class Decoder:
+    """Makes events of messages. None may be further ahead than ``max_ahead`` (ms; ``None``: any may).
+
+    Ahead of when its message was published, so that it does not depend on when and by which feeder it is
+    read; or of now by ``clock`` (s), if the clock of the producer is ahead itself.
+    """
+
+    def __init__(
+        self, reader: MessageReader, max_ahead: int | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.reader = reader
+        self._max_ahead = max_ahead
+        self._clock = clock
+
+    def read(self, messages: Messages) -> tuple[Events, list[Rejected]]:
+        """The events of messages, and those that are none."""
+        return self.reader.read(messages.payload, self._latest(messages.published))
+
+    def _latest(self, published: I64) -> I64 | None:
+        if self._max_ahead is None:
+            return None
+        now = int(self._clock() * 1_000)
+        # A source that does not know when a message was published says 0.
+        return np.where(published > 0, np.minimum(published, now), now) + self._max_ahead
+
+
+def decode(reader: Decoder, messages: Messages) -> tuple[MessageBatch, Events]:
     """The events of at least one message, with their places in the partition. Blocks."""
     position = messages.position
-    events, rejected = reader.read(messages.payload)
+    events, rejected = reader.read(messages)
     placed = Events(events.keys, events.key, events.tick, events.columns, position[events.position[:, 0]])
     return MessageBatch(messages.each, position, rejected), placed
 
 
-async def read_batch(reader: MessageReader, messages: Messages) -> tuple[MessageBatch, Events]:
+async def read_batch(reader: Decoder, messages: Messages) -> tuple[MessageBatch, Events]:
     """`decode`, in a thread."""
     return await asyncio.to_thread(decode, reader, messages)
 
 
-def no_events(reader: MessageReader, width: int) -> Events:
+def no_events(decoder: Decoder, width: int) -> Events:
     """A batch without events, with places of so many integers."""
-    events, _ = reader.read([])
+    events, _ = decoder.reader.read([])
     return Events([], events.key, events.tick, events.columns, np.empty((0, width), np.int64))

@@ -9,14 +9,20 @@ from typing import Any
 from feeder.sources.base import LetterBox, Source
 from feeder.topics.batches import MessageBatch
 
-_REASONS = {"late": "older than allowed_lateness permits", "closed": "its key is closed"}
+_REASONS = {
+    "late": "older than allowed_lateness permits",
+    "closed": "older than the newest event of its stream by more than key_ttl, its key closed or unknown",
+}
 
 
-def put_broken(box: LetterBox, batch: MessageBatch) -> int:
-    """Puts the messages of a batch that are no events. How many there were."""
+def put_rejected(box: LetterBox, batch: MessageBatch) -> Counter[str]:
+    """Puts the messages of a batch that are no events, or too far ahead. How many were which."""
+    kinds: Counter[str] = Counter()
     for rejected in batch.rejected:
-        box.put(batch.messages[rejected.line], "broken", rejected.reason)
-    return len(batch.rejected)
+        kind = "ahead" if rejected.ahead else "broken"
+        box.put(batch.messages[rejected.line], kind, rejected.reason)
+        kinds[kind] += 1
+    return kinds
 
 
 def put_refused(box: LetterBox, batch: MessageBatch, refused: Sequence[Mapping[str, Any]]) -> int:

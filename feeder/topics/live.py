@@ -90,6 +90,7 @@ class Live:
         received: Position | None = None
         while True:
             await receiver.any()
+            await self._roster.manned()
             await self._let_gather(receiver)
             if in_turn := receiver.waiting >= MANY:
                 await self._turns.take()

@@ -50,8 +50,16 @@ class PartitionFeeder:
         self._turns = turns or Turns()
         self._keys = KeyCheck(source, partitions, say)
         self._pauses = Pauses()
-        self._changed = asyncio.Event()
+        #: The registry was looked at; it has said something new, and that is not followed yet.
+        self._looked = asyncio.Event()
+        self._news = self._following = False
         self._roster: Roster | None = None
+        self._settling: Settling | None = None
+
+    def look(self) -> None:
+        """A look at the registry begins, of which `update` tells what it has found."""
+        if self._settling is not None:
+            self._settling.note()
 
     def update(self, fed: list[Spec], shared: Sequence[Spec] = (), parked: Sequence[Spec] = ()) -> None:
         """The timelines that are on the source now: that run, that are paused but share leaves with those,
@@ -62,7 +70,10 @@ class PartitionFeeder:
             self._specs = specs
             if self._roster is not None:
                 self._roster.specs = specs
-            self._changed.set()
+            self._news = True
+        elif not self._news and not self._following and self._settling is not None:
+            self._settling.confirm()
+        self._looked.set()
 
     async def run(self) -> None:
         """Feeds until it is cancelled, or something fails; may be called again then.
@@ -71,7 +82,8 @@ class PartitionFeeder:
             TimelineError: Temporal does not answer, the source does not, or a node cannot take any more.
         """
         while True:
-            self._roster = None
+            self._roster = self._settling = None
+            self._following = False
             self._pauses.begin()
             try:
                 async with AsyncExitStack() as stack:
@@ -101,6 +113,7 @@ class PartitionFeeder:
         settling = Settling(
             timelines, subscription, box, roster, self.counts, lambda: self._pauses.holding, turns
         )
+        self._settling = settling
         live = Live(timelines, self.source, roster, settling, self.counts, self._keys, furthest, turns)
         receiver = Receiver(subscription, partition.follows)
         stack.push_async_callback(receiver.stop)
@@ -119,20 +132,27 @@ class PartitionFeeder:
             if behind := shard.in_state(State.BEHIND):
                 group.create_task(self._bring_up(roster, shard, behind, live, settling))
         while True:
-            await self._changed.wait()
-            self._changed.clear()
+            await self._looked.wait()
+            self._looked.clear()
+            if not self._news:
+                await settling.acknowledge()
+                continue
+            self._news, self._following = False, True
             for shard in roster.shards:
                 wanted = roster.wanted(shard)
+                new = shard.unknown(wanted)
+                stands = await asyncio.gather(*map(self._timelines.leaves.stands, new))
+                behind = {
+                    name: Leaf(wanted[name], State.BEHIND, position)
+                    for name, (position, _) in zip(new, stands, strict=True)
+                }
+                # First those that come: the shard is not to look as if nobody wanted anything.
+                shard.put(behind)
                 shard.let_go(wanted)
-                if new := shard.unknown(wanted):
-                    stands = await asyncio.gather(*map(self._timelines.leaves.stands, new))
-                    behind = {
-                        name: Leaf(wanted[name], State.BEHIND, position)
-                        for name, (position, _) in zip(new, stands, strict=True)
-                    }
-                    shard.put(behind)
+                if behind:
                     group.create_task(self._bring_up(roster, shard, behind, live, settling))
             roster.count_results()
+            self._following = False
             # Not before those that go on are known to be behind.
             if self._pauses.let_go():
                 await settling.acknowledge()

@@ -44,6 +44,8 @@ class Shard:
         self.number = number
         self.stream = Stream(timelines, {}, ())
         self.stream.low = low
+        #: Some leaf is live, or none is on its way to be.
+        self.manned = asyncio.Event()
         self._leaves: dict[str, Leaf] = {}
 
     def put(self, leaves: Mapping[str, Leaf]) -> None:
@@ -53,6 +55,10 @@ class Shard:
         # Not changed in place: what is being sent goes to those that it was for.
         self.stream.leaves = {name: leaf.columns for name, leaf in live.items()}
         self.stream.born = {name: leaf.born for name, leaf in live.items()}
+        if live or not self.in_state(State.BEHIND):
+            self.manned.set()
+        else:
+            self.manned.clear()
 
     def in_state(self, state: State) -> dict[str, Leaf]:
         """The leaves that are in a state."""
@@ -112,6 +118,11 @@ class Roster:
     @property
     def any_behind(self) -> bool:
         return any(shard.in_state(State.BEHIND) for shard in self.shards)
+
+    async def manned(self) -> None:
+        """Waits for shards all of whose leaves are behind: nobody there takes what is received, or says what
+        was refused, until they are up."""
+        await asyncio.gather(*(shard.manned.wait() for shard in self.shards))
 
     def wanted(self, shard: Shard) -> dict[str, frozenset[str]]:
         """The leaves that the timelines have on a shard, and their columns."""

@@ -78,6 +78,9 @@ class Feeder:
 
     async def _look(self) -> None:
         """Compares what is registered with what is fed."""
+        for source in self._sources.values():
+            for partition in source.parts:
+                partition.look()
         wanted: dict[str, list[Spec]] = {}
         every = await self.timelines.registry.specs()
         only = every[self.only].source_id if self.only in every else None

@@ -1,4 +1,9 @@
-"""Settling: a batch has arrived, its dead letters are safe, and then it is acknowledged; in this order."""
+"""Settling: a batch has arrived, its dead letters are safe, and then it is acknowledged; in this order.
+
+A timeline that is moved to another policy gets new leaves, which stand where its old ones stood: they need
+what those have had since then. So nothing is acknowledged but what had arrived before a look at the registry
+began that found nothing new: whatever leaves are made of the known ones later stand there, or further on.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from dataclasses import dataclass
 
 from feeder.sources.base import LetterBox, Message, Subscription
 from feeder.topics.batches import MessageBatch
-from feeder.topics.dead_letters import put_broken, put_refused
+from feeder.topics.dead_letters import put_refused, put_rejected
 from feeder.topics.roster import Roster
 from feeder.topics.turns import Share
 from timeline.tables.events import Position
@@ -22,6 +27,7 @@ class Counts:
 
     messages: int = 0
     broken: int = 0
+    ahead: int = 0
     refused: int = 0
     acknowledged: Position | None = None
 
@@ -29,8 +35,9 @@ class Counts:
 class Settling:
     """Takes batches that were sent, in order, and settles one after the other.
 
-    Nothing is acknowledged while a leaf is behind, or ``held()`` says so: what it has not had must stay
-    where it is.
+    What is settled is acknowledged by and by: after `note`, as a look at the registry begins, and `confirm`,
+    if that found nothing new. Nothing is while a leaf is behind, or ``held()`` says so: what it has not had
+    must stay where it is.
     """
 
     def __init__(
@@ -53,6 +60,8 @@ class Settling:
         self._sent: deque[MessageBatch] = deque()
         self._more = asyncio.Event()
         self._settled: Message | None = None
+        self._noted: Message | None = None
+        self._confirmed: Message | None = None
 
     def add(self, batch: MessageBatch) -> None:
         """Takes a batch that was sent to all live leaves. Not before: one that is not on its way would look
@@ -72,21 +81,34 @@ class Settling:
                 await self._more.wait()
             await self._settle(self._sent[0])
             self._sent.popleft()
-            await self.acknowledge()
+
+    def note(self) -> None:
+        """A look at the registry begins: it says whether all that is settled by now may be acknowledged."""
+        self._noted = None if self._roster.any_behind else self._settled
+
+    def confirm(self) -> None:
+        """The look that began last has found nothing new."""
+        self._confirmed = self._noted or self._confirmed
 
     async def acknowledge(self) -> None:
-        """Acknowledges all that is settled, if that may be."""
-        if self._settled is not None and not self._roster.any_behind and not self._held():
-            await asyncio.to_thread(self._subscription.acknowledge, self._settled)
+        """Acknowledges all that is confirmed, if that may be."""
+        if self._confirmed is not None and not self._roster.any_behind and not self._held():
+            confirmed, self._confirmed = self._confirmed, None
+            if self._settled is confirmed:
+                self._settled = None  # once is enough
+            await asyncio.to_thread(self._subscription.acknowledge, confirmed)
 
     async def _settle(self, batch: MessageBatch) -> None:
         """Waits until a batch has arrived, and puts what is no event or was refused elsewhere."""
         await asyncio.gather(*(stream.arrived(batch.last) for stream in self._roster.streams))
         if batch.in_turn:
             self._turns.give()
+        await self._roster.manned()
         first = batch.position[0].tolist()
         before: Position = (*first[:-1], first[-1] - 1)
-        self._counts.broken += put_broken(self._box, batch)
+        rejected = put_rejected(self._box, batch)
+        self._counts.broken += rejected["broken"]
+        self._counts.ahead += rejected["ahead"]
         for stream in self._roster.streams:
             leaf = min(stream.leaves, default=None)
             if leaf is not None and batch.doubtful:

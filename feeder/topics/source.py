@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from feeder.sources.base import Cursor, Messages, Partition, Piece, in_a_row
-from feeder.topics.batches import decode
+from feeder.topics.batches import Decoder, decode
 from timeline.errors import ServiceError
 from timeline.reading.messages import MessageReader
 from timeline.spec.spec import Spec
@@ -34,12 +34,13 @@ class Input:
     def name(self) -> str:
         return self.partition.name
 
-    def decoder(self, columns: Iterable[str]) -> MessageReader:
+    def decoder(self, columns: Iterable[str]) -> Decoder:
         """Makes events of messages."""
         source = self.source
-        return MessageReader(
+        reader = MessageReader(
             self.name, key=source.key, time=source.time, columns=sorted(columns), unit=source.numeric_unit
         )
+        return Decoder(reader, self.limits.max_ahead)
 
     def seek_to_begin(self, cursor: Cursor) -> None:
         """Puts a cursor where the source begins. Blocks."""

@@ -11,6 +11,9 @@ import pulsar
 from timeline.tables.events import Position
 from timeline.values.vocabulary import I64
 
+#: The number of the field with a batch's size in the bytes of an id, with the kind of an integer.
+BATCH_SIZE_FIELD = 6 << 3
+
 
 def place_of(message_id: Any) -> Position:
     """What an id of Pulsar's says: ledger, entry, batch index."""
@@ -25,6 +28,29 @@ def columns_of(ids: Sequence[Any]) -> I64:
     places = np.stack([np.fromiter(map(part, ids), np.int64, count) for part in parts], axis=1)
     np.maximum(places[:, 2], 0, out=places[:, 2])
     return places
+
+
+def batch_size(message_id: Any) -> int:
+    """How many messages are in the batch that one is in; 1 if its id says nothing of that.
+
+    The client has no method for it. But it is in the bytes of an id, as field 6 of a message of Protocol
+    Buffers in which all before it are integers too.
+
+    >>> batch_size(pulsar.MessageId(0, 300, 7, 2))
+    1
+    >>> batch_size(pulsar.MessageId.deserialize(bytes([8, 5, 16, 6, 32, 2, 48, 172, 2])))
+    300
+    """
+    numbers: list[int] = []
+    number = shift = 0
+    for byte in message_id.serialize():
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(number)
+            number = shift = 0
+    fields = dict(zip(numbers[::2], numbers[1::2], strict=False))
+    return fields.get(BATCH_SIZE_FIELD, 1)
 
 
 def id_at(position: Position) -> pulsar.MessageId:

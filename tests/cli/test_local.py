@@ -105,11 +105,11 @@ def test_formats(here: Here) -> None:
 
 
 def test_odd_keys_and_wide_values(here: Here) -> None:
-    keys = [7, "7", 7.5, 1e3, "", "-x", "[red]x[/red]", "\x1b[31m\n☃", "k" * 500]
+    keys = [7, "7", 1e3, "7.5", " ", "-x", "[red]x[/red]", "\x1b[31m\n☃", "k" * 500]
     lines = [{"session": key, "time": 1000 + n, "s": "v" * 3000} for n, key in enumerate(keys)]
     Path("odd.jsonl").write_text("\n".join(map(json.dumps, lines)))
     arguments = ["-e", "latest_event_to_state(s)", "odd.jsonl", "--key-column", "session"]
-    names = ["", "\x1b[31m\n☃", "-x", "1000", "7", "7.5", "[red]x[/red]", "k" * 500]
+    names = ["\x1b[31m\n☃", " ", "-x", "1000", "7", "7.5", "[red]x[/red]", "k" * 500]
     rows = here.values(*arguments)
     assert [(key, value) for key, _, value in rows] == [(name, "v" * 3000) for name in names]
     assert rows[4][1] == 1001

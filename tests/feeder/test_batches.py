@@ -88,9 +88,9 @@ def test_a_batch_of_which_nothing_repeats_is_divided_by_its_numbers() -> None:
     events = placed(Events(keys, key, tick, {"a": column(), "b": column()}, none))
     assert size_of(events) > BATCH_BYTES
     divided = stream_to(Nodes())._divide(events, (7, 99, 0))
-    assert sum(len(part) for part, _ in divided) == BATCH_EVENTS
-    for part, _ in divided:
-        assert size_of(part) <= BATCH_BYTES
+    assert sum(len(part) for part, _, _ in divided) == BATCH_EVENTS
+    for part, _, size in divided:
+        assert size == size_of(part) <= BATCH_BYTES
         # Numbers of the vocabulary, which a node keeps as they are, come on top.
         assert sent_bytes(part) <= 1.25 * BATCH_BYTES
 
@@ -122,6 +122,43 @@ async def test_few_are_in_flight_by_number_and_by_bytes() -> None:
     nodes.reached = (1, 3_009)
     await asyncio.gather(more, room)
     assert sum(sent.size for sent in stream.in_flight) < INBOX_BYTES
+
+
+async def test_one_slow_batch_does_not_make_all_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked less often than it is there, and how long others take is not taken from that."""
+    now, asked = 0.0, 0
+
+    class Slow(Nodes):
+        """What was sent last arrives ``takes`` s later."""
+
+        takes = 0.05
+
+        async def position(self, workflow_id: str) -> Position | None:
+            nonlocal asked
+            asked += 1
+            return self.reached if now >= sent + self.takes else None
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    nodes = Slow()
+    stream = stream_to(nodes, clock=lambda: now)
+    monkeypatch.setattr("feeder.stream.asyncio.sleep", sleep)
+    noticed = []
+    for number in range(1, 61):
+        sent = now
+        nodes.takes = 4.0 if number == 20 else 0.05
+        nodes.reached = (1, number)
+        await stream.send(rows(1, number), nodes.reached)
+        await stream.drain()
+        noticed.append(round(now - sent, 3))
+    assert max(noticed[:19]) < 0.07
+    assert 4.0 <= noticed[19] < 4.2
+    # Each that follows at once is noticed in time again after a few.
+    assert sum(noticed[20:]) < 40 * 0.06 + 2.5, noticed
+    assert max(noticed[30:]) < 0.07
+    assert asked < 300
 
 
 async def test_a_batch_leaves_an_interval_behind_it() -> None:
@@ -196,7 +233,12 @@ async def test_what_is_full_waits_for_no_interval(monkeypatch: pytest.MonkeyPatc
 
 
 def messages(*places: Position) -> Messages:
-    return Messages([cast(Any, p) for p in places], [b"{}"] * len(places), np.array(places, np.int64))
+    return Messages(
+        [cast(Any, p) for p in places],
+        [b"{}"] * len(places),
+        np.array(places, np.int64),
+        np.zeros(len(places), np.int64),
+    )
 
 
 def places_of(run: Messages) -> tuple[Any, ...]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from feeder.files.log import FileLog, describe_file
+from feeder.files.identity import describe_file
+from feeder.files.log import FileLog
 from feeder.leaves import leaves_of, results_of
 from feeder.stream import BATCH_BYTES, Stream
 from feeder.topics.roster import Leaf, Shard, State
@@ -27,9 +28,9 @@ def test_long_values_divide_a_batch_only_as_far_as_needed() -> None:
     size = sum(len(f"{i}" * 100) + len(f"key {i}") for i in range(4_000))
     divided = stream()._divide(events.compact(), (1, 4_000))
     assert 2 <= len(divided) <= 2 * size // BATCH_BYTES + 2
-    assert [end for _, end in divided][-1] == (1, 4_000)
-    assert sum(len(part) for part, _ in divided) == 4_000
-    assert all(end == tuple(part.position[-1].tolist()) for part, end in divided)
+    assert [end for _, end, _ in divided][-1] == (1, 4_000)
+    assert sum(len(part) for part, _, _ in divided) == 4_000
+    assert all(end == tuple(part.position[-1].tolist()) for part, end, _ in divided)
 
 
 def test_many_values_beside_few_events_divide_nothing() -> None:
@@ -42,7 +43,7 @@ def test_batches_end_where_the_furthest_leaf_stands(low: tuple[int, int] | None)
     uneven = stream()
     uneven.low, uneven.furthest = low, (1, 5)
     events = from_rows([("k", i, {"a": i}) for i in range(10)], (1, 1))
-    assert [(len(p), end) for p, end in uneven._divide(events, (1, 10))] == [(5, (1, 5)), (5, (1, 10))]
+    assert [(len(p), end) for p, end, _ in uneven._divide(events, (1, 10))] == [(5, (1, 5)), (5, (1, 10))]
 
 
 def test_live_leaves_of_a_timeline_that_is_not_live_as_a_whole_are_waited_for() -> None:

@@ -20,6 +20,7 @@ from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
 from feeder.topics.turns import Turns
 from tests.support.segments import SegmentPartition, Segments
+from tests.support.waiting import eventually
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
 from workflows.client import Client
@@ -87,8 +88,6 @@ class Parts:
         self.client = OnlyLeaves(self.leaves)
         self.said: list[str] = []
         self.held = False
-        #: A batch is settled: it is asked whether it may be acknowledged.
-        self.settled = asyncio.Event()
         self.counts = Counts()
         self.subscription = self.partition.subscribe("s")
 
@@ -97,16 +96,26 @@ class Parts:
         box = self.partition.letter_box()
         turns = Turns().share()
         self.settling = Settling(
-            self.client, self.subscription, box, self.roster, self.counts, self._holds, turns
+            self.client, self.subscription, box, self.roster, self.counts, lambda: self.held, turns
         )
         keys = KeyCheck(self.input, 2, self.said.append)
         self.live = Live(
             self.client, self.input, self.roster, self.settling, self.counts, keys, furthest, turns
         )
 
-    def _holds(self) -> bool:
-        self.settled.set()
-        return self.held
+    async def settled(self, position: Position) -> None:
+        """Waits until all up to there is settled."""
+
+        async def done() -> bool:
+            return self.counts.acknowledged == position
+
+        await eventually(done)
+
+    async def look(self) -> None:
+        """The registry is looked at, and has nothing new."""
+        self.settling.note()
+        self.settling.confirm()
+        await self.settling.acknowledge()
 
     @property
     def acknowledged(self) -> Position | None:
@@ -148,8 +157,7 @@ async def test_what_is_not_sent_yet_is_not_settled(parts: Parts) -> None:
         assert parts.counts.acknowledged is None
         assert parts.acknowledged is None
         parts.leaves.open.set()
-        await parts.settled.wait()
-        assert parts.counts.acknowledged == (1, 1)
+        await parts.settled((1, 1))
 
     try:
         await run_for(parts.live.run(receiver), parts.settling.run(), until=story())
@@ -171,10 +179,9 @@ async def test_a_batch_waits_for_the_interval_unless_it_is_full(
 
     async def story() -> None:
         for batch in (range(1), range(1, 6)):
-            parts.settled.clear()
             for at in batch:
                 parts.event(1_000 + at)
-            await parts.settled.wait()
+            await parts.settled((1, batch[-1] + 1))
 
     try:
         await run_for(parts.live.run(receiver), parts.settling.run(), until=story())
@@ -195,11 +202,11 @@ async def test_dead_letters_come_before_the_acknowledgement(parts: Parts) -> Non
     receiver = Receiver(parts.subscription)
 
     async def story() -> None:
-        await parts.settled.wait()
-        assert parts.counts.acknowledged == (1, 3)
+        await parts.settled((1, 3))
         letters = [(letter.kind, letter.position) for letter in parts.source.letters()]
         assert letters == [("broken", (1, 2)), ("late", (1, 3))]
         # Settled, but a paused timeline keeps it; then a leaf that is behind; then nothing.
+        await parts.look()
         assert parts.acknowledged is None
         parts.held = False
         [leaf] = leaves_of([SPEC], 0)
@@ -216,6 +223,41 @@ async def test_dead_letters_come_before_the_acknowledgement(parts: Parts) -> Non
     finally:
         await receiver.stop()
     assert (parts.counts.messages, parts.counts.broken, parts.counts.refused) == (3, 1, 1)
+
+
+async def test_what_arrives_while_the_registry_is_looked_at_waits_for_the_next_look(parts: Parts) -> None:
+    """Leaves that come with new timelines may stand where others stood when the look began."""
+    parts.leaves.open.set()
+    await parts.begin()
+    receiver = Receiver(parts.subscription)
+
+    async def story() -> None:
+        parts.event(1_000)
+        await parts.settled((1, 1))
+        parts.settling.note()
+        parts.event(2_000)
+        await parts.settled((1, 2))
+        await parts.settling.acknowledge()
+        assert parts.acknowledged is None
+        parts.settling.confirm()
+        await parts.settling.acknowledge()
+        assert parts.acknowledged == (1, 1)
+        # With a leaf that is behind as a look begins, that look says nothing.
+        [leaf] = leaves_of([SPEC], 0)
+        [shard] = parts.roster.shards
+        shard.put({"behind": Leaf(frozenset(), State.BEHIND)})
+        parts.settling.note()
+        shard.meet({"behind": "b"}, [leaf])
+        parts.settling.confirm()
+        await parts.settling.acknowledge()
+        assert parts.acknowledged == (1, 1)
+        await parts.look()
+        assert parts.acknowledged == (1, 2)
+
+    try:
+        await run_for(parts.live.run(receiver), parts.settling.run(), until=story())
+    finally:
+        await receiver.stop()
 
 
 async def test_leaves_that_were_replaced_are_noticed(parts: Parts) -> None:

@@ -70,7 +70,7 @@ def test_faults_are_of_the_wanted_number_and_really_are_faults() -> None:
         "no time",
         "time out of range",
         "not a time",
-        "key is not a string or number",
+        "key is not text or a whole number",
         "key is longer than 1024 characters",
     }
     for i in np.flatnonzero(kinds == 2).tolist():

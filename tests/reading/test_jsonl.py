@@ -195,17 +195,17 @@ def oracle(data: bytes) -> tuple[list[Row], list[tuple[int, str]]]:
             continue
         key, time, x = row.get("k"), row.get("t"), row.get("x")
         tick = tick_of(time, "ms")
-        if key is None:
+        if key is None or key == "":
             rejected.append((line, "no key"))
-        elif isinstance(key, bool | dict | list):
-            rejected.append((line, "key is not a string or number"))
+        elif isinstance(key, bool | dict | list) or isinstance(canonical(key), float) > isinstance(key, int):
+            rejected.append((line, "key is not text or a whole number"))
         elif tick < 0:
             rejected.append((line, REASONS[-tick]))
         elif isinstance(x, dict | list):
             rejected.append((line, "column 'x' holds a nested value"))
         else:
             # A key is as it is written, however many digits it has.
-            name = str(key) if isinstance(key, str | int) else repr(canonical(key))
+            name = str(key) if isinstance(key, str | int) else str(canonical(key))
             rows.append((line, name, tick, {"x": canonical(x)}))
     return rows, rejected
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,6 @@ import pyarrow as pa
 import pytest
 
 from tests.support.reading import parquet, read, same
-from timeline.errors import EventError
 from timeline.reading import count_lines
 
 
@@ -51,9 +51,9 @@ def test_parquet_times_that_are_none(tmp_path: Path) -> None:
     [
         (pa.array([1, None], pa.int8()), [1, None]),
         (pa.array([2**64 - 1, 0], pa.uint64()), [2**64 - 1, 0]),
-        (pa.array([1.0, float("nan")]), [1, None]),
+        (pa.array([1.0, None]), [1, None]),
         (pa.array([-0.0, 0.0]), [0, 0]),
-        (pa.array([0.5, float("inf")], pa.float32()), [0.5, None]),
+        (pa.array([0.5, None], pa.float32()), [0.5, None]),
         (pa.array([True, False]), [True, False]),
         (pa.array(["a", None], pa.large_string()), ["a", None]),
         (pa.array(["a", None], pa.string_view()), ["a", None]),
@@ -76,12 +76,61 @@ def test_parquet_nested_and_keys(tmp_path: Path) -> None:
     assert rows == [(3, "9", 3, {"x": None})]
     assert rejected == [(1, "column 'x' holds a nested value"), (2, "no key")]
     path = parquet(tmp_path, k=[True, False], t=[1, 2])
-    assert read(path)[1] == [(i, "key is not a string or number") for i in (1, 2)]
+    assert read(path)[1] == [(i, "key is not text or a whole number") for i in (1, 2)]
 
 
-def test_parquet_bytes_that_are_no_text(tmp_path: Path) -> None:
-    with pytest.raises(EventError, match=r"column 'x' of .* no JSON scalars"):
-        read(parquet(tmp_path, k=["a"], t=[1], x=[b"\xff"]))
+NOT_TEXT = pa.Array.from_buffers(
+    pa.string(), 3, [None, pa.py_buffer(struct.pack("4i", 0, 1, 2, 3)), pa.py_buffer(b"a\xffb")]
+)
+BEYOND = [1000, 2**61, -(2**61)]
+
+
+@pytest.mark.parametrize(
+    ("column", "bad", "what"),
+    [
+        (NOT_TEXT, [2], "text that is not UTF-8"),
+        (NOT_TEXT.dictionary_encode(), [2], "text that is not UTF-8"),
+        (pa.array([b"a", b"\xff", b"b"]), [2], "text that is not UTF-8"),
+        (pa.array(BEYOND, pa.timestamp("us", "UTC")), [2, 3], "a time outside the years 1 to 9999"),
+        (pa.array([1, 2**30, -(2**30)], pa.date32()), [2, 3], "a time outside the years 1 to 9999"),
+        (pa.array([0.5, float("nan"), float("-inf")]), [2, 3], "NaN or an infinity"),
+        (pa.array([0.5, float("nan"), 1], pa.float32()), [2], "NaN or an infinity"),
+    ],
+)
+def test_parquet_a_bad_value_costs_its_own_event_only(
+    tmp_path: Path, column: Any, bad: list[int], what: str
+) -> None:
+    good = [line for line in (1, 2, 3) if line not in bad]
+    rows, rejected = read(parquet(tmp_path, k=["a", "b", "c"], t=[1, 2, 3], x=column))
+    assert [row[0] for row in rows] == good
+    assert None not in [row[3]["x"] for row in rows]
+    assert rejected == [(line, f"column 'x' holds {what}") for line in bad]
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "reason"),
+    [
+        ("k", NOT_TEXT, "key is not text or a whole number"),
+        ("k", pa.array([1.0, 1.5, 2.0]), "key is not text or a whole number"),
+        ("k", pa.array([1.0, float("nan"), 2.0]), "key is not text or a whole number"),
+        (
+            "k",
+            pa.array([Decimal("1.0"), Decimal("1.5"), Decimal("2.0")]),
+            "key is not text or a whole number",
+        ),
+        ("k", pa.array(["1", "", "2"]), "no key"),
+        ("t", NOT_TEXT, "not a time"),
+        ("t", pa.array(BEYOND, pa.timestamp("us", "UTC")), "time out of range"),
+        ("t", pa.array([1, 2**30, -(2**30)], pa.date32()), "time out of range"),
+    ],
+)
+def test_parquet_a_bad_key_or_time_costs_its_own_event_only(
+    tmp_path: Path, name: str, column: Any, reason: str
+) -> None:
+    columns: dict[str, Any] = {"k": ["a", "b", "c"], "t": [1, 2, 3]} | {name: column}
+    rows, rejected = read(parquet(tmp_path, **columns))
+    assert (2, reason) in rejected
+    assert len(rows) + len(rejected) == 3
 
 
 def test_parquet_rows_over_groups_and_blocks(tmp_path: Path) -> None:

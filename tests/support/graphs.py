@@ -9,6 +9,7 @@ from timeline.engine.answers import Answers
 from timeline.engine.fragment import LiveFragment, Said
 from timeline.engine.frozen import Frozen
 from timeline.engine.node import Node
+from timeline.engine.regrouping import regroup
 from timeline.engine.state_wire import from_state, to_state
 from timeline.engine.wire import from_patch, to_patch
 from timeline.fragments import Fragment, Policy, fragments_of
@@ -64,6 +65,14 @@ class WireGraph:
         for live in self.live:
             for slot in live.fragment.slots_of(self.plan.nodes[child]):
                 live.receive(slot, patch)
+
+    def moved(self, policy: Policy, plan: Plan | None = None) -> WireGraph:
+        """Another graph by another policy, with the states of this one's nodes; of a part of the plan."""
+        other = WireGraph(plan or self.plan, self.limits, policy)
+        carried = [(live.fragment, to_state(live.states)) for live in self.live]
+        for live, state in zip(other.live, regroup(carried, other.shapes), strict=True):
+            from_state(state, live.states)
+        return other
 
     def continue_as_new(self, limits: Limits, freeze_at: int | None = None) -> None:
         """All go on from what they carry: whole, or in pieces of about ``freeze_at`` bytes."""

@@ -45,7 +45,7 @@ def compared(op: str, left: Any, right: Any) -> bool:
         return same(left, right)
     if op == "!=":
         return not same(left, right)
-    if left is None or right is None or kind(left) != kind(right):
+    if left is None or right is None or kind(left) != kind(right) or kind(left) == "boolean":
         return False
     return bool({"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[op])
 
@@ -148,10 +148,7 @@ class Oracle:
             case ex.Call(operator="lag", arguments=(ex.Expression() as of, _)):
                 return self.before(of)
             case ex.Call(operator="if", arguments=(_, _, ex.Expression() as otherwise)):
-                kind = kind_of(part)
-                if kind is Kind.NUMERIC:
-                    return self.before(otherwise)
-                return False if kind is Kind.BOOL else None
+                return False if kind_of(part) is Kind.BOOL else self.before(otherwise)
             case ex.Call(operator=name):
                 return Fraction(0) if name in FROM_ZERO else None if kind_of(part) is not Kind.BOOL else False
         return False

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -33,7 +33,7 @@ def rows_of(blocks: Sequence[Block]) -> list[Row]:
             assert column.values[0] is None
             assert None not in column.values[1:]
             assert len({(type(v) is bool, v) for v in column.values}) == len(column.values)
-            assert all(canonical(v) is v for v in column.values)
+            assert all(canonical(cast(Any, v)) is v for v in column.values)
             assert column.codes.dtype == np.int64
         lines = events.position[:, 0].tolist()
         everything = sorted([*lines, *(r.line for r in block.rejected)])

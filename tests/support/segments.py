@@ -41,12 +41,16 @@ class SegmentMessage:
 
 
 class SegmentPartition:
-    """A folder of segments. ``grown`` is told when one of them does."""
+    """A folder of segments. ``grown`` is told when one of them does. One that ``forgets`` no longer has
+    what was acknowledged."""
 
-    def __init__(self, folder: Path, letters: Path, grown: threading.Condition) -> None:
+    def __init__(
+        self, folder: Path, letters: Path, grown: threading.Condition, forgets: bool = False
+    ) -> None:
         self.name = f"{folder.parent.name}/{folder.name}"
         self.folder = folder
         self.grown = grown
+        self.forgets = forgets
         self._letters = letters
 
     def append(self, payload: bytes, key: str = "", published: int | None = None) -> None:
@@ -61,6 +65,9 @@ class SegmentPartition:
 
     def messages(self, after: Position | None) -> Iterator[SegmentMessage]:
         """All there is behind a position."""
+        if self.forgets:
+            gone = [tuple(json.loads(path.read_text())) for path in self.folder.glob("*.offset")]
+            after = max([*gone, *([] if after is None else [after])], default=None)
         for path in sorted(self.folder.glob("*.jsonl")):
             segment = int(path.stem)
             if after is not None and segment < after[0]:
@@ -104,7 +111,8 @@ class SegmentCursor:
             messages = [self._waiting.popleft() for _ in range(count)]
             self._after = messages[-1].position
         places = np.array([message.position for message in messages], np.int64)
-        return Messages(messages, [message.payload for message in messages], places)
+        published = np.array([message.published for message in messages], np.int64)
+        return Messages(messages, [message.payload for message in messages], places, published)
 
     def more(self) -> bool:
         with self._partition.grown:
@@ -196,15 +204,18 @@ class SegmentLetterBox:
 class SegmentSource:
     """A topic: a folder of partitions."""
 
-    def __init__(self, folder: Path, source_id: str, grown: threading.Condition) -> None:
+    def __init__(
+        self, folder: Path, source_id: str, grown: threading.Condition, forgets: bool = False
+    ) -> None:
         self.name = folder.name
+        self._forgets = forgets
         self._folder = folder
         self._letters = folder / f"{source_id}.dead.jsonl"
         self._grown = grown
 
     def partitions(self) -> Sequence[SegmentPartition]:
         folders = sorted(path for path in self._folder.iterdir() if path.is_dir())
-        return [SegmentPartition(folder, self._letters, self._grown) for folder in folders]
+        return [SegmentPartition(folder, self._letters, self._grown, self._forgets) for folder in folders]
 
     def letters(self) -> Iterator[DeadLetter]:
         lines = self._letters.read_text().splitlines() if self._letters.exists() else []
@@ -230,8 +241,9 @@ class SegmentSource:
 class Segments:
     """All topics under a folder, as a `feeder.sources.base.Connector`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, forgets: bool = False) -> None:
         self._root = root
+        self._forgets = forgets
         self._grown = threading.Condition(threading.RLock())
 
     @property
@@ -245,7 +257,7 @@ class Segments:
 
     def source(self, spec: Spec) -> SegmentSource:
         assert spec.source.topic is not None
-        return SegmentSource(self._root / spec.source.topic, spec.source_id, self._grown)
+        return SegmentSource(self._root / spec.source.topic, spec.source_id, self._grown, self._forgets)
 
     def close(self) -> None:
         pass

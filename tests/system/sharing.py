@@ -29,9 +29,10 @@ from timeline.cli.options import Fragments
 from timeline.errors import ServiceError
 from timeline.fragments import Policy
 from timeline.spec.spec import Spec
+from timeline.tables.events import Position
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.names import REGISTRY_ID
+from workflows.names import REGISTRY_ID, fragment_id
 from workflows.server import DevServer
 
 STATES = ("play", "buffer", "seek", "pause")
@@ -201,11 +202,26 @@ async def play(
 
 
 async def _move(timelines: Client, wanted: Spec) -> None:
-    """Changes a timeline to what is wanted, unless that was done by a request whose answer was lost."""
-    if (await timelines.registry.spec(wanted.name)).run == wanted.run:
+    """Changes a timeline to what is wanted, unless that was done by a request whose answer was lost.
+
+    New leaves stand where the old ones stood, or further on, unless others of that policy run already.
+    """
+    known = await timelines.registry.spec(wanted.name)
+    if known.run == wanted.run:
         return
     version = (await timelines.registry.standings())[wanted.name]["version"]
+    users = await timelines.registry.users()
+    before = await _stands(timelines, known)
     await timelines.registry.register_all([wanted], {wanted.name: version})
+    if not users.keys() & {fragment_id(wanted, fragment, 0) for fragment in wanted.fragments}:
+        after = await _stands(timelines, wanted)
+        assert after >= before, (wanted.name, before, after)
+
+
+async def _stands(timelines: Client, wanted: Spec) -> Position:
+    """The place up to which all leaves of a timeline have had the source."""
+    leaves = [fragment_id(wanted, fragment, 0) for fragment in wanted.fragments if fragment.leaves]
+    return min([(await timelines.leaves.stands(leaf))[0] or () for leaf in leaves])
 
 
 async def _feed(running: Rig, live: list[Spec], file: Path) -> asyncio.subprocess.Process:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
-from timeline.plan import make_plan
+from tests.support.waiting import eventually
+from timeline.plan import PlanNode, make_plan
 from timeline.tables.events import Position, from_rows
 from workflows.client import Client
 from workflows.connection import connect_embedded, task_queue
-from workflows.protocol import NodeSpec, Subscriber
+from workflows.protocol import NodeSpec, Subscriber, node
 from workflows.server import DevServer
 from workflows.worker import make_worker
 
@@ -18,13 +18,13 @@ PARENT, LEAF = make_plan('!has_existed(state == "play")').nodes[::-1]
 COLUMNS = frozenset({"state"})
 
 
-async def start(timelines: Client, node: Any, subscribers: list[Subscriber]) -> str:
+async def start(timelines: Client, planned: PlanNode, subscribers: list[Subscriber]) -> str:
     spec = NodeSpec(
-        expression=node.text, stream=0, allowed_lateness=None, retention=None, subscribers=subscribers
+        expression=planned.text, stream=0, allowed_lateness=None, retention=None, subscribers=subscribers
     )
-    workflow_id = f"the-{node.operator.name}"
+    workflow_id = f"the-{planned.operator.name}"
     await timelines.temporal.start_workflow(
-        node.operator.name, args=[spec], id=workflow_id, task_queue=task_queue()
+        planned.operator.name, args=[spec], id=workflow_id, task_queue=task_queue()
     )
     return workflow_id
 
@@ -36,6 +36,40 @@ async def reached(timelines: Client, workflow_id: str, position: Position) -> No
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{workflow_id} did not reach {position} within 10 minutes")
+
+
+async def test_one_that_is_held_stays_so_when_it_continues_as_new(tmp_path: Path) -> None:
+    suggest_at_once = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=4")
+    async with DevServer(tmp_path / "dev.db", options=suggest_at_once) as server:
+        client = await connect_embedded(server.address)
+        async with make_worker(client):
+            timelines = Client(client)
+            parent = await start(timelines, PARENT, [])
+            leaf = await start(timelines, LEAF, [])
+            asking = timelines.leaves.asking
+            for number in range(3):
+                if number == 1:
+                    await asking.signal(leaf, node.HOLD)
+                batch = from_rows([(f"key-{number}", 1_000, {"state": "play"})], first=(number + 1,))
+                await timelines.leaves.signal_events({leaf: COLUMNS}, batch, (number + 1,))
+                if number == 0:
+                    await reached(timelines, leaf, (1,))
+            first = (await client.get_workflow_handle(leaf).describe()).run_id
+            # That wakes it: a new parent gets what it knows, and then it continues as new.
+            await asking.signal(leaf, node.SUBSCRIBE, Subscriber(workflow=parent, inputs=[0]))
+            await reached(timelines, parent, (1,))
+
+            async def renewed() -> bool:
+                return (await client.get_workflow_handle(leaf).describe()).run_id != first
+
+            await eventually(renewed)
+            status = await timelines.nodes.status(leaf)
+            assert (status["held"], status["waiting"], status["accepted"]) == (True, 2, 1)
+            assert await asking.query(leaf, node.QUIET)
+            await asking.signal(leaf, node.GO_ON)
+            await reached(timelines, parent, (3,))
+            status = await timelines.nodes.status(leaf)
+            assert (status["held"], status["waiting"], status["accepted"]) == (False, 0, 3)
 
 
 async def test_inbox_and_undelivered_patch_survive_continue_as_new(tmp_path: Path) -> None:

@@ -206,6 +206,16 @@ async def test_commands(cli: Cli, tmp_path: Path) -> None:
         json.loads(line) for line in (await good("describe", "shown", "--versions", "--json")).splitlines()
     ]
     assert [row["number"] for row in rows] == [1, 2]
+    moved = (await good("register", path, "--yes", "--fragments", "stream")).splitlines()
+    assert moved[:5] == [
+        "shown changes:",
+        "  run.fragments: operator -> stream",
+        "  stays  latest_event_to_state(state)",
+        f"  stays  {BUFFERING}",
+        f"  stays  count_rises({BUFFERING})",
+    ]
+    assert "they get all that is known, and nothing is read again" in moved[5]
+    assert "changed to v3: shown: 3 nodes" in moved[6]
     assert "did you mean 'shown'?" in await bad("pause", "showm")
     await good("remove", "shown")
 

@@ -86,12 +86,22 @@ async def test_large_state(tmp_path: Path) -> None:
             with pytest.raises(LimitError):
                 await feed_files(timelines, large, [tmp_path / "large.jsonl"])
             assert (await timelines.nodes.status(node))["waiting"] == waiting == 3
-        async with working(client, directory):
+        async with working(client, directory) as store:
             await feed_files(timelines, large, [tmp_path / "large.jsonl"])
             status = await timelines.nodes.status(node)
             assert (status["full"], status["waiting"], status["accepted"]) == (None, 0, len(rows))
             [file] = (await started_with(client, node))[1]
             assert (directory / file).stat().st_size > 2 << 20
+            # Moved to another policy, its state goes through the store too, and stays there.
+            [done] = await timelines.registry.register_all([large.by_policy("stream")], {large.name: 1})
+            large = done.spec
+            node = node_id(large, large.plan.result, 0)
+            assert (await timelines.nodes.status(node))["accepted"] == len(rows)
+            [file] = (await started_with(client, node))[1]
+            assert (directory / file).stat().st_size > 2 << 20
+            assert store is not None
+            await sweep(client, store, min_age=0)
+            assert (directory / file).exists()
         async with working(client, directory):
             comparison = await compare(timelines, large)
             assert comparison.differences == []

@@ -253,11 +253,16 @@ SECONDS_A_MONTH = 30 * 86_400
 MAX_SHOWN = 5
 
 
-def complain(first: Sequence[Rejected], count: int) -> None:
-    """Says on standard error how many lines were no events, and shows the first of them."""
+def complain(first: Sequence[Rejected], count: int, ahead: int = 0) -> None:
+    """Says on standard error how many lines were no events (of which ``ahead`` are, but too far ahead of the
+    clock), and shows the first of them."""
     for one in first[:MAX_SHOWN]:
         typer.echo(f"skipped {printable(str(one))}", err=True)
-    if count:
+    if ahead:
+        typer.echo(
+            f"{ahead} event{'s' if ahead != 1 else ''} skipped that limits.max_ahead refuses", err=True
+        )
+    if count := count - ahead:
         typer.echo(f"{count} line{'s' if count != 1 else ''} skipped that hold no event", err=True)
 
 

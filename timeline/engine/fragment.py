@@ -59,10 +59,20 @@ class LiveFragment:
         return self.root.state.position
 
     @property
+    def readers(self) -> list[NodeState]:
+        """The states of the members that read events, or that of the root if none does."""
+        return [self.nodes[leaf.index].state for leaf in self.fragment.leaves or [self.fragment.root]]
+
+    @property
     def reader(self) -> NodeState:
-        """The state of a member that reads events, or of the root if none does: it says what was accepted."""
-        leaf = next(iter(self.fragment.leaves), self.fragment.root)
-        return self.nodes[leaf.index].state
+        """That of them which is furthest: it says what was accepted and refused."""
+        return max(self.readers, key=lambda state: state.position or ())
+
+    @property
+    def fed(self) -> Position | None:
+        """The place up to which all of them have had the stream. Members that came from other fragments
+        may stand at different ones: each drops what it has had."""
+        return min(state.position or () for state in self.readers) or None
 
     def find(self, digest: str | None) -> Node:
         """The member that a digest stands for; the root without one.

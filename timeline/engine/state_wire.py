@@ -45,9 +45,22 @@ def to_state(states: Sequence[NodeState], **rest: Any) -> bytes:
 
     That of a node that lives alone is written as version 2, which had no other.
     """
-    nodes = [_node(state) for state in states]
-    wire = {"version": 2, **nodes[0]} if len(nodes) == 1 else {"version": STATE_VERSION, "nodes": nodes}
+    return join([_node(state) for state in states], **rest)
+
+
+def join(nodes: Sequence[Wire], **rest: Any) -> bytes:
+    """The state of a fragment whose nodes' ones are these, as `members` has them."""
+    wire = {"version": 2, **nodes[0]} if len(nodes) == 1 else {"version": STATE_VERSION, "nodes": list(nodes)}
     return to_bytes(wire | {"rest": rest}, level=3)
+
+
+def members(blob: bytes) -> list[Wire]:
+    """What a carried state has of each node of its fragment.
+
+    Raises:
+        TimelineError: the state was written by a version that this one does not know.
+    """
+    return _members(opened(blob, STATE_VERSION))
 
 
 def _node(state: NodeState) -> Wire:
@@ -173,14 +186,14 @@ def opened(blob: bytes, newest: int = LAYERED) -> Wire:
             f"carried state has version {wire['version']}, this worker reads those up to {newest}; "
             "run a worker of the version that wrote it, or of one between"
         )
+    if wire["version"] == 1:
+        _from_version_1(wire)
     return wire
 
 
 def from_whole(wire: Wire, states: Sequence[NodeState]) -> dict[str, Any]:
     """`from_state` of what is `opened`."""
-    if wire["version"] == 1:
-        _from_version_1(wire)
-    for node, state in zip(wire.get("nodes", [wire]), states, strict=True):
+    for node, state in zip(_members(wire), states, strict=True):
         state.name(node["names"])
         _from_columns(node, state.by_key, len(state.keys))
         for edge, data in zip(state.edges, node["edges"], strict=True):
@@ -196,12 +209,18 @@ def from_whole(wire: Wire, states: Sequence[NodeState]) -> dict[str, Any]:
 
 def from_head(wire: Wire, states: Sequence[NodeState]) -> dict[str, Any]:
     """The inverse of `to_head`, for states that have their names, values and rows."""
-    for node, state in zip(wire.get("nodes", [wire]), states, strict=True):
+    for node, state in zip(_members(wire), states, strict=True):
         _from_head(node, state)
         if state.limits.key_ttl is not None and not node.get("lives"):
             _give_lives(state)
     rest: dict[str, Any] = wire["rest"]
     return rest
+
+
+def _members(wire: Wire) -> list[Wire]:
+    alone = {name: part for name, part in wire.items() if name not in ("version", "rest")}
+    nodes: list[Wire] = wire.get("nodes", [alone])
+    return nodes
 
 
 def _from_head(wire: Wire, state: NodeState) -> None:

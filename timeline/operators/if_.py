@@ -80,7 +80,7 @@ def _advice(choice: Expression, kind: Kind, wanted: Kind) -> str | None:
 
 @dataclass(frozen=True)
 class If(Operator):
-    """At t: x where b is true at t, else y.
+    """At t: x where b is true at t, else y; before the origin y too, but false where they are Bools.
 
     ``chosen`` is the kind of both; ``choices`` are x and y where they are constants, else ``None``.
 
@@ -114,8 +114,9 @@ class If(Operator):
         return self.chosen
 
     def before_origin(self, inputs: Sequence[Scalar]) -> Scalar:
-        if self.kind is not Kind.NUMERIC:
-            return super().before_origin(inputs)
+        # The condition is a Bool, and so false there.
+        if self.kind is Kind.BOOL:
+            return False
         constant = self.choices[1]
         return inputs[-1] if constant is None else constant.value
 

@@ -86,6 +86,7 @@ class Lag(Operator):
             like = Table(Kind.BOOL, starts, np.zeros(len(starts), bool))
             first = constant_like(like, exact_scalar(self.initial))
         else:
-            # Every State is null before its origin, and every Bool false.
-            first = Table(self.kind, starts, np.zeros(len(starts), value.dtype), None, own.vocabulary)
+            # Every Bool is false before its origin.
+            code = 0 if own.vocabulary is None else int(own.vocabulary.encode([self.initial])[0])
+            first = Table(self.kind, starts, np.full(len(starts), code, value.dtype), None, own.vocabulary)
         return coalesce(merge(shifted, first))

@@ -66,7 +66,8 @@ class LatestEventToState(Leaf):
         occurs[codes] = True
         used = np.flatnonzero(occurs)
         recode = np.zeros(len(column.values), np.int64)
-        recode[used] = raw.vocabulary.encode([column.values[code] for code in used])
+        values = column.as_scalars()
+        recode[used] = raw.vocabulary.encode([values[code] for code in used.tolist()])
         return Table(Kind.STATE, at[rows], recode[codes], None, raw.vocabulary)
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:

@@ -8,7 +8,7 @@ from timeline.language.expression import And, Column, Compare, Constant, Express
 from timeline.operators.pairs import of_pairs
 from timeline.tables.events import EventColumn, Events
 from timeline.tables.packing import Bools, all_of, any_of
-from timeline.values.scalars import compare_scalars
+from timeline.values.scalars import Scalar, compare_scalars
 
 
 def columns_of(predicate: Expression) -> frozenset[str]:
@@ -37,11 +37,13 @@ def matches(predicate: Expression, events: Events) -> Bools:
     assert isinstance(predicate, Compare), predicate
     left = _operand(predicate.left, events)
     right = _operand(predicate.right, events)
+    # A constant is a float too: both are compared as users see them.
+    values = left.as_scalars(), right.as_scalars()
     return of_pairs(
         left.codes,
         right.codes,
         (len(left.values), len(right.values)),
-        lambda x, y: _compare_carried(predicate, left, right, x, y),
+        lambda x, y: _compare_carried(predicate, x, values[0][x], y, values[1][y]),
     )
 
 
@@ -53,10 +55,10 @@ def _operand(side: Expression, events: Events) -> EventColumn:
 
 
 def _compare_carried(
-    predicate: Compare, left: EventColumn, right: EventColumn, left_code: int, right_code: int
+    predicate: Compare, left_code: int, left: Scalar, right_code: int, right: Scalar
 ) -> bool:
     missing_left = isinstance(predicate.left, Column) and left_code == 0
     missing_right = isinstance(predicate.right, Column) and right_code == 0
     if missing_left or missing_right:
         return False
-    return compare_scalars(predicate.op, left.values[left_code], right.values[right_code])
+    return compare_scalars(predicate.op, left, right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -15,11 +16,13 @@ from timeline.jobs import in_order
 from timeline.reading.arrow import flat, judge_arrays
 from timeline.reading.judging import block_of
 from timeline.reading.model import Block, Part, Wanted, reject
-from timeline.reading.records import Piece, is_utf8, pieces, read_piece
+from timeline.reading.records import BYTE_ORDER_MARK, Piece, is_utf8, pieces, read_piece
 from timeline.values.vocabulary import I64
 
 #: A quoted field that is still open after so much is taken for a stray quote.
 _OPEN_LIMIT = 1 << 20
+# The csv module refuses longer fields than 128 KiB unless told otherwise, and pyarrow does not.
+csv.field_size_limit(sys.maxsize)
 
 
 def read_csv(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Iterator[Block]:
@@ -65,6 +68,9 @@ class _Reader:
     def fast(self, piece: Piece) -> Part | None:
         """The piece through pyarrow, or None unless the result is certain to be exact."""
         if not piece.regular or not is_utf8(piece.data):
+            return None
+        # To pyarrow a return ends a line too, and a byte order mark at the beginning is none of the data.
+        if piece.data.startswith(BYTE_ORDER_MARK) or _lone_return(piece.data, piece.ends):
             return None
         used = [str(i) for i in self.index.values()]
         try:
@@ -113,6 +119,14 @@ class _Reader:
         return judge_arrays(self.wanted, piece.only(good), arrays, broken, typed=False)
 
 
+def _lone_return(data: bytes, newlines: I64) -> bool:
+    """Whether there is a return that no newline follows, given where the newlines are, or some of them."""
+    returns = data.count(b"\r")
+    if not returns or returns == np.count_nonzero(np.frombuffer(data, np.uint8)[newlines - 1] == 13):
+        return False
+    return returns != data.count(b"\r\n")
+
+
 def _fields(record: str) -> list[str]:
     return next(csv.reader([record], strict=True), [])
 
@@ -126,10 +140,13 @@ def _record_ends(data: bytes, newlines: I64, at_end: bool) -> tuple[I64, bool]:
     edge = np.zeros(256, bool)
     edge[[10, 13, 34, 44]] = True  # newline, return, quote, comma
     opening, closing = quotes[::2], quotes[1::2]
-    fine = bool(edge[raw[opening[opening > 0] - 1]].all())
+    fine = bool(edge[raw[opening[opening > 0] - 1]].all()) and not _lone_return(data, newlines)
     fine = fine and bool(edge[raw[closing[closing < len(raw) - 1] + 1]].all())
     if fine:
         ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+        # A long record is cut in the same way whatever of it is in one block.
+        fine = bool((np.diff(ends, prepend=-1) <= _OPEN_LIMIT).all())
+    if fine:
         rest = len(data) - (int(ends[-1]) + 1 if len(ends) else 0)
         if (rest == 0 or not at_end) and rest <= _OPEN_LIMIT:
             return ends, True

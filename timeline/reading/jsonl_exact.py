@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from timeline.reading.judging import Parsed, judge
-from timeline.reading.model import Part, TimeUnit, Wanted, reject
+from timeline.reading.model import NESTED, Part, TimeUnit, Wanted, reject
 from timeline.reading.records import Piece
 from timeline.reading.times import tick_of
 from timeline.tables.events import EventColumn
@@ -41,7 +41,7 @@ def read_exactly(wanted: Wanted, piece: Piece) -> Part:
     objects = piece.only(good)
     values = {name: _values(objects, rows, name) for name in wanted.names}
     tick = _ticks(values[wanted.time], wanted.unit)
-    coded, nested, texts = {}, {}, set()
+    coded, unfit, texts = {}, {}, set()
     for name in dict.fromkeys((wanted.key, *wanted.columns)):
         column = values[name]
         types = set(map(type, column))
@@ -49,14 +49,14 @@ def read_exactly(wanted: Wanted, piece: Piece) -> Part:
             texts.add(name)
         if not types.isdisjoint((dict, list)):
             mask = [type(value) in (dict, list) for value in column]
-            nested[name] = np.array(mask, bool)
+            unfit[name] = {NESTED: np.array(mask, bool)}
             column = [None if bad else v for bad, v in zip(mask, column, strict=True)]
         coded[name] = _encoded(column)
         if name == wanted.key:
             # As text, because a value beyond 64 bits would be rounded, and keys must not meet.
             key = _encoded([str(value) if type(value) is int else value for value in column])
     columns = {name: coded[name] for name in wanted.columns}
-    return judge(wanted, objects, Parsed(key, tick, columns, nested, texts), broken)
+    return judge(wanted, objects, Parsed(key, tick, columns, unfit, texts), broken)
 
 
 def _values(objects: Piece, rows: list[dict[str, Any]], name: str) -> list[Any]:
@@ -98,8 +98,8 @@ def _ticks(times: list[Any], unit: TimeUnit) -> I64:
 def _encoded(values: list[Any]) -> EventColumn:
     array = _arrow(values)
     if array is not None:
-        from timeline.reading.arrow import encode
+        from timeline.reading.arrow_values import encode
 
-        return cast(EventColumn, encode(array))
+        return encode(array)[0]
     vocabulary = Vocabulary()
     return EventColumn(vocabulary.encode(cast(list[Scalar], values)), vocabulary.values)

@@ -9,6 +9,7 @@ import numpy as np
 
 from timeline.reading.columns import longer_than, names_of
 from timeline.reading.model import (
+    AHEAD,
     BAD_KEY,
     MAX_VALUE_CHARS,
     REASONS,
@@ -17,6 +18,7 @@ from timeline.reading.model import (
     Part,
     Records,
     Rejected,
+    Unfit,
     Wanted,
     reject,
 )
@@ -28,23 +30,25 @@ from timeline.values.vocabulary import I64
 class Parsed:
     """Records read but not yet judged.
 
-    ``nested`` says where in a column a value is nested, ``texts`` which columns may hold strings.
+    ``unfit`` says what in a column is no value, and where; ``texts`` which columns may hold strings.
     """
 
     key: EventColumn
     tick: I64
     columns: dict[str, EventColumn]
-    nested: dict[str, Mask]
+    unfit: dict[str, Unfit]
     texts: set[str]
 
 
 def judge(wanted: Wanted, records: Records, parsed: Parsed, broken: Sequence[Rejected] = ()) -> Part:
     """The events that can be read, and the others with their reasons, ``broken`` among them."""
     key, names, why = names_of(parsed.key)
-    if wanted.key in parsed.nested:
-        why = np.where(parsed.nested[wanted.key], BAD_KEY, why)
+    for mask in parsed.unfit.get(wanted.key, {}).values():
+        why = np.where(mask, BAD_KEY, why)
     if int(parsed.tick.min(initial=0)) < 0:
         why = np.where((why == 0) & (parsed.tick < 0), -parsed.tick, why)
+    if wanted.latest is not None and int(parsed.tick.max(initial=0)) > wanted.latest:
+        why = np.where((why == 0) & (parsed.tick > wanted.latest), AHEAD, why)
     reasons = list(REASONS)
 
     def mark(mask: Mask, reason: str) -> None:
@@ -53,8 +57,8 @@ def judge(wanted: Wanted, records: Records, parsed: Parsed, broken: Sequence[Rej
         reasons.append(reason)
 
     for name, column in parsed.columns.items():
-        if name in parsed.nested:
-            mark(parsed.nested[name], f"column {name!r} holds a nested value")
+        for what, mask in parsed.unfit.get(name, {}).items():
+            mark(mask, f"column {name!r} holds {what}")
         if name in parsed.texts and (long := longer_than(MAX_VALUE_CHARS, column.values[1:])):
             reason = f"column {name!r} holds a value longer than {MAX_VALUE_CHARS} characters"
             mark(np.isin(column.codes - 1, long), reason)

@@ -9,8 +9,9 @@ import numpy as np
 from timeline.reading.jsonl_exact import read_exactly
 from timeline.reading.jsonl_fast import Fast
 from timeline.reading.judging import block_of
-from timeline.reading.model import Part, Rejected, TimeUnit, Wanted
+from timeline.reading.model import AHEAD, REASONS, TEXT_LIMIT, Part, Rejected, TimeUnit, Wanted
 from timeline.reading.records import Piece, read_piece
+from timeline.tables.events import Events
 from timeline.values.vocabulary import I64
 
 
@@ -26,9 +27,10 @@ class MessageReader:
         self.wanted = Wanted(topic, key, time, tuple(dict.fromkeys(columns)), unit)
         self._fast = Fast(self.wanted)
 
-    def read(self, payloads: Sequence[bytes]) -> Part:
+    def read(self, payloads: Sequence[bytes], latest: I64 | None = None) -> Part:
         """The events of messages, and those that are none; ``events.position`` is (n, 1), the index of
-        each in ``payloads``, as is ``Rejected.line``.
+        each in ``payloads``, as is ``Rejected.line``. An event whose time is later than its ``latest`` (n,
+        ms) is rejected.
 
         >>> reader = MessageReader("plays", key="session", time="time", columns=["state"])
         >>> events, rejected = reader.read([b'{"session": "a", "time": 5, "state": "play"}', b"", b"{oops"])
@@ -48,7 +50,23 @@ class MessageReader:
         parts = read_piece(piece, self._fast.read, lambda piece: read_exactly(self.wanted, piece))
         block = block_of(self.wanted, parts, len(payloads) - 1)
         rejected = [Rejected(self.wanted.path, i, "empty", "") for i in blank]
-        return block.events, sorted([*rejected, *block.rejected], key=lambda r: r.line)
+        events = block.events
+        if latest is not None:
+            events, ahead = self._without_ahead(events, latest, payloads)
+            rejected += ahead
+        return events, sorted([*rejected, *block.rejected], key=lambda r: r.line)
+
+    def _without_ahead(self, events: Events, latest: I64, payloads: Sequence[bytes]) -> Part:
+        rows = events.position[:, 0]
+        ahead = events.tick > latest[rows]
+        if not ahead.any():
+            return events, []
+        places = rows[ahead].tolist()
+        texts = (payloads[i].decode("utf-8", "replace")[:TEXT_LIMIT] for i in places)
+        rejected = [
+            Rejected(self.wanted.path, i, REASONS[AHEAD], text) for i, text in zip(places, texts, strict=True)
+        ]
+        return events.take(np.flatnonzero(~ahead)).compact(), rejected
 
 
 def _piece_of(payloads: Sequence[bytes], rows: I64) -> Piece:

@@ -22,17 +22,24 @@ MAX_KEY_CHARS = 1_024
 MAX_VALUE_CHARS = 65_536
 
 # Why an event is rejected, as an index into REASONS. A tick below 0 is one of these, negated.
-NO_KEY, BAD_KEY, LONG_KEY, NO_TIME, BAD_TIME, OUT_OF_RANGE = 1, 2, 3, 4, 5, 6
+NO_KEY, BAD_KEY, LONG_KEY, NO_TIME, BAD_TIME, OUT_OF_RANGE, AHEAD = 1, 2, 3, 4, 5, 6, 7
 REASONS = (
     "",
     "no key",
-    "key is not a string or number",
+    "key is not text or a whole number",
     f"key is longer than {MAX_KEY_CHARS} characters",
     "no time",
     "not a time",
     "time out of range",
+    "time is further ahead of the clock than max_ahead permits",
 )
-_TEXT_LIMIT = 200
+TEXT_LIMIT = 200
+
+# What a column may not hold, as a reason says it.
+NESTED, NOT_FINITE, NOT_UTF8 = "a nested value", "NaN or an infinity", "text that is not UTF-8"
+NO_SCALAR = "a time outside the years 1 to 9999"
+#: By what an event may not carry, which events carry it.
+Unfit: TypeAlias = dict[str, Mask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,11 @@ class Rejected:
     line: int
     reason: str
     text: str
+
+    @property
+    def ahead(self) -> bool:
+        """Whether it could be read, and only its time is too far in the future."""
+        return self.reason == REASONS[AHEAD]
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.reason}: {self.text}"
@@ -72,13 +84,14 @@ Part: TypeAlias = tuple[Events, list[Rejected]]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to read from which file."""
+    """What to read from which file; what is later than ``latest`` (ms) is `AHEAD`."""
 
     path: str
     key: str
     time: str
     columns: tuple[str, ...]
     unit: TimeUnit
+    latest: int | None = None
 
     @property
     def names(self) -> list[str]:
@@ -105,4 +118,4 @@ class Records(Protocol):
 
 def reject(wanted: Wanted, records: Records, i: int, reason: str) -> Rejected:
     """Record i, rejected."""
-    return Rejected(wanted.path, int(records.lines[i]), reason, records.text(i)[:_TEXT_LIMIT])
+    return Rejected(wanted.path, int(records.lines[i]), reason, records.text(i)[:TEXT_LIMIT])

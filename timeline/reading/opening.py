@@ -21,6 +21,7 @@ def read_events(
     after: int = 0,
     block_bytes: int = 1 << 24,
     jobs: int = 1,
+    latest: int | None = None,
 ) -> Iterator[Block]:
     """The events of a file in its order, in blocks of about ``block_bytes``.
 
@@ -29,7 +30,8 @@ def read_events(
     timestamps and RFC 3339 strings speak for themselves. Only ``key``, ``time`` and ``columns`` are
     read; a column that the file does not have is missing in every event. ``after`` skips the lines
     (Parquet: rows) up to and including that one. ``jobs`` blocks are read side by side, a few ahead of what
-    is asked for; what is read does not depend on it.
+    is asked for; what is read does not depend on it. An event whose time is later than ``latest`` (ms) is
+    rejected.
 
     Raises:
         EventError: at once if the file is absent, unreadable or of an unknown format; while reading
@@ -49,7 +51,7 @@ def read_events(
     name = os.fspath(path)
     suffix = format_of(name)
     open_file(name).close()
-    wanted = Wanted(name, key, time, tuple(dict.fromkeys(columns)), unit)
+    wanted = Wanted(name, key, time, tuple(dict.fromkeys(columns)), unit, latest)
     if suffix in PARQUET:
         from timeline.reading.parquet import read_parquet
 

@@ -27,8 +27,20 @@ class _Rows:
     lines: I64
 
     def text(self, i: int) -> str:
-        row = self.batch.slice(i, 1).to_pylist()[0]
+        names, columns = self.batch.schema.names, self.batch.columns
+        row = {name: _shown(column[i]) for name, column in zip(names, columns, strict=True)}
         return json.dumps(row, default=str, ensure_ascii=False)
+
+
+def _shown(value: Any) -> Any:
+    """A value for a person, also one that Python has not."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return value.cast(pa.binary()).as_py()
+    except (ValueError, OverflowError):
+        whole = pa.int32() if pa.types.is_date32(value.type) else pa.int64()
+        return f"{value.cast(whole).as_py()} as {value.type}"
 
 
 def count_rows(name: str) -> int:

@@ -14,7 +14,7 @@ from timeline.values.vocabulary import I64
 
 #: A piece that the fast reader refuses is halved until it is this small, and then read exactly.
 LEAF_BYTES = 1 << 18
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def pieces(name: str, cut: Cut, after: int, block_bytes: int) -> Iterator[Piece]
             # lines are read, and nothing is left over that would be copied.
             chunk = read_lines(stream, max(block_bytes, len(data)), name)
             if at_start:
-                chunk, at_start = chunk.removeprefix(_BYTE_ORDER_MARK), False
+                chunk, at_start = chunk.removeprefix(BYTE_ORDER_MARK), False
             data, at_end = data + chunk, not chunk
             del chunk
             if at_end and not data.endswith(b"\n"):

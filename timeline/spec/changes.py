@@ -16,8 +16,9 @@ _OF_NODES = {"name", "expression", "outputs"}
 class Change:
     """Of a changed spec: the nodes (by expression text) that stay, are new and go, in the plans' order.
 
-    ``settings`` are all other differences: place, before, after. ``anew``: the source, the limits or
-    who lives with whom are others, so that no node stays, although texts may be the same.
+    ``settings`` are all other differences: place, before, after. ``moves``: of the nodes only who lives
+    with whom is another, so that new workflows get the states of the old ones. ``anew``: more than that,
+    or the source or the limits are others, so that no node stays, although texts may be the same.
     """
 
     name: str
@@ -26,6 +27,18 @@ class Change:
     goes: tuple[str, ...]
     settings: tuple[tuple[str, Any, Any], ...]
     anew: bool
+    moves: bool = False
+
+
+def is_move(before: Spec, after: Spec) -> bool:
+    """Whether all nodes are the same, and only live together in another way.
+
+    >>> spec = Spec(name="plays", expression='!has_existed(state == "play")')
+    >>> is_move(spec, spec.by_policy("stream")), is_move(spec, spec)
+    (True, False)
+    """
+    same = before.source_id == after.source_id and before.plan.result.text == after.plan.result.text
+    return same and before.run.fragments != after.run.fragments
 
 
 def changes(before: Spec, after: Spec) -> Change:
@@ -40,7 +53,9 @@ def changes(before: Spec, after: Spec) -> Change:
     """
     old = [node.text for node in before.plan.nodes]
     new = [node.text for node in after.plan.nodes]
-    anew = before.source_id != after.source_id or before.run.fragments != after.run.fragments
+    moves = is_move(before, after)
+    other_policy = before.run.fragments != after.run.fragments and not moves
+    anew = before.source_id != after.source_id or other_policy
     stays = () if anew else tuple(text for text in new if text in old)
     had, has = dict(_settings(before.to_wire())), dict(_settings(after.to_wire()))
     places = [place for place in {**had, **has} if had.get(place) != has.get(place)]
@@ -51,6 +66,7 @@ def changes(before: Spec, after: Spec) -> Change:
         tuple(text for text in old if text not in stays),
         tuple((place, had.get(place), has.get(place)) for place in places),
         anew,
+        moves,
     )
 
 

@@ -28,6 +28,27 @@ Duration = Annotated[
 ]
 
 
+def _duration_or_never(value: Any) -> Any:
+    if value == "never":
+        return None
+    try:
+        return _duration(value)
+    except ValueError as error:
+        raise ValueError(f'{error}, or "never"') from None
+
+
+def _format_or_never(ms: int | None) -> str:
+    return "never" if ms is None else format_duration(ms)
+
+
+#: The same, or ``None``, which is written "never".
+DurationOrNever = Annotated[
+    Annotated[int, Field(strict=True)] | None,
+    BeforeValidator(_duration_or_never),
+    PlainSerializer(_format_or_never, return_type=str),
+]
+
+
 class Part(BaseModel):
     """A table of a spec: nothing that is not known, and never changed."""
 

@@ -26,9 +26,12 @@ from timeline.language.parser import parse
 from timeline.language.references import read_outputs
 from timeline.limits import Limits
 from timeline.plan import Plan, PlanNode, make_plan
-from timeline.spec.parts import Duration, Part
+from timeline.spec.parts import Duration, DurationOrNever, Part
 from timeline.spec.sink import Sink
 from timeline.values.ticks import parse_time
+
+#: How far ahead (ms) of the feeder's clock an event may be, where a spec does not say.
+MAX_AHEAD = 86_400_000
 
 
 def _start(value: Any) -> Any:
@@ -73,13 +76,20 @@ class Source(Part):
 
 
 class SpecLimits(Part):
-    """How long events may be late, how far back nodes can be asked, after how long without events a
-    key is closed (never where ``key_ttl`` is not given), how many streams share the work."""
+    """How long events may be late, how far ahead of the feeder's clock (``None``: any time), how far back
+    nodes can be asked, after how long without events a key is closed (never where ``key_ttl`` is not given),
+    how many streams share the work."""
 
     allowed_lateness: Duration = 60_000
     retention: Duration = 3_600_000
     key_ttl: Duration | None = None
+    max_ahead: DurationOrNever = MAX_AHEAD
     shards: int = Field(default=1, ge=1, le=256, strict=True)
+
+    def as_identity(self) -> dict[str, Any]:
+        """What of it makes other events, as it was before there was more."""
+        default = {"max_ahead"} if self.max_ahead == MAX_AHEAD else {}
+        return {name: v for name, v in self.model_dump().items() if v is not None and name not in default}
 
 
 class Run(Part):
@@ -206,7 +216,7 @@ class Spec(Part):
         identity = [
             self.source.topic or named,
             source,
-            self.limits.model_dump(exclude_none=True),
+            self.limits.as_identity(),
         ]
         text = json.dumps(identity, sort_keys=True)
         return f"{self.source_label}.{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -223,6 +233,8 @@ class Spec(Part):
         del wire["expression" if self.outputs else "outputs"]
         if self.limits.key_ttl is None:
             del wire["limits"]["key_ttl"]
+        if self.limits.max_ahead == MAX_AHEAD:
+            del wire["limits"]["max_ahead"]
         if self.source.start == "earliest":
             del wire["source"]["start"]
         if self.run == Run(fragments="node"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from decimal import Decimal
+from typing import TypeAlias, cast
 
 import numpy as np
 
-from timeline.values.scalars import Scalar
+from timeline.values.scalars import Carried, Scalar, as_scalar
 from timeline.values.vocabulary import I64, Keys, Vocabulary, distinct
 
 #: A place in a stream: a tuple of integers, compared from the left (file: number of the file in its
@@ -20,12 +21,17 @@ Position: TypeAlias = tuple[int, ...]
 class EventColumn:
     """One column of a batch: ``values[codes[i]]`` is event i's value; ``values[0]`` is ``None``.
 
-    ``values`` holds no value twice (numbers as `timeline.values.scalars.canonical` spells them). A code
-    of 0 means that the event does not carry the column.
+    ``values`` holds no value twice (numbers as `timeline.values.scalars.canonical` spells them, and as
+    decimals where that would not be exact). A code of 0 means that the event does not carry the column.
     """
 
     codes: I64
-    values: list[Scalar]
+    values: Sequence[Carried]
+
+    def as_scalars(self) -> Sequence[Scalar]:
+        """The values as users see them, which may repeat then."""
+        decimals = Decimal in map(type, self.values)
+        return list(map(as_scalar, self.values)) if decimals else cast(Sequence[Scalar], self.values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ from timeline.tables.packing import begin_of, first_of_keys, key_of, packed, tic
 from timeline.tables.table import Table, Window
 from timeline.values.exact import NULL, THOUSANDTH
 from timeline.values.kinds import Kind
+from timeline.values.scalars import Carried, as_scalar, fits_decimal
 from timeline.values.vocabulary import I64, Vocabulary
 
 Wire: TypeAlias = dict[str, Any]
@@ -105,14 +107,29 @@ def to_events(events: Events, last: Position) -> Wire:
         "keys": events.keys,
         "key": events.key,
         "tick": differences(events.tick),
-        "columns": {
-            name: {"values": column.values[1:], "codes": column.codes}
-            for name, column in events.columns.items()
-        },
+        "columns": {name: _to_column(column) for name, column in events.columns.items()},
         "position": [
             differences(np.ascontiguousarray(events.position[:, i])) for i in range(events.position.shape[1])
         ],
     }
+
+
+def _to_column(column: EventColumn) -> Wire:
+    values = column.values[1:]
+    wire: Wire = {"values": list(map(as_scalar, values)), "codes": column.codes}
+    # Who knows of no decimals has the nearest floats.
+    decimals = {str(i): str(value) for i, value in enumerate(values) if isinstance(value, Decimal)}
+    return wire | {"decimals": decimals} if decimals else wire
+
+
+def _from_column(wire: Wire) -> EventColumn:
+    values: list[Carried] = [None, *wire["values"]]
+    for i, text in wire.get("decimals", {}).items():
+        value, place = Decimal(text), 1 + int(i)
+        if place < 1 or not fits_decimal(value):
+            raise ValueError(f"a decimal of {len(text)} characters at {i}")
+        values[place] = value
+    return EventColumn(_codes(wire["codes"], len(values)), values)
 
 
 def from_events(wire: Wire) -> tuple[Events, Position]:
@@ -123,10 +140,7 @@ def from_events(wire: Wire) -> tuple[Events, Position]:
     """
     with understood("a batch of events"):
         key = _codes(wire["key"], len(wire["keys"]))
-        columns = {}
-        for name, column in wire["columns"].items():
-            values = [None, *column["values"]]
-            columns[name] = EventColumn(_codes(column["codes"], len(values)), values)
+        columns = {name: _from_column(column) for name, column in wire["columns"].items()}
         position = np.stack([sums(part) for part in wire["position"]], axis=1)
         events = Events(wire["keys"], key, sums(wire["tick"]), columns, position)
         _same_length(events.tick, events.key, position, *(c.codes for c in columns.values()))

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.values.scalars import Scalar
+from timeline.values.scalars import Carried, Scalar
 from timeline.values.ticks import MAX_TICK
 
 #: ``null`` among numbers.
@@ -26,6 +27,7 @@ THOUSANDTH = Fraction(1, 1000)
 #: int64 columns stay below this at every tick there is, so that two may be added without overflow.
 ROOM = 1 << 62
 
+_NUMBERS = (int, float, Decimal)
 # Decimals that are tried on a whole column of floats at once.
 _DECIMALS = (0, 1, 2, 3, 4, 6, 9)
 
@@ -118,7 +120,7 @@ def exact_scalar(value: Scalar | Fraction) -> Fraction | None:
     return value if isinstance(value, Fraction) else Fraction(str(value))
 
 
-def exact_column(values: Sequence[Scalar]) -> tuple[NDArray[Any], Fraction]:
+def exact_column(values: Sequence[Carried]) -> tuple[NDArray[Any], Fraction]:
     """Numbers of one unit for values as they are written; null for what is no number.
 
     >>> exact_column([1, 2.5, "x", None, True])
@@ -126,8 +128,10 @@ def exact_column(values: Sequence[Scalar]) -> tuple[NDArray[Any], Fraction]:
            -9223372036854775808, -9223372036854775808]), Fraction(1, 1000))
     >>> exact_column([0.00015, 1])
     (array([    150, 1000000]), Fraction(1, 1000000))
+    >>> exact_column([0.1, Decimal("12345678901234567.1")])
+    (array([100, 12345678901234567100], dtype=object), Fraction(1, 1000))
     """
-    number = np.array([type(v) is int or type(v) is float for v in values], bool)
+    number = np.array([type(v) in _NUMBERS for v in values], bool)
     plain = [v for v, is_number in zip(values, number.tolist(), strict=True) if is_number]
     numbers, unit = _exact_numbers(plain)
     column = np.full(len(values), NULL, numbers.dtype)
@@ -138,7 +142,8 @@ def exact_column(values: Sequence[Scalar]) -> tuple[NDArray[Any], Fraction]:
 def _exact_numbers(values: Sequence[Any]) -> tuple[NDArray[Any], Fraction]:
     floats = np.array(values, np.float64)
     # A quotient of whole numbers below 2**53 is rounded once: equal to the float, it is its spelling.
-    if not len(values) or np.abs(floats).max() < 2**53 / 10 ** _DECIMALS[-1]:
+    floats_only = Decimal not in map(type, values)
+    if floats_only and (not len(values) or np.abs(floats).max() < 2**53 / 10 ** _DECIMALS[-1]):
         for decimals in _DECIMALS:
             scale = 10**decimals
             whole = np.rint(floats * scale)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.values.scalars import Scalar, canonical, identity
+from timeline.values.scalars import Carried, Scalar, canonical, identity
 
 I64: TypeAlias = NDArray[np.int64]
 #: The code of ``null`` in every vocabulary.
@@ -54,11 +54,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.values)
 
-    def encode(self, values: Sequence[Scalar]) -> I64:
-        """Codes of ``values``, with new ones added."""
+    def encode(self, values: Sequence[Carried]) -> I64:
+        """Codes of ``values``, with new ones added. Decimals are for columns of events, not for States."""
         known, kept = self._codes, self.values
         codes = []
-        for value in values:
+        for value in cast(Sequence[Scalar], values):
             # Strings are by far the most, and are what they are.
             place: Scalar | tuple[bool, Scalar] = value
             if type(value) is not str:

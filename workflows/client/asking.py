@@ -32,6 +32,8 @@ T = TypeVar("T")
 #: How long an answer may take before it is asked whether there is a worker at all; and at most.
 PATIENCE = 3.0
 ANSWER_TIMEOUT = 15.0
+#: How long a slow update may take: states are handed over by several activities.
+SLOW_TIMEOUT = 360.0
 #: Seconds after which a query is sent once more, and whichever is answered first counts: what a worker had
 #: when it was killed is given to no other. Slow questions may take their time.
 LOST_AFTER, SLOW_AFTER = 0.7, 4.0
@@ -93,7 +95,8 @@ class Asking:
             answer: T = await self._patiently(
                 self.temporal.execute_update_with_start_workflow(
                     update.name, args=args, start_workflow_operation=start
-                )
+                ),
+                SLOW_TIMEOUT if update.slow else ANSWER_TIMEOUT,
             )
             return answer
 
@@ -117,17 +120,17 @@ class Asking:
         except RPCError as error:
             raise self._refusal(error, workflow_id) from None
 
-    async def _patiently(self, answer: Awaitable[T]) -> T:
+    async def _patiently(self, answer: Awaitable[T], most: float = ANSWER_TIMEOUT) -> T:
         """Waits for an answer, but says soon if nobody is there who could give it."""
         task = asyncio.ensure_future(answer)
         try:
             done, _ = await asyncio.wait({task}, timeout=PATIENCE)
             if not done and not await worker_is_there(self.temporal):
                 raise no_worker(self.temporal)
-            return await asyncio.wait_for(task, ANSWER_TIMEOUT - PATIENCE)
+            return await asyncio.wait_for(task, most - PATIENCE)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise ServiceError(
-                f"no answer within {ANSWER_TIMEOUT:g} s; is the worker still running, or busy?"
+                f"no answer within {most:g} s; is the worker still running, or busy?"
             ) from None
         finally:
             task.cancel()

@@ -60,17 +60,21 @@ class Registry:
             if spec != known.get(spec.name, spec) and spec.name not in replaces:
                 # What the registry says of it; all that comes before is not registered then.
                 await self.register(spec)
-        done: list[Registered] = []
-        for part in self._parts(specs, await self.topics()):
+        done: dict[str, Registered] = {}
+        # Those that are changed in one go: what moves to another policy together shares nodes.
+        changed = [spec for spec in specs if spec.name in replaces]
+        others = [spec for spec in specs if spec.name not in replaces]
+        for part in [*([changed] if changed else []), *self._parts(others, await self.topics())]:
             wires = [spec.to_wire() for spec in part]
             seen = {spec.name: replaces[spec.name] for spec in part if spec.name in replaces}
             rows = await self.asking.update(protocol.REGISTER_ALL, wires, seen)
             for spec, row in zip(part, rows, strict=True):
                 replaced = standings.get(spec.name) if row["new"] else None
-                changed = None if replaced is None else replaced["version"]
-                done.append(Registered(spec, row["version"], row["new"], changed, tuple(row["stopped"])))
+                version = None if replaced is None else replaced["version"]
+                stopped = tuple(row["stopped"])
+                done[spec.name] = Registered(spec, row["version"], row["new"], version, stopped)
             on_progress(len(done))
-        return done
+        return [done[spec.name] for spec in specs]
 
     def _parts(self, specs: Sequence[Spec], topics: Mapping[str, Topic]) -> Iterator[list[Spec]]:
         """Specs that go into one update: so few nodes that it is done long before anybody loses patience."""
@@ -130,6 +134,10 @@ class Registry:
         """
         await self.spec(name)
         return await self.asking.update(protocol.REMOVE, name)
+
+    async def log(self, source_id: str) -> list[Segment]:
+        """The files that a source has had, in order."""
+        return await self.asking.query(REGISTRY_ID, protocol.LOG, source_id)
 
     async def extend_log(self, source_id: str, files: Sequence[Segment]) -> list[Segment]:
         """Appends what is new of some files to a source's log; the whole log."""

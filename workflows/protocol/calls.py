@@ -43,9 +43,11 @@ class Query(Generic[P, A]):
 
 @dataclass(frozen=True)
 class Update(Generic[P, A]):
-    """What a workflow is asked to do, with arguments ``P`` and an answer ``A``."""
+    """What a workflow is asked to do, with arguments ``P`` and an answer ``A``; ``slow``: it may take
+    minutes."""
 
     name: str
+    slow: bool = False
 
     def handler(
         self, method: Callable[Concatenate[W, P], Awaitable[A]]

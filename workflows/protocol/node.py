@@ -89,6 +89,8 @@ class NodeStatus(Late):
     quarantined: int
     history_length: int
     members: NotRequired[list[Member]]
+    #: It waits for its state to be handed over.
+    held: NotRequired[bool]
 
 
 class Stand(TypedDict):
@@ -96,6 +98,14 @@ class Stand(TypedDict):
 
     position: Place
     born: str
+
+
+class Piece(TypedDict):
+    """A piece of a carried state, in base 64, with the size (bytes) and the SHA-256 of all of it."""
+
+    size: int
+    digest: str
+    piece: str
 
 
 class From(TypedDict, total=False):
@@ -207,6 +217,10 @@ UNSUBSCRIBE = Signal[[str]]("unsubscribe")
 LIMIT = Signal[[int]]("limit")
 #: A key that this node's operator raised for is to be tried again.
 RELEASE = Signal[[str]]("release")
+#: It takes no more batches and releases, which wait in its inbox, until it is told to go on: its state is
+#: to be handed over. All else goes on.
+HOLD = Signal[[]]("hold")
+GO_ON = Signal[[]]("go_on")
 #: The end: nobody uses the node, or the sink, any more.
 STOP = Signal[[]]("stop")
 
@@ -214,6 +228,10 @@ STATUS = Query[[], NodeStatus]("status")
 #: The place in the stream that a node's table stands for, or up to which a sink has written.
 POSITION = Query[[], Place]("position")
 STANDS = Query[[], Stand]("stands")
+#: Whether it is held, and has told its parents all that there was to tell.
+QUIET = Query[[], bool]("quiet")
+#: From a byte on, what one that is held would carry into its next run.
+CARRIED = Query[[int], Piece]("carried", slow=True)
 #: Values of keys at ticks (null: at the key's newest event), of the root or the member of that digest.
 VALUES = Query[[list[tuple[str, int | None]], str | None], Values]("values")
 #: Up to `MAX_ANSWER` names, from the n-th on, in order of appearance.

@@ -10,12 +10,18 @@ from workflows.protocol.calls import Query, Update
 
 
 class Segment(TypedDict):
-    """Lines ``after + 1 .. last`` of a file; its place in the log is the first part of positions."""
+    """Lines ``after + 1 .. last`` of a file; its place in the log is the first part of positions. ``now``
+    (ms) is when it was fed, by the feeder's clock. By ``head`` and ``content``, digests of the first line
+    and of all lines up to ``last``, a feeder knows it under another name. ``again``: all of it is wanted."""
 
     path: str
     fingerprint: str
     after: int
     last: int
+    now: NotRequired[int]
+    head: NotRequired[str]
+    content: NotRequired[str]
+    again: NotRequired[bool]
 
 
 class Topic(TypedDict):
@@ -52,12 +58,12 @@ class Accepted(TypedDict):
 #: One spec, which must not be another than is registered under its name; returns it.
 REGISTER = Update[[Wire], Wire]("register")
 #: Many, and by name the version of those that they may replace.
-REGISTER_ALL = Update[[list[Wire], dict[str, int]], list[Accepted]]("register_all")
+REGISTER_ALL = Update[[list[Wire], dict[str, int]], list[Accepted]]("register_all", slow=True)
 #: A name, and whether it is to be paused or to go on; false if it was so already.
 PAUSE = Update[[str, bool], bool]("pause")
 #: A name; the ids of the nodes that stopped.
 REMOVE = Update[[str], list[str]]("remove")
-#: A source, and files of which it may have had some; its whole log.
+#: A source, and files of which it may have had some (up to ``after`` under another name); its whole log.
 EXTEND_LOG = Update[[str, list[Segment]], list[Segment]]("extend_log")
 #: A source, and its topic as it is now; as it was when it was first opened.
 OPEN_TOPIC = Update[[str, Topic], Topic]("open_topic")
@@ -70,6 +76,8 @@ TIMELINES = Query[[], dict[str, Wire]]("timelines")
 LIVES = Query[[], dict[str, life.Standing]]("lives")
 #: The remembered versions of a timeline, oldest first; none if it is not registered.
 VERSIONS = Query[[str], list[life.Version]]("versions")
+#: A source; the files that it has had, in order.
+LOG = Query[[str], list[Segment]]("log")
 #: The topics that feeders have taken, by source.
 TOPICS = Query[[], dict[str, Topic]]("topics")
 #: For every node that runs, the timelines that use it.

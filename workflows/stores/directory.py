@@ -27,6 +27,8 @@ from workflows.disk import sync_folder
 
 #: In every claim that was ever written: it must not change.
 NAME = "timeline.directory"
+#: In the place of the run for a state with which a client starts a workflow: there is no run yet.
+NO_RUN = "0"
 #: Seconds after which a file that is still being written is one that nobody writes any more.
 LEFT_OVER = 86_400.0
 #: ``namespace id/workflow id/run id.sha256``; a workflow id is quoted, so that it is one name.
@@ -59,12 +61,12 @@ class DirectoryDriver(StorageDriver):
             StoreError: the disk is full, or the directory may not be written to.
         """
         target = context.target
-        if not isinstance(target, StorageDriverWorkflowInfo) or not target.id or not target.run_id:
+        if not isinstance(target, StorageDriverWorkflowInfo) or not target.id:
             raise StoreError(f"only carried states go to {self.root}, got a payload for {target}")
         claims = []
         for payload in payloads:
             data = payload.SerializeToString()
-            place = self.place(target.id, target.run_id, hashlib.sha256(data).hexdigest())
+            place = self.place(target.id, target.run_id or NO_RUN, hashlib.sha256(data).hexdigest())
             await self.put(place, data)
             claims.append(StorageDriverClaim({"path": place}))
         return claims

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pulsar
 
 from feeder.sources.base import NONE, Message, Messages
@@ -71,7 +72,11 @@ class PulsarCursor:
 
     @classmethod
     def open(cls, client: pulsar.Client, topic: str, after: Position | None) -> PulsarCursor:
-        """A reader that begins at the entry of a position, or at the first message."""
+        """A reader that begins at the entry of a position, or at the first message.
+
+        It gives its messages one by one. A consumer would give many at once, for a sixth less of processor
+        time; but its subscription stays if the process dies, and the broker keeps what nobody acknowledges.
+        """
         with plainly():
             handle = client.create_reader(
                 topic,
@@ -83,19 +88,22 @@ class PulsarCursor:
 
     def receive(self, patience_ms: int, most: int = 1) -> Messages:
         natives: list[Any] = []
+        payloads: list[bytes] = []
         size = 0
         try:
             while len(natives) < most and size < BURST_BYTES:
                 if self._together is not None and len(natives) == FEW:
                     natives += self._together()
                     break
-                natives.append(self._take(timeout_millis=0 if natives else patience_ms))
-                size += len(natives[-1].data())
+                natives.append(self._take(0 if natives else patience_ms))
+                payloads.append(natives[-1].data())
+                size += len(payloads[-1])
         except pulsar.Timeout:
             pass
         except pulsar.PulsarException as error:
             raise failed(error) from error
-        return _in_columns(natives) if natives else NONE
+        payloads += [native.data() for native in natives[len(payloads) :]]
+        return _in_columns(natives, payloads) if natives else NONE
 
     def more(self) -> bool:
         with plainly():
@@ -144,7 +152,8 @@ class PulsarSubscription(PulsarCursor):
             self._handle.unsubscribe()
 
 
-def _in_columns(natives: Sequence[Any]) -> Messages:
+def _in_columns(natives: Sequence[Any], payloads: Sequence[bytes]) -> Messages:
     """Messages of the client's, with each of their parts asked for in one go."""
     places = columns_of([native.message_id() for native in natives])
-    return Messages(list(map(PulsarMessage, natives)), [native.data() for native in natives], places)
+    published = np.fromiter((native.publish_timestamp() for native in natives), np.int64, len(natives))
+    return Messages(list(map(PulsarMessage, natives)), payloads, places, published)

@@ -180,17 +180,20 @@ async def _check(connector: Connector, timelines: Client, spec: Spec, folder: Pa
     async def all_there() -> bool:
         nonlocal letters
         letters = await asyncio.to_thread(count_by_kind, connector.source(spec))
-        return letters.total() >= found.refused + found.broken
+        return letters.total() >= found.refused + found.broken + found.ahead
 
     with contextlib.suppress(TimeoutError):  # what is missing shows in the verdict
         await until(all_there, LETTERS_PATIENCE)
     total = sum(sent.values())
     right = (
         not found.differences
-        and found.messages == total == found.accepted + found.refused + found.broken
-        and (found.refused, found.broken) == (letters["late"] + letters["closed"], letters["broken"])
+        and found.messages == total == found.accepted + found.refused + found.broken + found.ahead
+        and found.refused == letters["late"] + letters["closed"]
+        and (found.broken, found.ahead) == (letters["broken"], letters["ahead"])
     )
     counts = {"accepted": found.accepted, "refused": found.refused, "broken": found.broken}
+    if found.ahead:
+        counts["ahead"] = found.ahead
     if json:
         print_json(
             {"sent": sent, **counts, "dead_letters": dict(letters), "keys": found.keys}

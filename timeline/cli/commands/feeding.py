@@ -35,18 +35,22 @@ def feed(
         bool,
         typer.Option("--pulsar", help="Feed its topic, until Ctrl-C (`timeline feeder` feeds all)."),
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Feed files whole, also what was fed of them before.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Feed files of events to a timeline, and wait until its result has them.
 
-    What was fed before is not fed again; a feed that was interrupted goes on where it stopped.
+    What was fed before is not fed again, also if the file has another name now or is packed; a feed that was
+    interrupted goes on where it stopped.
     """
     if pulsar == bool(files):
         raise UsageError("give files of events, or --pulsar to feed the topic of the timeline")
     if pulsar:
         _feed_topic(name)
         return
-    _feed_files(name, files or [], json)
+    _feed_files(name, files or [], again, json)
 
 
 def _feed_topic(name: str) -> None:
@@ -59,20 +63,25 @@ def _feed_topic(name: str) -> None:
     run_until_signalled(run_feeder(name))
 
 
-def _feed_files(name: str, files: list[Path], json: bool) -> None:
+def _feed_files(name: str, files: list[Path], again: bool, json: bool) -> None:
     from feeder.files.feed import feed_files
-    from timeline.cli.render import complain, print_json
+    from timeline.cli.render import complain, print_json, printable
 
     async def work(timelines: Client) -> Report:
         spec = await timelines.registry.spec(name)
         with _progress_bar(json) as show:
-            return await feed_files(timelines, spec, files, show)
+            return await feed_files(timelines, spec, files, show, again=again)
 
     report = connected(work)
-    complain(report.rejected, len(report.rejected))
+    for known in report.known:
+        typer.echo(printable(str(known)), err=True)
+    ahead = report.ahead
+    complain(report.rejected, len(report.rejected), ahead)
     if json:
         counts = {"sent": report.events, "accepted": report.accepted, "refused": report.refused}
-        print_json({"timeline": name, **counts, "rejected": len(report.rejected)})
+        skipped = {"rejected": len(report.rejected) - ahead, "ahead": ahead}
+        same = [{"file": k.path, "like": k.like, "lines": k.lines} for k in report.known]
+        print_json({"timeline": name, **counts, **skipped, "known": same})
     else:
         _print_report(name, report)
 
@@ -81,9 +90,12 @@ def _print_report(name: str, report: Report) -> None:
     if not report.events and not report.rejected:
         typer.echo(f"{name}: nothing new in these files")
         return
-    refused = f", {report.refused} refused as too late" if report.refused else ""
-    bad = f", {len(report.rejected)} lines skipped" if report.rejected else ""
-    typer.echo(f"{name}: {report.accepted} events accepted{refused}{bad}")
+    # Too late, or of a closed key: which, the leaves know of each.
+    refused = f", {report.refused} refused (timeline refused {name})" if report.refused else ""
+    ahead = f", {report.ahead} ahead of the clock" if report.ahead else ""
+    skipped = len(report.rejected) - report.ahead
+    bad = f", {skipped} lines skipped" if skipped else ""
+    typer.echo(f"{name}: {report.accepted} events accepted{refused}{ahead}{bad}")
 
 
 @contextmanager
@@ -167,7 +179,7 @@ def dry_run(
         if not json:
             _print_report(loaded.name, report)
         comparison = await compare(timelines, loaded)
-        complain(comparison.rejected, len(comparison.rejected))
+        complain(comparison.rejected, len(comparison.rejected), sum(r.ahead for r in comparison.rejected))
         local: list[Row] = list(comparison.evaluation.values(ats, every=interval, start=start, end=end))
         answers = await timelines.questions.values(
             loaded, loaded.plan.result, [(row.key, row.at) for row in local]

@@ -147,5 +147,7 @@ def _print_change(change: Change) -> None:
     for title, texts in (("stays", change.stays), ("new", change.new), ("goes", change.goes)):
         for text in texts:
             typer.echo(f"  {title:<5}  {printable(text)}")
+    if change.moves:
+        typer.echo("  Other workflows host the nodes: they get all that is known, and nothing is read again.")
     if change.anew:
-        typer.echo("  Source or limits are others, so all nodes begin anew, and read the source again.")
+        typer.echo("  Source, limits or more are others, so all nodes begin anew, and read the source again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,12 +94,12 @@ def evaluate_files(
     start, end = between(from_, to, lanes or interval is not None, "--every or --format lanes")
     wanted = list(dict.fromkeys(key)) if key else None
     with Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill:
-        _read(paths, key_name, time_name, unit, plan.columns, spill, jobs)
+        _read(paths, key_name, time_name, unit, plan.columns, spill, jobs, _latest(spec))
         if spill.refused:
             events_were = "event" if spill.refused == 1 else "events"
-            typer.echo(
-                f"{spill.refused} {events_were} refused: later than allowed_lateness permits", err=True
-            )
+            closed = spec is not None and spec.limits.key_ttl is not None
+            why = "later than allowed_lateness permits" + (", or of a closed key" if closed else "")
+            typer.echo(f"{spill.refused} {events_were} refused: {why}", err=True)
         if lanes:
             from timeline.cli.lanes import print_evaluations
 
@@ -176,6 +177,13 @@ def _what(expression: str | None, arguments: Sequence[str]) -> tuple[Spec | None
     return None, make_plan(expression_file(first)), rest
 
 
+def _latest(spec: Spec | None) -> int | None:
+    """The latest time (ms) that an event may have, by the clock of this machine."""
+    if spec is None or spec.limits.max_ahead is None:
+        return None
+    return int(clock.time() * 1_000) + spec.limits.max_ahead
+
+
 def _read(
     paths: Sequence[str],
     key: str,
@@ -184,6 +192,7 @@ def _read(
     columns: list[str],
     spill: Spill,
     jobs: int,
+    latest: int | None,
 ) -> None:
     """Adds all events of the files in their order, and says which lines are none."""
     from timeline.cli.render import MAX_SHOWN, complain
@@ -192,18 +201,26 @@ def _read(
     if not paths:
         raise UsageError("give at least one file of events (.jsonl, .csv or .parquet)")
     first: list[Rejected] = []
-    rejected = total = 0
+    rejected = ahead = total = 0
     with _counter() as show:
         for path in paths:
             for block in read_events(
-                path, key=key, time=time, columns=columns, unit=unit, block_bytes=BLOCK_BYTES, jobs=jobs
+                path,
+                key=key,
+                time=time,
+                columns=columns,
+                unit=unit,
+                block_bytes=BLOCK_BYTES,
+                jobs=jobs,
+                latest=latest,
             ):
                 first += block.rejected[: MAX_SHOWN - len(first)]
                 rejected += len(block.rejected)
+                ahead += sum(one.ahead for one in block.rejected)
                 total += len(block.events)
                 spill.add(block.events)
                 show(len(block.events))
-    complain(first, rejected)
+    complain(first, rejected, ahead)
     if not total:
         raise UsageError(f"no events in {', '.join(paths)}")
 

@@ -14,7 +14,7 @@ from timeline.cli.watching import watch_timeline
 if TYPE_CHECKING:
     pass
 
-KINDS = ("broken", "late", "closed")
+KINDS = ("broken", "ahead", "late", "closed")
 #: Of the keys of a timeline so many are shown.
 ROWS = 15
 
@@ -63,7 +63,9 @@ def watch(
 
 def dead_letters(
     name: NameArgument,
-    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Only broken, late or closed.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Only broken, ahead, late or closed.")
+    ] = None,
     send_again: Annotated[
         bool, typer.Option("--send-again", help="Send those of --kind to the topic again, each but once.")
     ] = False,
@@ -75,7 +77,7 @@ def dead_letters(
     if kind is not None and kind not in KINDS:
         raise UsageError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if send_again and kind is None:
-        raise UsageError("--send-again needs --kind: broken, late or closed")
+        raise UsageError("--send-again needs --kind: broken, ahead, late or closed")
     spec = connected(lambda timelines: timelines.registry.spec(name))
     from feeder.sources.opening import connect
 
