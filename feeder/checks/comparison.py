@@ -43,10 +43,13 @@ class Comparison:
 
 
 def compare_keys(
-    comparison: Comparison, node: PlanNode, names: Sequence[str], found: dict[str, list[Life]]
+    comparison: Comparison,
+    evaluation: Evaluation,
+    node: PlanNode,
+    names: Sequence[str],
+    found: dict[str, list[Life]],
 ) -> None:
-    """Adds to a comparison what differs of some keys of a node."""
-    evaluation = comparison.evaluation
+    """Adds to a comparison what differs of some keys of a node, of one stream."""
     known = set(evaluation.names())
     for name in names:
         theirs = found.get(name, [])

@@ -6,6 +6,7 @@ import numpy as np
 
 from feeder.checks.comparison import CHUNK, Comparison, compare_keys
 from feeder.files.log import FileLog
+from feeder.shards import by_shard
 from timeline.local.evaluate import evaluate
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, concat
@@ -27,10 +28,19 @@ async def compare(timelines: Client, spec: Spec) -> Comparison:
     events = concat([piece.events for piece in pieces]) if pieces else nothing
     evaluation = evaluate(spec.plan, events, spec.node_limits)
     comparison = Comparison(evaluation, rejected=[r for piece in pieces for r in piece.rejected])
-    names = sorted({*evaluation.names(), *await timelines.questions.keys(spec)})
-    for first in range(0, len(names), CHUNK):
-        part = names[first : first + CHUNK]
-        for node in spec.plan.nodes:
-            found = await timelines.questions.lives(spec, node, part)
-            compare_keys(comparison, node, part, found)
+    for stream, part in enumerate(by_shard(events, spec.limits.shards)):
+        await _compare_stream(comparison, timelines, spec, stream, part.compact())
     return comparison
+
+
+async def _compare_stream(
+    comparison: Comparison, timelines: Client, spec: Spec, stream: int, events: Events
+) -> None:
+    """The keys of one stream, whose time says which lives are closed."""
+    evaluation = evaluate(spec.plan, events, spec.node_limits)
+    names = sorted({*evaluation.names(), *await timelines.questions.keys_on(spec, stream)})
+    for first in range(0, len(names), CHUNK):
+        keys = names[first : first + CHUNK]
+        for node in spec.plan.nodes:
+            found = await timelines.questions.lives_on(spec, node, stream, keys)
+            compare_keys(comparison, evaluation, node, keys, found)

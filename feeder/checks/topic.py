@@ -84,7 +84,13 @@ async def _compare(check: Check, timelines: Client, spec: Spec, stream: int, eve
     for first in range(0, len(names), CHUNK):
         part = names[first : first + CHUNK]
         for node in spec.plan.nodes:
-            compare_keys(comparison, node, part, await timelines.questions.lives_on(spec, node, stream, part))
+            compare_keys(
+                comparison,
+                evaluation,
+                node,
+                part,
+                await timelines.questions.lives_on(spec, node, stream, part),
+            )
     status = await timelines.leaves.status(spec, stream)
     check.accepted += status["accepted"]
     check.refused += status["refused"]

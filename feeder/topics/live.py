@@ -141,10 +141,8 @@ class Live:
         """Whether a leaf may refuse an event: not if all are within the lateness of the newest one."""
         if not len(events):
             return False
-        limits = self._source.limits
-        bounds = [limits.allowed_lateness, *([] if limits.key_ttl is None else [limits.key_ttl])]
         self._newest = max(self._newest, int(events.tick.max()))
-        return int(events.tick.min()) < self._newest - min(bounds)
+        return int(events.tick.min()) < self._newest - self._source.limits.allowed_lateness
 
     async def _send(self, events: Events, last: Position) -> None:
         streams: Sequence[_stream.Stream] = self._roster.streams

@@ -15,6 +15,7 @@ import pyarrow.parquet
 from timeline.local.evaluate import Evaluation
 from timeline.sinks.batches import Batch
 from timeline.spec.spec import Spec
+from workflows.names import shard_of
 
 OUTPUTS = {
     "state": "latest_event_to_state(state)",
@@ -68,12 +69,15 @@ def expected(
     """By key and tick what the sink must say, found by looking at every single ms."""
     sink, limits = wanted.sink, wanted.limits
     assert sink is not None
-    newest_of_all = max(local.span(key)[1] for key in local.names())
+    shards = limits.shards
+    newest_of = [-1] * shards
+    for key in local.names():
+        newest_of[shard_of(key, shards)] = max(newest_of[shard_of(key, shards)], local.span(key)[1])
     found: dict[str, dict[int, Values]] = {}
     every_life = [(key, n, *life) for key in local.names() for n, life in enumerate(local.lives(key))]
     for key, number, origin, newest in every_life:
         ttl, lateness = limits.key_ttl, limits.allowed_lateness
-        over = ttl is not None and newest_of_all - newest >= ttl + lateness
+        over = ttl is not None and newest_of[shard_of(key, shards)] - newest >= ttl + lateness
         until = newest + (ttl or 0) if over else newest - lateness
         if until <= origin:
             continue

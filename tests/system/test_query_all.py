@@ -15,9 +15,11 @@ import pytest
 from benchmarks.aggregates import expected, problems, sessions, write_sessions
 from feeder.files.feed import feed_files
 from tests.support.cli import Cli
+from tests.support.places import ROOT
 from timeline.aggregate import Request, kinds_of
 from timeline.errors import LimitError, NotFoundError, RequestError
 from timeline.local.evaluate import evaluate
+from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
 from workflows.client import Client
 
@@ -135,7 +137,7 @@ async def test_one_expression_by_whether_a_key_is_closed(timelines: Client, tmp_
         "expression": "count(a == 1)",
         "limits": {"key_ttl": "10s"},
     }
-    wanted = Spec.from_wire(wire | {"limits": {"key_ttl": "10s", "shards": 1}})
+    wanted = Spec.from_wire(wire | {"limits": {"key_ttl": "10s", "allowed_lateness": "0s", "shards": 1}})
     await timelines.registry.register(wanted)
     path = tmp_path / "e.jsonl"
     rows = [("old", 1_000, 1), ("new", 15_000, 1), ("new", 22_000, 1)]
@@ -148,6 +150,40 @@ async def test_one_expression_by_whether_a_key_is_closed(timelines: Client, tmp_
         {"closed": True, "count": 1, "sum(value)": 1},
     ]
     await timelines.registry.remove(wanted.name)
+
+
+async def test_lives_of_the_example(timelines: Client, cli: Cli) -> None:
+    """What its head says that it can be asked."""
+    example = load_spec(ROOT / "examples" / "sessions-per-user.toml")
+    await timelines.registry.register(example)
+    await feed_files(timelines, example, example.source.files)
+
+    async def good(*arguments: str) -> list[dict[str, Any]]:
+        out = await asyncio.to_thread(cli.good, *arguments, "--json")
+        return [json.loads(line) for line in out.splitlines()]
+
+    asked = "--all", "--group-by", "key", "--agg", "count, avg(spent), sum(bought)"
+    [per_user] = await good("query", example.name, *asked, "--lives")
+    assert per_user["rows"] == [
+        {"key": "ann", "count": 3, "avg(spent)": 100, "sum(bought)": 1},
+        {"key": "ben", "count": 3, "avg(spent)": 360, "sum(bought)": 1},
+    ]
+    lives = await good("lives", example.name, "ann")
+    assert [(life["newest"] - life["from"], life["closed"], life["value"]["spent"]) for life in lives] == [
+        (240_000, True, 180),
+        (60_000, True, 30),
+        (90_000, True, 90),
+    ]
+    assert lives[0]["to"] == lives[0]["newest"] + 1_800_000
+    table = await asyncio.to_thread(cli.good, "lives", example.name, "ann")
+    assert table.splitlines()[0].split() == ["from", "newest", "to", "closed", "value"]
+    message = await asyncio.to_thread(cli.bad, "query", example.name, "ann", "--at", "2026-03-02T10:00:00Z")
+    assert "key 'ann' has no life at 1772445600000 ms: one ends at 1772440440000 ms" in message
+    counted = await good("query", example.name, "--all", "--agg", "count", "--at", "2026-03-02T08:03:00Z")
+    assert counted[0]["rows"] == [{"at": 1772438580000, "count": 2}]
+    message = await asyncio.to_thread(cli.bad, "query", example.name, "--all", "--lives", "--at", "5s")
+    assert "lives are asked at their newest events" in message
+    await timelines.registry.remove(example.name)
 
 
 # --- the command line --------------------------------------------------------------------------------
