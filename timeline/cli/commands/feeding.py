@@ -21,10 +21,12 @@ from timeline.cli.options import (
     step,
     times,
 )
+from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
 
 if TYPE_CHECKING:
     from feeder.checks.comparison import Comparison
     from feeder.files.feed import Progress, Report
+    from timeline.language.mistakes import Mistake
     from workflows.client import Client
 
 
@@ -35,18 +37,20 @@ def feed(
         bool,
         typer.Option("--pulsar", help="Feed its topic, until Ctrl-C (`timeline feeder` feeds all)."),
     ] = False,
+    strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
     """Feed files of events to a timeline, and wait until its result has them.
 
     What was fed before is not fed again; a feed that was interrupted goes on where it stopped.
+    What is likely to be a mistake of the timeline, as far as the files show it, is told on standard error.
     """
     if pulsar == bool(files):
         raise UsageError("give files of events, or --pulsar to feed the topic of the timeline")
     if pulsar:
         _feed_topic(name)
         return
-    _feed_files(name, files or [], json)
+    _feed_files(name, files or [], strict, json)
 
 
 def _feed_topic(name: str) -> None:
@@ -59,20 +63,24 @@ def _feed_topic(name: str) -> None:
     run_until_signalled(run_feeder(name))
 
 
-def _feed_files(name: str, files: list[Path], json: bool) -> None:
+def _feed_files(name: str, files: list[Path], strict: bool, json: bool) -> None:
     from feeder.files.feed import feed_files
     from timeline.cli.render import complain, print_json
 
-    async def work(timelines: Client) -> Report:
+    async def work(timelines: Client) -> tuple[Report, list[Mistake]]:
         spec = await timelines.registry.spec(name)
+        mistakes = mistakes_of(spec, files)
+        tell(mistakes)
+        refuse(len(mistakes), strict, "nothing was fed")
         with _progress_bar(json) as show:
-            return await feed_files(timelines, spec, files, show)
+            return await feed_files(timelines, spec, files, show), mistakes
 
-    report = connected(work)
+    report, mistakes = connected(work)
     complain(report.rejected, len(report.rejected))
     if json:
         counts = {"sent": report.events, "accepted": report.accepted, "refused": report.refused}
-        print_json({"timeline": name, **counts, "rejected": len(report.rejected)})
+        warnings = [mistake.to_json() for mistake in mistakes]
+        print_json({"timeline": name, **counts, "rejected": len(report.rejected), "warnings": warnings})
     else:
         _print_report(name, report)
 
@@ -149,6 +157,7 @@ def dry_run(
     start, end = between(from_, to, lanes or interval is not None, "--every or --lanes")
     if json and lanes:
         raise UsageError("give --json or --lanes, not both")
+    tell(mistakes_of(loaded, paths))
 
     async def work(timelines: Client) -> bool:
         nonlocal loaded
