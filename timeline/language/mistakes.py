@@ -20,7 +20,7 @@ from timeline.values.kinds import Kind
 _NAMED = 8
 #: What makes a number of a State.
 _OF_NUMBERS = ("arithmetic", "min_so_far", "max_so_far")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ def _retyped(constant: Constant, types: frozenset[str]) -> str | None:
         plain = value.strip()
         if "boolean" in types and plain.lower() in ("true", "false"):
             return f"{plain.lower()}, without quotes"
-        return f"{plain}, without quotes" if "number" in types and _NUMBER.fullmatch(plain) else None
+        return f"{plain}, without quotes" if "number" in types and re.fullmatch(_NUMBER, plain) else None
     if "string" in types:
         return quote(Constant(quote(constant)))
     return ("true" if value else "false") if "boolean" in types and value in (0, 1) else None

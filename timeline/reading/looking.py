@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from timeline.language.expression import Expression
 from timeline.language.mistakes import Mistake, Seen, mistakes_in
@@ -20,24 +19,31 @@ BLOCKS, BLOCK_BYTES = 16, 1 << 20
 _HEADS = 10
 
 
-@dataclass(slots=True)
 class Looking:
     """An expression, how its events are read, and what was seen of them so far.
 
-    What an expression says of an event can only be a mistake until an event comes that makes it good, so
-    that nothing more is looked at once nothing seems wrong.
+    ``columns`` are those that it reads, ``time`` is that of the time, whose numbers are in ``unit``;
+    ``option`` says how one says a unit. What an expression says of events can only seem wrong until an event
+    comes that makes it good, so that nothing more is looked at once nothing does.
     """
 
-    expression: Expression
-    columns: Sequence[str]
-    time: str = "time"
-    unit: TimeUnit = "ms"
-    #: How a unit is said.
-    option: str = 'unit = "{}"'
-    _types: dict[str, set[str]] = field(default_factory=dict)
-    _events: int = 0
-    _newest: int = -1
-    _wrong: bool = True
+    def __init__(
+        self,
+        expression: Expression,
+        columns: Sequence[str],
+        time: str = "time",
+        unit: TimeUnit = "ms",
+        option: str = 'unit = "{}"',
+    ) -> None:
+        self.expression = expression
+        self.columns = columns
+        self.time = time
+        self.unit: TimeUnit = unit
+        self._option = option
+        self._types: dict[str, set[str]] = {}
+        self._events = 0
+        self._newest = -1
+        self._wrong = True
 
     @property
     def suspicious(self) -> bool:
@@ -73,7 +79,7 @@ class Looking:
         known = head()
         if found:
             found = mistakes_in(self.expression, self.seen(known.names))
-        unit = unit_mistake(known.times, self.unit, self.time, self.option) if self.early else None
+        unit = unit_mistake(known.times, self.unit, self.time, self._option) if self.early else None
         return found if unit is None else [unit, *found]
 
     def seen(self, names: Sequence[str] = ()) -> Seen:

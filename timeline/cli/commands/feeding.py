@@ -47,6 +47,8 @@ def feed(
     """
     if pulsar == bool(files):
         raise UsageError("give files of events, or --pulsar to feed the topic of the timeline")
+    if pulsar and strict:
+        raise UsageError("--strict looks at files; of a topic the feeder tells what it sees")
     if pulsar:
         _feed_topic(name)
         return
