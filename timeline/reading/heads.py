@@ -113,7 +113,7 @@ def unit_mistake(times: Sequence[float], unit: TimeUnit, column: str, option: st
     if not times:
         return None
     first, last = min(times), max(times)
-    too_early = first >= 0 and last < EARLIEST * _PER_SECOND[unit]
+    too_early = last < EARLIEST * _PER_SECOND[unit]
     too_late = first > _LATEST * _PER_SECOND[unit]
     fitting = [u for u, p in _PER_SECOND.items() if EARLIEST * p <= first and last <= _LATEST * p]
     if not fitting or not (too_early or too_late):
