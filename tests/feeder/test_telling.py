@@ -62,6 +62,10 @@ def test_times_of_another_unit() -> None:
     assert topic.get(good, time=0, count=3) == []
     assert topic.get(good, time=0) == []
     topic = Topic()
+    assert topic.get(good, time=NOW // 1_000, count=3) == []
+    [told] = topic.get(good, time=NOW // 1_000)
+    assert told.endswith('(1 looked at); did you mean unit = "s"?')
+    topic = Topic()
     assert topic.get(good, time=NOW * 1_000, count=3) == []
     [told] = topic.get(good, time=NOW * 1_000)
     assert told == (
