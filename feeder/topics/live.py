@@ -15,6 +15,7 @@ from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Roster
 from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
+from feeder.topics.telling import Telling
 from feeder.topics.turns import Share
 from timeline.tables.events import Events, Position
 from workflows.client import Client
@@ -61,8 +62,10 @@ class Live:
         keys: KeyCheck,
         sent: Position | None,
         turns: Share,
+        telling: Telling,
     ) -> None:
         self.sent = sent
+        self.telling = telling
         self.sending = asyncio.Lock()
         self._timelines = timelines
         self._source = source
@@ -110,6 +113,7 @@ class Live:
                 self._settling.add(batch)
             self._counts.messages += len(messages)
             self._keys.look(messages.each[0])
+            self.telling.look(self._roster.specs, columns, events, messages.payload)
 
     async def _let_gather(self, receiver: Receiver) -> None:
         """Waits until it is time for a batch: what comes meanwhile goes along.

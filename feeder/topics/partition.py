@@ -23,6 +23,7 @@ from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Leaf, Roster, Shard, State, call_the_roll
 from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
+from feeder.topics.telling import Telling
 from feeder.topics.turns import Turns
 from timeline.spec.spec import Spec
 from workflows.client import Client
@@ -40,6 +41,7 @@ class PartitionFeeder:
         say: Callable[[str], None] = print,
         partitions: int = 1,
         turns: Turns | None = None,
+        telling: Telling | None = None,
     ) -> None:
         self.source = source
         self.counts = Counts()
@@ -49,6 +51,7 @@ class PartitionFeeder:
         self._say = say
         self._turns = turns or Turns()
         self._keys = KeyCheck(source, partitions, say)
+        self._telling = telling or Telling(source.name, say)
         self._pauses = Pauses()
         #: The registry was looked at; it has said something new, and that is not followed yet.
         self._looked = asyncio.Event()
@@ -114,7 +117,17 @@ class PartitionFeeder:
             timelines, subscription, box, roster, self.counts, lambda: self._pauses.holding, turns
         )
         self._settling = settling
-        live = Live(timelines, self.source, roster, settling, self.counts, self._keys, furthest, turns)
+        live = Live(
+            timelines,
+            self.source,
+            roster,
+            settling,
+            self.counts,
+            self._keys,
+            furthest,
+            turns,
+            self._telling,
+        )
         receiver = Receiver(subscription, partition.follows)
         stack.push_async_callback(receiver.stop)
         try:

@@ -12,6 +12,7 @@ from feeder.sources.base import Connector, ends_of
 from feeder.topics.partition import PartitionFeeder
 from feeder.topics.settling import Counts
 from feeder.topics.source import Input
+from feeder.topics.telling import Telling
 from feeder.topics.turns import Turns
 from timeline.errors import ServiceError, TimelineError
 from timeline.spec.spec import Spec
@@ -139,11 +140,19 @@ class Feeder:
                 f"register the timelines on it anew: {', '.join(spec.name for spec in specs)}"
             )
         fed = _Fed(source.name)
+        telling = Telling(source.name, self.say)
         for number, (partition, begin) in enumerate(zip(partitions, known["starts"], strict=True)):
             entry = Input(partition, number, None if begin is None else tuple(begin), specs[0])
             fed.parts.append(
                 PartitionFeeder(
-                    self.timelines, entry, f"timeline-{source_id}", specs, self.say, count, self._turns
+                    self.timelines,
+                    entry,
+                    f"timeline-{source_id}",
+                    specs,
+                    self.say,
+                    count,
+                    self._turns,
+                    telling,
                 )
             )
         self._sources[source_id] = fed

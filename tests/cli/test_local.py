@@ -169,7 +169,8 @@ def test_nothing_but_broken_lines(here: Here) -> None:
 
 
 def test_late_events_are_counted(here: Here) -> None:
-    Path("late.jsonl").write_text('{"session":"a","time":100000}\n{"session":"a","time":1}\n')
+    lines = [f'{{"session":"a","time":{t},"playerStateChange":"play"}}\n' for t in (100_000, 1)]
+    Path("late.jsonl").write_text("".join(lines))
     code, _, err = here.run("eval", "cirr.toml", "late.jsonl")
     assert (code, err) == (0, "1 event refused: later than allowed_lateness permits\n")
 
@@ -256,7 +257,8 @@ def test_wrong_use_of_explain(here: Here) -> None:
 
 def test_output_that_nobody_reads_on_is_no_failure(here: Here, local_cli: Cli) -> None:
     with open("many.jsonl", "w") as file:
-        file.writelines(f'{{"session":"s{n}","time":{n}}}\n' for n in range(20_000))
+        line = '{{"session":"s{0}","time":{0},"playerStateChange":"seek"}}\n'
+        file.writelines(line.format(n) for n in range(20_000))
     process = subprocess.Popen(
         local_cli.command("eval", "cirr.toml", "many.jsonl", "--format", "jsonl"),
         cwd=local_cli.folder,

@@ -18,6 +18,7 @@ from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Leaf, Roster, Shard, State, call_the_roll
 from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
+from feeder.topics.telling import Telling
 from feeder.topics.turns import Turns
 from tests.support.segments import SegmentPartition, Segments
 from tests.support.waiting import eventually
@@ -99,8 +100,9 @@ class Parts:
             self.client, self.subscription, box, self.roster, self.counts, lambda: self.held, turns
         )
         keys = KeyCheck(self.input, 2, self.said.append)
+        telling = Telling("s", self.said.append)
         self.live = Live(
-            self.client, self.input, self.roster, self.settling, self.counts, keys, furthest, turns
+            self.client, self.input, self.roster, self.settling, self.counts, keys, furthest, turns, telling
         )
 
     async def settled(self, position: Position) -> None:

@@ -95,6 +95,7 @@ WRONG_USE = [
     ("feed plays no.jsonl", ["no such file: ", "no.jsonl"]),
     ("feed plays .", ["cannot tell the format of"]),
     ("feed plays", ["give files of events, or --pulsar to feed the topic"]),
+    ("feed plays --pulsar --strict", ["--strict looks at files"]),
     ("register no.toml", ["no.toml: 1 problem\n  file: does not exist"]),
     ("register other/plays.toml", ["'plays' is registered with another spec", "timeline remove plays"]),
     ("dry-run plays.toml", ["give at least one file of events"]),

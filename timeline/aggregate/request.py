@@ -91,7 +91,7 @@ class Request:
             ExpressionError: the condition cannot be understood.
         """
         kinds = with_key({**kinds, CLOSED: Kind.BOOL}, self.lives)
-        if self.lives and self.ticks() is not None:
+        if self.ticks() is not None and self.lives:
             raise RequestError("lives are asked at their newest events; leave out at, from, to and every")
         for aggregate in self.aggregates:
             if aggregate.output is not None:

@@ -12,9 +12,10 @@ import numpy as np
 
 from timeline.engine.admission import Refused
 from timeline.engine.edge import Edge
+from timeline.engine.key_columns import KeyColumns
 from timeline.engine.patch import Pending
 from timeline.engine.quarantine import Quarantine
-from timeline.engine.state import KeyColumns, NodeState
+from timeline.engine.state import NodeState
 from timeline.engine.wire import from_late, to_late
 from timeline.errors import TimelineError
 from timeline.tables.columnar import from_bytes, to_bytes

@@ -49,6 +49,18 @@ def count_rows(name: str) -> int:
         return int(file.metadata.num_rows)
 
 
+def first_rows(name: str, column: str, count: int) -> tuple[list[str], list[Any]]:
+    """The names of all columns, and the first values of one of them."""
+    if os.path.getsize(name) == 0:
+        return [], []
+    with _open_parquet(name) as file:
+        names = file.schema_arrow.names
+        if column not in names:
+            return names, []
+        batch = next(file.iter_batches(batch_size=count, columns=[column]), None)
+        return names, [] if batch is None else batch.column(0).to_pylist()
+
+
 def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Iterator[Block]:
     """The blocks of a Parquet file (see `timeline.reading.read_events`)."""
     if os.path.getsize(wanted.path) == 0:

@@ -15,9 +15,10 @@ from timeline.aggregate import kinds_of, merge, partial
 from timeline.aggregate.functions import CLOSED
 from timeline.aggregate.where import holds, parse_where, table_of
 from timeline.engine.answers import Answers
+from timeline.engine.key_columns import KeyColumn
 from timeline.engine.node import Node
 from timeline.engine.shrinking import Shrinking
-from timeline.engine.state import KeyColumn, NodeState
+from timeline.engine.state import NodeState
 from timeline.errors import LimitError
 from timeline.language.expression import Expression
 from timeline.operators.outputs import Outputs

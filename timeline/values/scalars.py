@@ -81,9 +81,10 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _type(value: Scalar) -> str:
-    if value is None or isinstance(value, bool):
-        return "unordered"
+def type_name(value: Scalar) -> str:
+    """The type of a value that is not null, as a message says it."""
+    if isinstance(value, bool):
+        return "boolean"
     return "string" if isinstance(value, str) else "number"
 
 
@@ -102,6 +103,6 @@ def compare_scalars(op: CompareOp, left: Scalar, right: Scalar) -> bool:
         return identity(left) == identity(right)
     if op == "!=":
         return identity(left) != identity(right)
-    if left is None or isinstance(left, bool) or _type(left) != _type(right):
+    if left is None or right is None or isinstance(left, bool) or type_name(left) != type_name(right):
         return False
     return _ORDER[op](left, right)

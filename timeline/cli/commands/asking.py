@@ -16,6 +16,7 @@ from timeline.cli.options import (
     between,
     utf8,
 )
+from timeline.cli.telling import mistakes_of
 
 if TYPE_CHECKING:
     from workflows.client import Client
@@ -202,7 +203,8 @@ def _describe(name: str, json: bool) -> None:
             held = await timelines.nodes.quarantined(spec)
             about = {"version": standing["version"], "paused": standing["paused"]}
             sinks = {"sinks": await timelines.nodes.sinks(spec)} if spec.sink else {}
-            print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held, **sinks})
+            more = {"warnings": [mistake.to_json() for mistake in mistakes_of(spec)], **sinks}
+            print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held, **more})
             return
         out = console()
         paused = " (paused)" if standing["paused"] else ""
@@ -221,6 +223,8 @@ def _describe(name: str, json: bool) -> None:
             taken = [str(state[c]) if node.leaf else "" for c in ("accepted", "refused")]
             table.add_row(Text(short_text(node, spec.plan)), workflow_id, position, *counts, *taken)
         out.print(table)
+        for mistake in mistakes_of(spec):
+            out.print(Text(printable(f"warning: {mistake}"), style="yellow"))
         for (node, _, _), state in zip(found, states, strict=True):
             for count, what in (("exact_later", "exact"), ("counted_later", "counted")):
                 if state.get(count):

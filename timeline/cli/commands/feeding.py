@@ -21,10 +21,12 @@ from timeline.cli.options import (
     step,
     times,
 )
+from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
 
 if TYPE_CHECKING:
     from feeder.checks.comparison import Comparison
     from feeder.files.feed import Progress, Report
+    from timeline.language.mistakes import Mistake
     from workflows.client import Client
 
 
@@ -38,19 +40,23 @@ def feed(
     again: Annotated[
         bool, typer.Option("--again", help="Feed files whole, also what was fed of them before.")
     ] = False,
+    strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
     """Feed files of events to a timeline, and wait until its result has them.
 
     What was fed before is not fed again, also if the file has another name now or is packed; a feed that was
     interrupted goes on where it stopped.
+    What is likely to be a mistake of the timeline, as far as the files show it, is told on standard error.
     """
     if pulsar == bool(files):
         raise UsageError("give files of events, or --pulsar to feed the topic of the timeline")
+    if pulsar and strict:
+        raise UsageError("--strict looks at files; of a topic the feeder tells what it sees")
     if pulsar:
         _feed_topic(name)
         return
-    _feed_files(name, files or [], again, json)
+    _feed_files(name, files or [], again, strict, json)
 
 
 def _feed_topic(name: str) -> None:
@@ -63,16 +69,19 @@ def _feed_topic(name: str) -> None:
     run_until_signalled(run_feeder(name))
 
 
-def _feed_files(name: str, files: list[Path], again: bool, json: bool) -> None:
+def _feed_files(name: str, files: list[Path], again: bool, strict: bool, json: bool) -> None:
     from feeder.files.feed import feed_files
     from timeline.cli.render import complain, print_json, printable
 
-    async def work(timelines: Client) -> Report:
+    async def work(timelines: Client) -> tuple[Report, list[Mistake]]:
         spec = await timelines.registry.spec(name)
+        mistakes = mistakes_of(spec, files)
+        tell(mistakes)
+        refuse(len(mistakes), strict, "nothing was fed")
         with _progress_bar(json) as show:
-            return await feed_files(timelines, spec, files, show, again=again)
+            return await feed_files(timelines, spec, files, show, again=again), mistakes
 
-    report = connected(work)
+    report, mistakes = connected(work)
     for known in report.known:
         typer.echo(printable(str(known)), err=True)
     ahead = report.ahead
@@ -81,7 +90,8 @@ def _feed_files(name: str, files: list[Path], again: bool, json: bool) -> None:
         counts = {"sent": report.events, "accepted": report.accepted, "refused": report.refused}
         skipped = {"rejected": len(report.rejected) - ahead, "ahead": ahead}
         same = [{"file": k.path, "like": k.like, "lines": k.lines} for k in report.known]
-        print_json({"timeline": name, **counts, **skipped, "known": same})
+        warnings = [mistake.to_json() for mistake in mistakes]
+        print_json({"timeline": name, **counts, **skipped, "known": same, "warnings": warnings})
     else:
         _print_report(name, report)
 
@@ -161,6 +171,7 @@ def dry_run(
     start, end = between(from_, to, lanes or interval is not None, "--every or --lanes")
     if json and lanes:
         raise UsageError("give --json or --lanes, not both")
+    tell(mistakes_of(loaded, paths))
 
     async def work(timelines: Client) -> bool:
         nonlocal loaded

@@ -12,6 +12,7 @@ import typer
 
 from timeline.cli.connecting import NameArgument, connected
 from timeline.cli.options import FragmentsOption, JsonOption, UsageError
+from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
 
 if TYPE_CHECKING:
     from timeline.spec.changes import Change
@@ -29,12 +30,14 @@ def register(
         bool, typer.Option("--yes", "-y", help="Change timelines that are registered with another spec.")
     ] = False,
     fragments: FragmentsOption = None,
+    strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
     """Register timelines: start the workflows of their nodes. Doing it again changes nothing.
 
     A spec that differs from the one that is registered under its name is not taken without --yes, but what
-    would stay, be new and go is shown.
+    would stay, be new and go is shown. What is likely to be a mistake, as far as the files of a spec show it,
+    is told on standard error.
     """
     from timeline.cli.render import print_json, workers_of
     from timeline.spec.changes import changes
@@ -43,6 +46,10 @@ def register(
     loaded = [load_spec(path) for path in _specs(specs)]
     if fragments is not None:
         loaded = [spec.by_policy(fragments.policy) for spec in loaded]
+    mistakes = {spec.name: mistakes_of(spec) for spec in loaded}
+    for name, found in mistakes.items():
+        tell(found, name)
+    refuse(sum(map(len, mistakes.values())), strict, "nothing was registered")
 
     async def work(timelines: Client) -> tuple[list[Registered], list[Change]]:
         known, standings = await timelines.registry.specs(), await timelines.registry.standings()
@@ -69,7 +76,8 @@ def register(
         workers = workers_of(one.spec)
         if json:
             about = {"version": one.version, "new": one.new, "stopped": list(one.stopped)}
-            print_json({"timeline": one.spec.name, **about, **workers})
+            warnings = [mistake.to_json() for mistake in mistakes[one.spec.name]]
+            print_json({"timeline": one.spec.name, **about, **workers, "warnings": warnings})
         elif len(done) > MAX_IN_FULL:
             typer.echo(f"{_verb(one)} {one.spec.name}: {len(one.spec.plan.nodes)} nodes")
         else:

@@ -27,11 +27,13 @@ from timeline.cli.options import (
     times,
     utf8,
 )
+from timeline.cli.telling import StrictOption, refuse, tell
 
 if TYPE_CHECKING:
     from timeline.local.spilling import Spill
     from timeline.plan import Plan
     from timeline.reading import Rejected
+    from timeline.reading.looking import Looking
     from timeline.spec.spec import Spec
 
 
@@ -71,13 +73,16 @@ def evaluate_files(
         int | None,
         typer.Option(metavar="N", min=1, help="Cores that work on it [default: all]."),
     ] = None,
+    strict: StrictOption = False,
 ) -> None:
     """Evaluate an expression over files of events, here and now.
 
-    Without --at or --every: one row a key, at the key's newest event.
+    Without --at or --every: one row a key, at the key's newest event. What is likely to be a mistake (a
+    column that no event carries, say) is told on standard error.
     """
     from timeline.jobs import cores
     from timeline.local.spilling import Spill
+    from timeline.reading.looking import Looking
 
     jobs = jobs or cores()
     spec, plan, paths = _what(expression, files or [])
@@ -94,7 +99,9 @@ def evaluate_files(
     start, end = between(from_, to, lanes or interval is not None, "--every or --format lanes")
     wanted = list(dict.fromkeys(key)) if key else None
     with Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill:
-        _read(paths, key_name, time_name, unit, plan.columns, spill, jobs, _latest(spec))
+        option = 'unit = "{}"' if spec and time_unit is None else "--time-unit {}"
+        looking = Looking(plan.result.expression, plan.columns, time_name, unit, option)
+        _read(paths, key_name, looking, spill, jobs, strict, _latest(spec))
         if spill.refused:
             events_were = "event" if spill.refused == 1 else "events"
             closed = spec is not None and spec.limits.key_ttl is not None
@@ -187,16 +194,16 @@ def _latest(spec: Spec | None) -> int | None:
 def _read(
     paths: Sequence[str],
     key: str,
-    time: str,
-    unit: Literal["ms", "s", "us", "ns"],
-    columns: list[str],
+    looking: Looking,
     spill: Spill,
     jobs: int,
+    strict: bool,
     latest: int | None,
 ) -> None:
-    """Adds all events of the files in their order, and says which lines are none."""
+    """Adds all events of the files in their order, says which lines are none, and what seems wrong."""
     from timeline.cli.render import MAX_SHOWN, complain
     from timeline.reading import read_events
+    from timeline.reading.looking import heads_of
 
     if not paths:
         raise UsageError("give at least one file of events (.jsonl, .csv or .parquet)")
@@ -207,9 +214,9 @@ def _read(
             for block in read_events(
                 path,
                 key=key,
-                time=time,
-                columns=columns,
-                unit=unit,
+                time=looking.time,
+                columns=looking.columns,
+                unit=looking.unit,
                 block_bytes=BLOCK_BYTES,
                 jobs=jobs,
                 latest=latest,
@@ -218,9 +225,13 @@ def _read(
                 rejected += len(block.rejected)
                 ahead += sum(one.ahead for one in block.rejected)
                 total += len(block.events)
+                looking.add(block.events)
                 spill.add(block.events)
                 show(len(block.events))
     complain(first, rejected, ahead)
+    mistakes = looking.mistakes(lambda: heads_of(paths, looking.time))
+    tell(mistakes)
+    refuse(len(mistakes), strict, "nothing was evaluated")
     if not total:
         raise UsageError(f"no events in {', '.join(paths)}")
 

@@ -1,0 +1,116 @@
+"""What is likely to be a mistake is told by `register`, `feed`, `describe` and the feeder of topics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tests.support.cli import Cli
+from tests.support.waiting import eventually
+from tests.system.test_topics import Topic, event, topic, topic_spec
+
+__all__ = ["topic"]
+
+EVENTS = (
+    '{"key":"a","time":1000,"location":"FRA","delay":5}\n{"key":"a","time":2000,"location":"JFK","delay":7}\n'
+)
+TOLD = (
+    "line 1, column 7: no event carries the column lokation (2 events looked at); did you mean location?",
+    'line 1, column 49: delay == "5" is never true: delay is a number, never a string (2 events looked at); '
+    "did you mean 5, without quotes?",
+)
+EXPRESSION = 'count(lokation == "JFK") + duration_where(count(delay == "5") > 0)'
+
+
+@pytest.fixture
+def cli_with_files(cli: Cli) -> Cli:
+    """A spec whose file is there, one whose file is not, and one without any."""
+    (cli.folder / "flights.jsonl").write_text(EVENTS)
+    for name, files in (("told-file", "flights.jsonl"), ("told-gone", "gone.jsonl"), ("told-none", "")):
+        text = f"name = '{name}'\nexpression = '''{EXPRESSION}'''\n[source]\n"
+        (cli.folder / f"{name}.toml").write_text(text + (f"files = ['{files}']\n" if files else ""))
+    return cli
+
+
+async def test_register_feed_and_describe(cli_with_files: Cli) -> None:
+    cli = cli_with_files
+
+    async def run(*arguments: str) -> tuple[int, str, list[str]]:
+        done = await asyncio.to_thread(cli.run, *arguments)
+        return done.returncode, done.stdout, done.stderr.splitlines()
+
+    warnings = [f"warning: told-file: {told}" for told in TOLD]
+    code, out, err = await run("register", "told-file.toml", "--strict")
+    message = "error: 2 warnings, and --strict was given; nothing was registered"
+    assert (code, out, err) == (2, "", [*warnings, message])
+    assert "told-file" not in (await run("list", "--json"))[1]
+    code, out, err = await run("register", "told-file.toml", "--json")
+    assert (code, err) == (0, warnings)
+    as_json = json.loads(out)["warnings"]
+    assert [one["kind"] for one in as_json] == ["column", "type"]
+    assert [f"{one['place']}: {one['text']}; did you mean {one['suggestion']}?" for one in as_json] == [*TOLD]
+    assert json.loads((await run("describe", "told-file", "--json"))[1])["warnings"] == as_json
+    described = (await run("describe", "told-file"))[1].splitlines()
+    assert [line for line in described if line.startswith("warning")] == [f"warning: {told}" for told in TOLD]
+
+    for name in ("told-gone", "told-none"):
+        code, out, err = await run("register", f"{name}.toml", "--strict", "--json")
+        assert (code, json.loads(out)["warnings"], err) == (0, [], [])
+    warnings = [f"warning: {told}" for told in TOLD]
+    code, out, err = await run("feed", "told-none", "flights.jsonl", "--strict")
+    assert (code, out, err) == (2, "", [*warnings, message.replace("registered", "fed")])
+    code, out, err = await run("feed", "told-none", "flights.jsonl", "--json")
+    assert (code, err) == (0, warnings)
+    fed = json.loads(out)
+    assert (fed["accepted"], fed["warnings"]) == (2, as_json)
+    for name in ("told-file", "told-gone", "told-none"):
+        await run("remove", name)
+
+
+async def test_what_needs_no_events_is_told_at_once(cli: Cli) -> None:
+    (cli.folder / "never.toml").write_text("name = 'never'\nexpression = 'count(a == 1) < 0'\n")
+    done = await asyncio.to_thread(cli.run, "register", "never.toml", "--strict")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == (
+        "warning: never: line 1, column 1: count(a == 1) < 0 is never true: count(a == 1) is never below 0; "
+        "did you mean count(a == 1) == 0?"
+    )
+
+
+async def test_the_feeder_says_it_once(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feeder.topics.telling.ENOUGH", 4)
+    good = topic_spec(topic.name, "told-good")
+    bad = topic_spec(topic.name, "told-bad", 'count(stat == "play")')
+    later = topic_spec(topic.name, "told-later", "count(state == play)")
+    for spec in (good, bad):
+        await topic.timelines.registry.register(spec)
+    warned = "warning: told-bad: line 1, column 7: no event carries the column stat"
+
+    def told() -> list[str]:
+        return [text.partition(": ")[2] for text in topic.said if "warning" in text]
+
+    async def as_many(count: int) -> None:
+        async def there() -> bool:
+            return len(told()) >= count
+
+        await eventually(there)
+
+    async with topic.fed():
+        await topic.send(event(1_000, "play"), event(2_000, "stop"), event(3_000, "play"))
+        assert await topic.value(good, "a", 3_000) == 1
+        assert told() == []
+        await topic.send(*(event(3_000 + n, "play") for n in range(8)))
+        await as_many(1)
+        # Registered in mid-stream, it is looked at with what it is brought up by.
+        await topic.timelines.registry.register(later)
+        await as_many(2)
+        await topic.send(event(9_000, "play"))
+        assert await topic.value(good, "a", 9_000) == 7
+    assert [text.split(" (")[0] for text in told()] == [
+        warned,
+        "warning: told-later: line 1, column 16: play without quotes is a column, and no event carries it",
+    ]
+    assert told()[0].endswith(" events looked at); did you mean state?")
+    assert told()[1].endswith(' events looked at); did you mean "play"?')

@@ -1,0 +1,52 @@
+"""Which comparisons no number can fulfil: counts and durations are never below 0."""
+
+from __future__ import annotations
+
+from timeline.language.advice import quote
+from timeline.language.checking import kind_of
+from timeline.language.expression import Arithmetic, Compare, Constant, Expression
+from timeline.values.kinds import Kind
+
+_NEVER_BELOW_0 = (
+    "count",
+    "count_rises",
+    "duration_where",
+    "duration_in_cur_state",
+    "duration_in_prior_state",
+)
+#: What is never below 0 if what it is taken of is not.
+_LIKE_ITS_OPERANDS = ("lag", "min_so_far", "max_so_far", "if")
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def never_in_range(e: Compare) -> tuple[str, str | None] | None:
+    """Why a comparison with a constant is never true, and what may be meant; ``None`` if it can be.
+
+    >>> from timeline.language.parser import parse
+    >>> never_in_range(parse("count(a == 1) < 0"))
+    ('count(a == 1) < 0 is never true: count(a == 1) is never below 0', 'count(a == 1) == 0')
+    """
+    of, op, constant = e.left, str(e.op), e.right
+    if isinstance(of, Constant):
+        of, op, constant = e.right, _FLIPPED.get(op, op), e.left
+    if not isinstance(constant, Constant) or type(constant.value) not in (int, float):
+        return None
+    bound = constant.value
+    assert isinstance(bound, int | float)
+    below = (op == "<" and bound <= 0) or (op in ("<=", "==") and bound < 0)
+    if not below or not _never_below_0(of):
+        return None
+    meant = f"{quote(of)} == 0" if op == "<" and bound == 0 else None
+    return f"{quote(e)} is never true: {quote(of)} is never below 0", meant
+
+
+def _never_below_0(e: Expression) -> bool:
+    if isinstance(e, Constant):
+        return e.value is None or (type(e.value) in (int, float) and e.value >= 0)  # type: ignore[operator]
+    if kind_of(e) not in (Kind.NUMERIC, Kind.RATIO):
+        return False
+    if isinstance(e, Arithmetic):
+        return e.op != "-" and all(map(_never_below_0, e.parts))
+    if e.name in _LIKE_ITS_OPERANDS:
+        return all(map(_never_below_0, [p for p in e.parts if kind_of(p) is not Kind.BOOL]))
+    return e.name in _NEVER_BELOW_0
