@@ -44,8 +44,8 @@ def _type(name: str, functions: Mapping[str, str], kinds: Mapping[str, Kind]) ->
         if functions[name] == "histogram":
             return pa.list_(_BIN)
         return pa.int64() if functions[name] == "count" else pa.float64()
-    if name in ("at", "key"):
-        return pa.int64() if name == "at" else pa.string()
+    if name in ("at", "key", "counted_from"):
+        return pa.string() if name == "key" else pa.int64()
     kind = Kind.BOOL if name == CLOSED else kinds.get(name)
     return None if kind is None else _of_kind(kind)
 

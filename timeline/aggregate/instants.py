@@ -24,6 +24,8 @@ MAX_VALUES = 10_000_000
 
 QUARANTINED = "quarantined"
 TOO_OLD = "older than retention"
+UNKNOWN = "known only from later on"
+COUNTED = "counted only from later on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,15 @@ def instants(
     ticks: I64 | None,
     excluded: Counter[tuple[int, str]],
     lives: bool = False,
+    exact: bool = False,
 ) -> Iterator[Instants]:
     """The values of ``outputs`` at ``ticks`` (each key's newest event where ``None``, of index 0; with
     ``lives`` that of each life).
 
     A key is left out before its origin, and where none of its lives covers a tick. One that has no value
-    then because it is quarantined, or that is no longer kept that far back, is left out too, and counted in
-    ``excluded`` by index and reason.
+    then because it is quarantined, is no longer kept that far back, or is not known from so early on, is left
+    out too, and counted in ``excluded`` by index and reason; with ``exact`` also one that was counted from
+    later than its origin on.
 
     Raises:
         LimitError: too many values in all.
@@ -77,7 +81,16 @@ def instants(
             index = np.repeat(np.arange(early, min(early + size, times)), len(codes))
             code = np.tile(codes, len(index) // len(codes))
             tick = columns.newest[code] if ticks is None else ticks[index]
-            yield _at(columns, outputs, Instants(code, tick, index, {}), ticks is None, excluded)
+            asked = Instants(code, tick, index, {})
+            if exact:
+                asked = _counted_whole(columns, asked, excluded)
+            yield _at(columns, outputs, asked, ticks is None, excluded)
+
+
+def _counted_whole(columns: Columns, asked: Instants, excluded: Counter[tuple[int, str]]) -> Instants:
+    late = columns.counted_from[asked.code] > 0
+    _count(excluded, asked.index[late & (asked.tick >= columns.origin[asked.code])], COUNTED)
+    return asked.take(~late)
 
 
 def _at(
@@ -113,7 +126,9 @@ def _values(
             rows[name], held = lookup(columns.tables[name], places)
             kept &= held
     if not kept.all():
-        _count(excluded, asked.index[~kept], TOO_OLD)
+        later = asked.tick < columns.known_from[asked.code]
+        _count(excluded, asked.index[~kept & later], UNKNOWN)
+        _count(excluded, asked.index[~kept & ~later], TOO_OLD)
         asked, places = asked.take(kept), places[kept]
         rows = {name: row[kept] for name, row in rows.items()}
     at = start_of(np.arange(len(asked)))

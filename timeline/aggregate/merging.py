@@ -38,6 +38,9 @@ def merge(request: Request, partials: Sequence[Partial], kinds: Mapping[str, Kin
         columns = ("key", *timed, *outputs)
         every = best([row for part in partials for row in part.rows], request)
         rows = [_row(row, outputs) for row in every]
+        if any(row.counted_from is not None for row in every):
+            columns = (*columns, "counted_from")
+            rows = [r | {"counted_from": row.counted_from} for r, row in zip(rows, every, strict=True)]
     return Result(
         columns,
         rows,
@@ -51,6 +54,8 @@ def merge(request: Request, partials: Sequence[Partial], kinds: Mapping[str, Kin
         max(forgotten, default=None),
         request,
         kinds or {},
+        sum(part.counted for part in partials),
+        max((p.counted_from for p in partials if p.counted_from is not None), default=None),
     )
 
 

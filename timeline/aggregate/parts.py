@@ -43,13 +43,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A key at a tick. ``rank`` is the number that it is ordered by, ``None`` if it has none."""
+    """A key at a tick. ``rank`` is the number that it is ordered by, ``None`` if it has none;
+    ``counted_from`` (ms) where operators with memory began, if later than at its origin."""
 
     index: int
     at: int
     key: str
     rank: Fraction | None
     values: tuple[Scalar, ...]
+    counted_from: int | None = None
 
     def order(self) -> tuple[Any, ...]:
         """Sorts by time, then the largest first, those without a number last, then by name."""
@@ -62,6 +64,8 @@ class Partial:
 
     ``keys``: how many are known. ``excluded``: how many of them have no value, by the index of the tick
     and why. ``forgotten_before`` (ms): keys without an event since then may be forgotten altogether.
+    ``counted``: of how many keys in the answer operators with memory began later than at their origin;
+    ``counted_from`` (ms) is where the last of them did.
     """
 
     position: Position | None
@@ -71,6 +75,8 @@ class Partial:
     rows: list[KeyRow] = field(default_factory=list)
     excluded: Counter[tuple[int, str]] = field(default_factory=Counter)
     forgotten_before: int | None = None
+    counted: int = 0
+    counted_from: int | None = None
 
     def to_wire(self, request: Request) -> dict[str, Any]:
         """The partial as JSON.
@@ -89,10 +95,12 @@ class Partial:
             ],
             "rows": [
                 [r.index, r.at, r.key, None if r.rank is None else str(r.rank), list(r.values)]
+                + ([] if r.counted_from is None else [r.counted_from])
                 for r in self.rows
             ],
             "excluded": [[*what, many] for what, many in self.excluded.items()],
             "forgotten_before": self.forgotten_before,
+            "counted": [self.counted, self.counted_from],
         }
         size = len(orjson.dumps(wire))
         if size > MAX_BYTES:
@@ -115,11 +123,12 @@ class Partial:
                 for index, group, states in wire["cells"]
             },
             [
-                KeyRow(index, at, key, None if rank is None else Fraction(rank), tuple(values))
-                for index, at, key, rank, values in wire["rows"]
+                KeyRow(index, at, key, None if rank is None else Fraction(rank), tuple(values), *counted)
+                for index, at, key, rank, values, *counted in wire["rows"]
             ],
             Counter({(index, reason): many for index, reason, many in wire["excluded"]}),
             wire["forgotten_before"],
+            *wire.get("counted", (0, None)),
         )
 
 

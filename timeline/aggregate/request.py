@@ -28,7 +28,8 @@ class Request:
     When: ``at`` these ticks (ms), or a ``grid`` of the multiples of ``grid[2]`` (ms) from ``grid[0]`` to
     ``grid[1]``, both included; without either, each key at its newest event. ``top`` rows at each time
     by ``by``, the largest first: an output, or the label of an aggregate. ``lives``: each life of a key that
-    is known at its newest event, not only the newest life; ``key`` is an output then.
+    is known at its newest event, not only the newest life; ``key`` is an output then. ``exact``: without the
+    keys that operators with memory have counted from later than their origin.
 
     >>> kinds = {"cdn": Kind.STATE, "rebuffering": Kind.NUMERIC}
     >>> request = Request.parse(kinds, agg="count, sum(rebuffering), avg", group_by=["cdn"])
@@ -44,6 +45,7 @@ class Request:
     top: int | None = None
     by: str | None = None
     lives: bool = False
+    exact: bool = False
 
     @classmethod
     def parse(
@@ -60,6 +62,7 @@ class Request:
         top: int | None = None,
         by: str | None = None,
         lives: bool = False,
+        exact: bool = False,
     ) -> Request:
         """A request in the words of the command line; times are in ms. Grouping without ``agg`` counts.
 
@@ -79,7 +82,7 @@ class Request:
         kinds = with_key(kinds, lives)
         aggregates = () if agg is None else parse_aggregates(agg, kinds)
         ticks = None if at is None else tuple(sorted(set(at)))
-        request = cls(aggregates, tuple(dict.fromkeys(group_by)), where, ticks, grid, top, by, lives)
+        request = cls(aggregates, tuple(dict.fromkeys(group_by)), where, ticks, grid, top, by, lives, exact)
         request.check(kinds)
         return request
 
@@ -180,6 +183,7 @@ class Request:
             wire["top"],
             wire["by"],
             wire.get("lives", False),
+            wire.get("exact", False),
         )
 
 

@@ -30,7 +30,9 @@ class Result:
 
     ``errors`` has the columns that are not exact, with how far from the true value they may be, as a
     part of it. ``forgotten_before`` (ms): keys without an event since then may be in no count.
-    ``kinds`` are those of the outputs, as far as whoever merged knew them.
+    ``kinds`` are those of the outputs, as far as whoever merged knew them. ``counted``: of how many keys in
+    it operators with memory began later than at the key's origin (rows of keys say so each); the last of
+    them at ``counted_from`` (ms).
     """
 
     columns: tuple[str, ...]
@@ -42,6 +44,8 @@ class Result:
     forgotten_before: int | None = None
     request: Request = field(default_factory=Request)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    counted: int = 0
+    counted_from: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The answer as JSON, its positions by the number of the stream."""
@@ -53,10 +57,13 @@ class Result:
             "excluded": [asdict(one) for one in self.excluded],
             "errors": self.errors,
             "forgotten_before": self.forgotten_before,
+            **({"counted": {"keys": self.counted, "from": self.counted_from}} if self.counted else {}),
         }
 
     def to_arrow(self) -> pyarrow.Table:
-        """The rows as a table: `timeline.aggregate.arrow.to_arrow` says which types its columns have.
+        """The rows as a table: `timeline.aggregate.arrow.to_arrow` says which types its columns have. If some
+        keys were counted from later than their origin, the table's metadata say ``counted_keys`` and
+        ``counted_from``.
 
         >>> from timeline.aggregate import kinds_of, merge, partial
         >>> from timeline.local.evaluate import evaluate
@@ -69,4 +76,8 @@ class Result:
         from timeline.aggregate.arrow import to_arrow
 
         functions = {a.label: a.function for a in self.request.aggregates}
-        return to_arrow(self.columns, self.rows, functions, self.kinds)
+        table = to_arrow(self.columns, self.rows, functions, self.kinds)
+        if self.counted:
+            late = {"counted_keys": str(self.counted), "counted_from": str(self.counted_from)}
+            table = table.replace_schema_metadata(late)
+        return table

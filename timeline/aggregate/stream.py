@@ -72,7 +72,8 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
         wanted |= set(made.outputs)
     outputs = [name for name in (*named, CLOSED) if name in wanted]
     folding = _Folding(request, made)
-    for values in instants(columns, outputs, request.ticks(), made.excluded, request.lives):
+    counted: list[I64] = []
+    for values in instants(columns, outputs, request.ticks(), made.excluded, request.lives, request.exact):
         if not in_time():
             raise BusyError(
                 f"a question over {len(columns.codes)} keys of a stream takes longer than its workflow may "
@@ -84,11 +85,15 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
             values = values.take(holds(condition, at, values.tables))
         if not len(values):
             continue
+        counted.append(np.unique(values.code[columns.counted_from[values.code] > 0]))
         if request.aggregates:
             folding.fold(values)
         else:
-            made.rows += _key_rows(values, columns.names, made.outputs, request)
+            made.rows += _key_rows(values, columns, made.outputs, request)
             made.rows = best(made.rows, request)
+    late = np.unique(np.concatenate(counted)) if counted else np.empty(0, np.int64)
+    if len(late):
+        made.counted, made.counted_from = len(late), int(columns.counted_from[late].max())
     return made
 
 
@@ -165,9 +170,8 @@ def _user_values(table: Table) -> list[Scalar]:
     return table.python_values(np.arange(len(table)), table.at)
 
 
-def _key_rows(
-    values: Instants, names: Sequence[str], outputs: Sequence[str], request: Request
-) -> list[KeyRow]:
+def _key_rows(values: Instants, asked: Columns, outputs: Sequence[str], request: Request) -> list[KeyRow]:
+    names = asked.names
     ranks: list[Fraction | None] = []
     if request.by is not None and request.top is not None:
         column = numbers(values.tables[request.by])
@@ -179,7 +183,7 @@ def _key_rows(
         values = values.take(np.arange(MAX_ROWS + 1))  # already too many
     columns = [_user_values(values.tables[name]) for name in outputs]
     return [
-        KeyRow(index, tick, names[code], rank, tuple(of))
+        KeyRow(index, tick, names[code], rank, tuple(of), int(asked.counted_from[code]) or None)
         for index, tick, code, rank, *of in zip(
             values.index.tolist(),
             values.tick.tolist(),

@@ -117,6 +117,8 @@ class Answers:
             self._latest(known),
             state.by_key.origin,
             state.by_key.newest,
+            state.by_key.known_from,
+            state.by_key.counted_from,
             state.stream_newest,
             state.limits,
             state.quarantined,

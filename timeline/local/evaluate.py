@@ -189,6 +189,8 @@ class Evaluation:
             np.sort(self.codes[[lives[-1] for lives in self._ranges.values()]]),
             origin,
             newest,
+            np.zeros(len(self.keys), np.int64),
+            np.zeros(len(self.keys), np.int64),
             int(newest.max(initial=-1)),
             self.limits,
             (),

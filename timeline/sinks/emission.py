@@ -75,12 +75,23 @@ class Emission(Node):
         """The columns of rows that are outputs or aggregates, with what they hold in files of columns:
         ``bool``, ``int``, ``float``, or ``text``, as which a State and a histogram are written."""
         words = {Kind.BOOL: "bool", Kind.STATE: "text"}
+        late = {self._late: "int"} if self._is_late else {}
         if not self.sink.aggregates:
-            return {name: words.get(self.kinds[name], "float") for name in self.shown}
+            return {name: words.get(self.kinds[name], "float") for name in self.shown} | late
         request = self.sink.request(self.kinds)
         types = {name: words.get(self.kinds[name], "float") for name in request.group_by}
         functions = {"count": "int", "histogram": "text"}
-        return types | {a.label: functions.get(a.function, "float") for a in request.aggregates}
+        return types | {a.label: functions.get(a.function, "float") for a in request.aggregates} | late
+
+    @property
+    def _late(self) -> str:
+        """What says of a row that operators with memory counted from later than an origin on: from when
+        (ms), or of how many keys of a group."""
+        return "counted_keys" if self.sink.aggregates else "counted_from"
+
+    @property
+    def _is_late(self) -> bool:
+        return bool(self.state.by_key.counted_from.any())
 
     def inputs(self) -> dict[int, list[int]]:
         """For each node of the plan that is needed (by its index), which inputs it is."""
@@ -236,6 +247,8 @@ class Emission(Node):
             life = "" if self.state.limits.key_ttl is None else f"{int(self.state.by_key.origin[code])}/"
             place = {"timeline": self.spec.name, "stream": self.stream, "key": key, "at": tick}
             values_by_name = dict(zip(self.shown, values, strict=True))
+            if self._is_late:
+                values_by_name[self._late] = int(self.state.by_key.counted_from[code]) or None
             rows.append(
                 {"id": f"{self.spec.name}/{self.stream}/{key}/{life}{tick}", **place, **values_by_name}
             )
@@ -257,6 +270,8 @@ class Emission(Node):
         if self.grid > last:
             return None
         times = min(MOST, (last - self.grid) // every + 1, max(1, 1_000_000 // max(1, len(self.state.keys))))
+        if self._is_late:
+            times = 1  # so that it can be said of each time how many keys are
         request = self.sink.request(self.kinds)
         where = f"!{CLOSED}" if request.where is None else f"!{CLOSED} && ({request.where})"
         found = None
@@ -276,6 +291,8 @@ class Emission(Node):
             # Text in quotes, so that no two values look alike.
             group = "".join(f"{orjson.dumps(row[name]).decode()}/" for name in request.group_by)
             place = {"timeline": self.spec.name, "stream": self.stream, "at": at}
+            if self._is_late:
+                row[self._late] = found.counted
             rows.append({"id": f"{self.spec.name}/{self.stream}/{group}{at}", **place, **row})
         return rows
 

@@ -16,6 +16,9 @@ class Columns:
     """All keys of a node at once: ``codes`` are those that can be asked for, ``origin`` and ``newest``
     (ms) are by code, as are ``names``; ``tables`` are the outputs by name.
 
+    ``known_from`` and ``counted_from`` (ms, by code): from where on a function is exact, or was counted by
+    operators with memory, where that is later than the key's origin; else 0.
+
     Of keys that have lives a code is a life, and several have one name; ``latest`` are the newest lives of
     each, and all codes where keys have no lives."""
 
@@ -25,6 +28,8 @@ class Columns:
     latest: I64
     origin: I64
     newest: I64
+    known_from: I64
+    counted_from: I64
     stream_newest: int
     limits: Limits
     quarantined: Collection[int]

@@ -57,6 +57,9 @@ def query(
     lives: Annotated[
         bool, typer.Option("--lives", help="All lives of each key; --group-by key puts them together.")
     ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Without keys that were counted from later than they begin.")
+    ] = False,
     format: Annotated[Format | None, typer.Option(help="How to print: table, jsonl or csv.")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -78,6 +81,7 @@ def query(
             "--to": to,
             "--every": every,
             "--lives": lives or None,
+            "--exact": exact or None,
             "--format": format,
         }
         for option, value in asked_of_all.items():
@@ -110,6 +114,7 @@ def query(
         "end": end,
         "every": interval,
         "lives": lives,
+        "exact": exact,
     }
 
     async def work(timelines: Client) -> tuple[Spec, Result]:
@@ -187,6 +192,12 @@ def _about(result: Result) -> list[str]:
         lines.append(f"left out{when}: {left_out.keys} {left_out.reason}")
     if len(result.excluded) > MAX_NAMED:
         lines.append(f"left out at {len(result.excluded) - MAX_NAMED} more times; --json shows all")
+    if result.counted:
+        keys_are = "key is" if result.counted == 1 else "keys are"
+        lines.append(
+            f"{result.counted} {keys_are} counted not from where they begin but from as late as "
+            f"{result.counted_from} ms on; --exact leaves them out"
+        )
     for label, error in result.errors.items():
         lines.append(f"{label} is within {error:.1%} of its value")
     if result.forgotten_before is not None:
