@@ -72,6 +72,7 @@ async def stream_and_kill(
     policies: tuple[Policy, Policy],
     kills: int = 3,
     moves: Sequence[Policy] = MOVES,
+    limits: dict[str, str] | None = None,
 ) -> Outcome:
     """Sends events and kills feeders and the broker at even intervals; see the module's text."""
     broker = Broker(folder / "pulsar")
@@ -83,7 +84,7 @@ async def stream_and_kill(
             async with make_worker(temporal):
                 client = Client(temporal)
                 return await _run(
-                    events, sessions, seed, policies, kills, moves, broker, client, server.address
+                    events, sessions, seed, policies, kills, moves, limits, broker, client, server.address
                 )
     finally:
         await broker.stop(kill=True)
@@ -109,15 +110,16 @@ async def _run(
     policies: tuple[Policy, Policy],
     kills: int,
     moves: Sequence[Policy],
+    limits: dict[str, str] | None,
     broker: Broker,
     timelines: Client,
     address: str,
 ) -> Outcome:
     topic = f"streaming-{seed}"
     await broker.create_topic(topic, PARTITIONS)
-    source = {"topic": topic, "key": "session"}
-    first = Spec.from_wire({"name": "first", "expression": CIRR, "source": source}).by_policy(policies[0])
-    later = Spec.from_wire({"name": "later", "expression": LATER, "source": source}).by_policy(policies[1])
+    common = {"source": {"topic": topic, "key": "session"}, "limits": limits or {}}
+    first = Spec.from_wire({"name": "first", "expression": CIRR, **common}).by_policy(policies[0])
+    later = Spec.from_wire({"name": "later", "expression": LATER, **common}).by_policy(policies[1])
     await timelines.registry.register(first)
     client = await asyncio.to_thread(connect)
     connector = PulsarConnector(client)
@@ -154,7 +156,8 @@ async def _run(
         checks = {s.name: await check_topic(connector, timelines, s) for s in (first, later)}
         for _ in range(600):
             letters = await asyncio.to_thread(count_by_kind, connector.source(first))
-            if letters["late"] >= checks["first"].refused and letters["broken"] >= checks["first"].broken:
+            refused = letters["late"] + letters["closed"]
+            if refused >= checks["first"].refused and letters["broken"] >= checks["first"].broken:
                 break
             await asyncio.sleep(0.1)
     finally:
@@ -224,12 +227,20 @@ def main(
     seed: int = 7,
     first: Annotated[Fragments, typer.Option(help="The policy of the first timeline.")] = Fragments.OPERATOR,
     later: Annotated[Fragments, typer.Option(help="That of the one that comes later.")] = Fragments.STREAM,
+    key_ttl: Annotated[str, typer.Option(help="Sessions have lives, with gaps of so long: 20s, say.")] = "",
 ) -> None:
     """Stream, kill, compare; end with 1 if anything differs."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         outcome = asyncio.run(
-            stream_and_kill(events, sessions, seed, Path(folder), (first.policy, later.policy))
+            stream_and_kill(
+                events,
+                sessions,
+                seed,
+                Path(folder),
+                (first.policy, later.policy),
+                limits={"key_ttl": key_ttl, "allowed_lateness": "10s"} if key_ttl else None,
+            )
         )
     kinds = ", ".join(f"{count} {kind}" for kind, count in outcome.sent.sent.items())
     print(f"sent {outcome.sent.total}: {kinds}; {time.monotonic() - begun:.0f} s")
@@ -242,7 +253,11 @@ def main(
             f"{len(check.differences)} differ"
         )
         lost = abs(total - check.messages) + abs(check.messages - outcome.sent.total)
-        wrong += len(check.differences) + lost + abs(check.refused - outcome.letters["late"])
+        wrong += (
+            len(check.differences)
+            + lost
+            + abs(check.refused - outcome.letters["late"] - outcome.letters["closed"])
+        )
         wrong += abs(check.broken - outcome.letters["broken"])
     print(f"dead letters: {dict(outcome.letters)}")
     if wrong:
