@@ -36,9 +36,11 @@ from producer.pulsar.connection import connect
 from producer.send import Pace, Report, send
 from tests.support.places import CIRR
 from timeline.cli.options import Fragments
+from timeline.errors import ServiceError
 from timeline.fragments import Policy
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
+from workflows.backoff import retry
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import fragment_id, node_id
@@ -205,7 +207,9 @@ async def _until(done: Callable[[], bool]) -> None:
 async def _arrived(client: pulsar.Client, timelines: Client, specs: list[Spec]) -> None:
     """Waits until all results stand at the last messages of all partitions."""
 
-    last = await asyncio.to_thread(ends_of, PulsarConnector(client).source(specs[0]))
+    # A broker that was killed not long ago may answer late.
+    ends = retry(on=ServiceError, attempts=None, timeout=PATIENCE)(ends_of)
+    last = await asyncio.to_thread(ends, PulsarConnector(client).source(specs[0]))
     deadline = time.monotonic() + PATIENCE
     missing = {
         (spec.name, n): node_id(spec, spec.plan.result, n) for spec in specs for n in range(PARTITIONS)
