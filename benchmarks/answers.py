@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ async def _run(quick: bool) -> list[Figure]:
             await _send(stream, events(10_000, KEYS))
             say(f"answers: one event to a visible answer, idle, {policy}")
             taken = await _event_to_answer(running, idle, stream, 20 if quick else 100)
-            figures += _percentiles(f"idle-{policy}", taken, mark, 300)
+            middle, high = _percentiles(f"idle-{policy}", taken, mark, 300)
+            figures += [replace(middle, name=f"idle-{policy}"), high]
         say("answers: queries of all nodes, idle")
         figures += _percentiles("query-idle", await _queries(running, idle, 50 if quick else 500), 10, 50)
         say("answers: queries under bulk load")
