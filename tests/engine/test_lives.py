@@ -11,15 +11,19 @@ from hypothesis import strategies as st
 
 from tests.support.graphs import POLICIES, WireGraph
 from tests.support.lives import lives_of
+from tests.support.poison import poison
 from tests.support.streams import batches, json
 from timeline.aggregate import Request, kinds_of, merge, partial
 from timeline.engine.answers import Answers
 from timeline.engine.lives import Lives
+from timeline.engine.node import Node
+from timeline.engine.state_wire import from_state, to_state
 from timeline.engine.wire import from_patch, to_patch
-from timeline.errors import NoLifeError
+from timeline.errors import NoLifeError, RetentionError
 from timeline.fragments import Policy
 from timeline.limits import Limits
 from timeline.local.evaluate import evaluate
+from timeline.plan import make_plan
 from timeline.sinks.emission import Emission
 from timeline.spec.spec import Spec
 from timeline.tables.events import from_rows
@@ -229,3 +233,57 @@ def test_questions_over_all_keys_know_lives() -> None:
     ]
     at = [0, 54, 55, 100, 149, 150, 203, 249, 250]
     assert [row["count"] for row in asked(agg="count", at=at)] == [1, 1, 0, 1, 1, 0, 2, 2, 1]
+
+
+@pytest.mark.parametrize("all_at_once", [True, False])
+def test_a_life_that_is_heard_of_and_joined_in_one_step(all_at_once: bool) -> None:
+    plan = make_plan('count(a == "x") * 1000')
+    limits = Limits(20, 1_000, 10)
+    below, above = plan.nodes
+    leaf = Node(below.operator, [], limits, below.before_origin)
+    top = Node(above.operator, [below.operator.kind], limits, above.before_origin)
+    for number, tick in enumerate([0, 15, 8]):
+        patch = leaf.accept(from_rows([("k", tick, {"a": "x"})], (number,)), (number,))
+        assert patch is not None
+        top.receive(0, from_patch(json(to_patch(patch))))
+        if not all_at_once:
+            top.advance()
+    top.advance()
+    answers = Answers(top.state)
+    assert [answers.life(code)[1:] for code in answers.lives("k")] == [(0, 15)]
+    assert answers.value("k", None)[0] == 3000
+    request = Request.parse(kinds_of(plan), agg="count")
+    assert merge(request, [partial(answers, request)]).rows == [{"count": 1}]
+
+
+def test_lives_join_after_a_state_was_carried_in_which_one_is_quarantined() -> None:
+    plan = make_plan('count(a == "x")')
+    limits = Limits(20, 1_000, 10)
+    [planned] = plan.nodes
+    leaf = Node(planned.operator, [], limits, planned.before_origin)
+
+    def feed(node: Node, number: int, *events: tuple[str, int]) -> None:
+        batch = from_rows([(key, tick, {"a": "x"}) for key, tick in events], (number,))
+        node.accept(batch, (number + len(events) - 1,))
+
+    for number, event in enumerate([("B", 0), ("B", 15), ("A", 0)]):
+        feed(leaf, number, event)
+    good = leaf.state.operator
+    poison(leaf, {"A@15"}, reading=False)
+    feed(leaf, 3, ("A", 15))
+    leaf.state.operator = good
+    other = Node(planned.operator, [], limits, planned.before_origin)
+    from_state(to_state([leaf.state]), [other.state])
+    feed(other, 4, ("A", 8), ("B", 8))
+    answers = Answers(other.state)
+    assert {key: answers.value(key, None)[:2] for key in "AB"} == {"A": (3, 15), "B": (3, 15)}
+
+
+def test_a_time_before_the_first_life_that_is_known_may_be_of_one_that_is_forgotten() -> None:
+    limits = Limits(5, 20, 10)
+    events = [("k", 4, {"a": "x"}), ("m", 20, {"a": "x"}), ("k", 100, {"a": "x"})]
+    assert graph_of(events[:2], limits).answers.value("k", 4)[0] == {"state": "x", "n": 1, "long": 0}
+    with pytest.raises(RetentionError, match="the lives that ended before 75 ms are forgotten"):
+        graph_of(events, limits).answers.value("k", 4)
+    local = evaluate(Spec.from_wire({"name": "t", "outputs": OUTPUTS}).plan, from_rows(events), limits)
+    assert [row.at for row in local.values(at=[4, 80, 100], keys=["k"])] == [80, 100]

@@ -14,6 +14,9 @@ from tests.support.poison import PoisonError, poison
 from tests.support.streams import batches, cuts, expressions, rows
 from timeline.engine import shrinking
 from timeline.engine.answers import Answers
+from timeline.engine.node import Node
+from timeline.engine.patch import Patch
+from timeline.engine.wire import from_patch, to_patch
 from timeline.errors import NotFoundError, QuarantineError, RetentionError
 from timeline.language import expression as ex
 from timeline.limits import Limits
@@ -159,3 +162,49 @@ def test_what_a_release_needs_is_kept(bad: int, reading: bool, monkeypatch: pyte
         == 0.45
     )
     check(graph, evaluate(plan, from_rows(events), limits), {})
+
+
+def test_a_key_that_a_node_and_its_child_cannot_compute_is_rebuilt_from_where_the_first_failed() -> None:
+    plan = make_plan('count(a == "x") * 1000')
+    below, above = plan.nodes
+    limits = Limits(20, 100_000)
+    leaf = Node(below.operator, [], limits, below.before_origin)
+    top = Node(above.operator, [below.operator.kind], limits, above.before_origin)
+    good = leaf.state.operator, top.state.operator
+
+    def tell(patch: Patch | None) -> None:
+        assert patch is not None
+        top.receive(0, from_patch(to_patch(patch)))
+        top.advance()
+
+    def feed(number: int, tick: int) -> None:
+        tell(leaf.accept(from_rows([("k", tick, {"a": "x"})], (number,)), (number,)))
+
+    feed(0, 10)
+    poison(top, {"k"}, reading=False)
+    feed(1, 20)
+    top.state.operator = good[1]
+    poison(leaf, {"k"}, reading=False)
+    feed(2, 30)
+    leaf.state.operator = good[0]
+    tell(leaf.release("k"))
+    values = [Answers(top.state).value("k", tick)[0] for tick in (10, 20, 25, 30)]
+    assert values == [1000, 2000, 2000, 3000]
+
+
+def test_what_one_input_said_is_kept_while_the_other_has_no_function() -> None:
+    plan = make_plan('count(a == "x") + count(b == "x")')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shrinking, "FEW", -1_000_000)
+        graph = WireGraph(plan, Limits(0, 1_000_000))
+        bad = next(node for node in graph.nodes if node.state.leaf)
+        good = bad.state.operator
+        poison(bad, {"k"}, reading=False)
+        for number, tick in enumerate([10, 20, 30]):
+            graph.feed(from_rows([("k", tick, {"a": "x", "b": "x"})], (number,)), (number,))
+        bad.state.operator = good
+        live = next(live for live in graph.live if live.root is bad)
+        graph.tell(live, live.release("k"))
+        for live in graph.live:
+            graph.tell(live, live.advance())
+    assert [graph.answers.value("k", tick)[0] for tick in (10, 20, 25, 30)] == [2, 4, 4, 6]

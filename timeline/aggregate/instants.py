@@ -107,14 +107,15 @@ def _values(
 ) -> Instants:
     origin = columns.origin[asked.code]
     begun = asked.tick >= origin
+    ttl = columns.limits.key_ttl
+    if ttl is not None:
+        inside = asked.tick < columns.newest[asked.code] + ttl
+        asked, origin, begun = asked.take(inside), origin[inside], begun[inside]
     if columns.quarantined:
         apart = np.isin(asked.code, list(columns.quarantined))
         # Where it begins is not known of a key that never had a function.
         _count(excluded, asked.index[apart & (begun | (origin > MAX_TICK))], QUARANTINED)
         begun &= ~apart
-    ttl = columns.limits.key_ttl
-    if ttl is not None:
-        begun &= asked.tick < columns.newest[asked.code] + ttl
     if not begun.all():
         asked = asked.take(begun)
     places = pack(asked.code, asked.tick)

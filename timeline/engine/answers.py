@@ -43,14 +43,15 @@ class Answers:
         """
         state = self.state
         after = state.limits.forgotten_after
-        codes = [
-            code
-            for code in state.codes_of(key)
-            if state.by_key.newest[code] >= 0 and (after is None or self.idle(code) < after)
-        ]
-        if not codes:
+        codes = np.array(state.codes_of(key), np.int64)
+        newest = state.by_key.newest[codes]
+        known = newest >= 0
+        if after is not None:
+            known &= state.stream_newest - newest < after
+        if not known.any():
             raise KeyError(key)
-        return sorted(codes, key=lambda code: int(state.by_key.newest[code]))
+        codes = codes[known]
+        return [int(code) for code in codes[np.argsort(newest[known], kind="stable")]]
 
     def find(self, key: str, at: int | None = None) -> int:
         """The code that says the value of a key at a tick: that of the life which covers it. The first covers
@@ -59,12 +60,20 @@ class Answers:
         Raises:
             KeyError: no event of the key was heard of, or it is forgotten.
             NoLifeError: the tick lies between two lives.
+            RetentionError: the life that may have covered it is forgotten.
         """
-        by_key, lives, ttl = self.state.by_key, self.lives(key), self.state.limits.key_ttl
-        if at is None or len(lives) == 1 or ttl is None:
+        by_key, lives, limits = self.state.by_key, self.lives(key), self.state.limits
+        ttl, after = limits.key_ttl, limits.forgotten_after
+        if at is None or ttl is None:
             return lives[-1]
-        begun = [min(int(by_key.origin[code]), int(by_key.newest[code])) for code in lives]
+        begun = np.minimum(by_key.origin[lives], by_key.newest[lives]).tolist()
         place = max(bisect_right(begun, at) - 1, 0)
+        if after is not None and at < begun[0] and at < self.state.stream_newest - after + ttl:
+            raise RetentionError(
+                f"of key {key!r} the lives that ended before {self.state.stream_newest - after + ttl} ms are "
+                f"forgotten (retention {format_duration(limits.retention or 0)}), got {at} ms; ask for a "
+                "later time or raise limits.retention"
+            )
         end = int(by_key.newest[lives[place]]) + ttl
         if at >= end and place + 1 < len(lives):
             raise NoLifeError(

@@ -19,6 +19,7 @@ from timeline.engine.admission import Reason
 from timeline.limits import Limits
 from timeline.tables.packing import Bools, first_of_runs, order_of_keys, packed, start_of, tick_of
 from timeline.values.life_names import LifeKeys, key_named, life_name
+from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
 #: The lateness of a stream in which no event is ever late.
@@ -142,14 +143,16 @@ class Lives:
         own, at = key[order], tick[order]
         same = np.concatenate(([False], own[1:] == own[:-1]))
         # Greater keys pack greater, so one running maximum serves all keys; a tick of 0 may be none.
-        seen = np.where(counts[order], packed(own, at + 1), start_of(own))
-        seen = np.maximum(seen, packed(own, last[own] + 1))
+        behind = np.minimum(at + 1, MAX_TICK)
+        seen = np.where(counts[order], packed(own, behind), start_of(own))
+        seen = np.maximum(seen, packed(own, np.minimum(last[own] + 1, MAX_TICK)))
         seen = np.maximum.accumulate(seen)
         before = last[own]
         before[1:][same[1:]] = tick_of(seen[:-1])[same[1:]] - 1
         begins = counts[order] & ((before < 0) | (at - before >= self.ttl))
-        started = np.where(begins, packed(own, at + 1), start_of(own))
-        started = np.maximum.accumulate(np.maximum(started, packed(own, first[own] + 1)))
+        started = np.where(begins, packed(own, behind), start_of(own))
+        since = np.minimum(first[own] + 1, MAX_TICK)
+        started = np.maximum.accumulate(np.maximum(started, packed(own, since)))
         since = first[own]
         since[1:][same[1:]] = tick_of(started[:-1])[same[1:]] - 1
         found, begun = np.empty(len(key), np.int64), np.empty(len(key), np.int64)
@@ -239,6 +242,7 @@ class Lives:
         life[order] = winner[cluster]
         is_of = life[: len(code)]
         lost = np.flatnonzero(is_of != code)
+        lost = lost[np.argsort(code[lost])]
         self._note(names, who[heads], winner)
         touched = np.zeros(len(heads), bool)
         touched[cluster[~known]] = True

@@ -11,15 +11,16 @@ from dataclasses import replace
 import numpy as np
 
 from timeline.engine.admission import Admission, admit
+from timeline.engine.incoming import understood
 from timeline.engine.latecomers import begin_late, from_there, late_in
 from timeline.engine.lives import Judged
-from timeline.engine.patch import Patch, Pending
+from timeline.engine.patch import Patch
 from timeline.engine.quarantine import isolate
 from timeline.engine.setting_apart import pass_on, set_apart_own
 from timeline.engine.shrinking import Shrinking
 from timeline.engine.state import NodeState
 from timeline.engine.telling import patch_of, snapshot_of
-from timeline.errors import LimitError, NotFoundError, RetentionError
+from timeline.errors import NotFoundError, RetentionError
 from timeline.limits import Limits
 from timeline.operators.base import Operator
 from timeline.tables.events import Events, Position
@@ -33,7 +34,6 @@ from timeline.tables.packing import (
     latest,
     pack,
     packed,
-    recode,
     start_of,
     tick_of,
 )
@@ -140,30 +140,7 @@ class Node:
             patch.position < known or (patch.position == known and not partial and not patch.amends)
         ):
             return False
-        if patch.first_name == 0:
-            edge.codes = _NONE
-        if patch.first_name != len(edge.codes):
-            raise LimitError(
-                f"patch up to {patch.position} names keys from {patch.first_name} on, but "
-                f"{len(edge.codes)} are known: a patch before it is missing"
-            )
-        edge.codes = np.concatenate((edge.codes, state.encode(patch.names)))
-        at = recode(patch.rows.at, edge.codes)
-        rows = replace(patch.rows, at=at, vocabulary=edge.table.vocabulary)
-        if not bool(np.all(at[1:] >= at[:-1])):
-            rows = rows.take(np.argsort(at, kind="stable"))
-        if edge.table.vocabulary is not None:
-            if patch.first_value == 1:
-                edge.value_codes = np.zeros(1, np.int64)
-            values = edge.table.vocabulary.encode(patch.values)
-            edge.value_codes = np.concatenate((edge.value_codes, values))
-            rows = replace(rows, value=edge.value_codes[rows.value])
-        window = Window(np.sort(recode(patch.window.at, edge.codes)))
-        heard = recode(patch.heard, edge.codes)
-        names = state.encode(list(patch.quarantined)).tolist()
-        apart = dict(zip(names, patch.quarantined.values(), strict=True))
-        origins, counted = recode(patch.origins, edge.codes), recode(patch.counted, edge.codes)
-        edge.pending.append(Pending(patch.position, patch.more, heard, window, rows, apart, origins, counted))
+        edge.pending.append(understood(state, edge, patch))
         return True
 
     def advance(self) -> Patch | None:
@@ -201,7 +178,10 @@ class Node:
         every = earliest(starts)
         anew = key_of(every[tick_of(every) == 0])
         state.hear(newest)
-        gone = anew[~np.isin(anew, key_of(newest))]
+        # A key of which all say that nothing is left, and none that it has no function, is a life that is
+        # part of another now; that may be all there is to hear of one that was heard of only just now.
+        gone = anew if state.limits.key_ttl is not None else _NONE
+        gone = gone[~np.isin(gone, [code for edge in state.edges for code in edge.quarantined])]
         gone = gone[all_of([edge.table.rows_of(gone) == 0 for edge in state.edges])]
         released = state.bear(anew) | state.bury(gone) | pass_on(state, changes, starts)
         begin_late(state, *map(np.concatenate, zip(*late, strict=True)))
@@ -216,25 +196,33 @@ class Node:
             RetentionError: what is needed for it is no longer there.
         """
         state = self.state
-        own = [code for code in state.codes_of(key) if code in state.quarantined]
-        code = next((code for code in own if state.quarantined[code].own), None)
-        if code is None:
+        apart = [(code, state.quarantined[code]) for code in state.codes_of(key) if code in state.quarantined]
+        own = [(code, held) for code, held in apart if held.own]
+        if not own:
             raise NotFoundError(f"key {key!r} is not quarantined here")
-        held = state.quarantined[code]
-        if held.since is None:
+        if all(held.since is None for _, held in own):
             raise RetentionError(
-                f"key {key!r} was quarantined at position {held.position} and more than limits.retention "
-                "has passed: what it would be rebuilt from is gone; remove the timeline and register it anew"
+                f"key {key!r} was quarantined at position {own[0][1].position} and more than "
+                "limits.retention has passed: what it would be rebuilt from is gone; remove the timeline and "
+                "register it anew"
             )
         assert state.position is not None
-        del state.quarantined[code]
-        starts = [np.array([packed(code, held.since)])] if held.since <= MAX_TICK else [_NONE]
-        if state.leaf is not None and held.events is not None:
-            new = self._read(held.events, pack(np.full(len(held.events), code), held.events.tick))
-            if len(new):
-                state.absorb(new)
-        anew = np.array([code]) if held.anew else _NONE
-        patch = self._compute(_NONE, starts, anew, {code: None})
+        starts, anew = [_NONE], [_NONE]
+        said: dict[int, str | None] = {}
+        for code, held in own:
+            if held.since is None:
+                continue
+            del state.quarantined[code]
+            said[code] = None
+            if held.since <= MAX_TICK:
+                starts.append(np.array([packed(code, held.since)]))
+            if state.leaf is not None and held.events is not None:
+                new = self._read(held.events, pack(np.full(len(held.events), code), held.events.tick))
+                if len(new):
+                    state.absorb(new)
+            if held.anew:
+                anew.append(np.array([code]))
+        patch = self._compute(_NONE, starts, np.sort(np.concatenate(anew)), said)
         return replace(patch, amends=True)
 
     def _condense(self) -> None:
@@ -297,12 +285,12 @@ class Node:
         if state.by_key.known_from[window.key].any():
             window, begin = from_there(state, window), from_there(state, begin)
         if state.quarantined:
-            apart = np.isin(begin.key, list(state.quarantined))
-            for at in begin.at[apart].tolist():
+            apart = np.isin(window.key, list(state.quarantined))
+            for at in window.at[apart].tolist():
                 code = key_of(at)
                 state.quarantined[code].missed(tick_of(at), bool(np.isin(code, anew)))
-            begin = Window(begin.at[~apart])
-            window = Window(window.at[~np.isin(window.key, list(state.quarantined))])
+            begin = Window(begin.at[~np.isin(begin.key, list(state.quarantined))])
+            window = Window(window.at[~apart])
 
         def compute(at: I64) -> Table:
             return state.operator.compute(inputs, Window(at), own)

@@ -29,11 +29,18 @@ def pass_on(state: NodeState, changes: dict[int, str | None], starts: list[I64])
         reasons = [e.quarantined[code] for e in state.edges if code in e.quarantined]
         held = state.quarantined.get(code)
         if reasons and (held is None or held.own):
-            state.quarantined[code] = Quarantine(reasons[0], state.position, own=False)
+            apart = Quarantine(reasons[0], state.position, own=False)
+            if held is not None:
+                # What this node's own operator has missed it has missed all the same.
+                apart.since, apart.anew = held.since, held.anew
+            state.quarantined[code] = apart
             said[code] = reasons[0]
         elif not reasons and held is not None and not held.own:
+            if held.since is None:
+                held.own = True  # what it would be rebuilt from is gone
+                continue
             del state.quarantined[code]
             said[code] = None
-            if held.since is not None and held.since <= MAX_TICK:
+            if held.since <= MAX_TICK:
                 starts.append(np.array([packed(code, held.since)]))
     return said

@@ -167,15 +167,26 @@ class Evaluation:
         first = np.repeat(np.array([lives[0] for lives in keys], np.int64), each)
         last = np.repeat(np.array([lives[-1] for lives in keys], np.int64), each)
         ttl = self.limits.key_ttl
-        if ttl is None or len(self.codes) == len(self._ranges):
+        if ttl is None:
             return first, tick
+        rank, origins = self._in_order
+        index = np.searchsorted(origins, pack(rank[first], tick), side="right") - 1
+        index = np.maximum(index, first)
+        covered = (index == last) | (tick < self.newest[index] + ttl)
+        after = self.limits.forgotten_after
+        if after is not None:
+            # What is before the first may have been of a life that is forgotten.
+            forgotten = tick < int(self.newest.max(initial=-1)) - after + ttl
+            covered &= ~(forgotten & (tick < self.origin[index]))
+        return index[covered], tick[covered]
+
+    @cached_property
+    def _in_order(self) -> tuple[I64, I64]:
+        """By code the number of its key, and where it begins packed with that."""
         rank = np.empty(len(self.codes), np.int64)
         for number, lives in enumerate(self._ranges.values()):
             rank[lives.start : lives.stop] = number
-        index = np.searchsorted(pack(rank, self.origin), pack(rank[first], tick), side="right") - 1
-        index = np.maximum(index, first)
-        covered = (index == last) | (tick < self.newest[index] + ttl)
-        return index[covered], tick[covered]
+        return rank, pack(rank, self.origin)
 
     def columns(self) -> Columns:
         """What `timeline.aggregate` asks: all keys of all outputs."""

@@ -153,12 +153,13 @@ class History:
 
     def remove(self, key: I64) -> None:
         """Drops all rows of keys."""
+        key = np.sort(key)
         self._know(key)
         self._rows -= int(self._count[key].sum())
         self._count[key] = 0
         self._whole = None
         if self.changes is not None:
-            self.changes.behind(start_of(np.sort(key)))
+            self.changes.behind(start_of(key))
 
     def collapse(self, horizon: I64) -> None:
         """Drops rows that end at or before their key's horizon (packed, one a key code).

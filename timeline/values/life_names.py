@@ -27,6 +27,15 @@ def key_named(life: str) -> str:
     return life.rpartition(_AT)[0]
 
 
+def is_life(name: str) -> bool:
+    """Whether a name may be that of a life.
+
+    >>> is_life("a@1"), is_life("a")
+    (True, False)
+    """
+    return name.rpartition(_AT)[2].isdecimal() and _AT in name
+
+
 class LifeKeys(Keys):
     """Lives by code, and the lives of each key.
 

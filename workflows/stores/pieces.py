@@ -1,8 +1,8 @@
 """The driver that keeps frozen pieces (`timeline.engine.frozen`): each is stored once, and referred to by
 every run that goes on from it.
 
-A piece is named by the run that froze it and by its content before encryption, so that it is found again
-however often it is carried on. What is stored begins with the SHA-256 of the rest.
+A piece is named by the run that froze it, by its content before encryption, and by the key that encrypts it,
+so that it is found again however often it is carried on. What is stored begins with the SHA-256 of the rest.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from temporalio.converter import (
 )
 
 from timeline.errors import StoreError
+from workflows.payloads.encryption import PIECE
 
 #: In every claim that was ever written: it must not change.
 NAME = "timeline.pieces"
@@ -75,7 +76,10 @@ class PieceDriver(StorageDriver):
         return [await self._retrieve(claim.claim_data.get(self._field, "")) for claim in claims]
 
     async def _store(self, workflow_id: str, payload: Payload) -> StorageDriverClaim:
-        run_id, digest = payload.metadata["piece"].decode().split(".")
+        run_id, digest = payload.metadata[PIECE].decode().split(".")
+        if (key := payload.metadata.get("key-id")) is not None:
+            # After a new key has come, it is stored anew: some day the old one goes.
+            digest = hashlib.sha256(digest.encode() + key).hexdigest()
         place = self._place(workflow_id, run_id, digest)
         if not await self._objects.exists(place):
             data = payload.SerializeToString()

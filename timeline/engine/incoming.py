@@ -1,0 +1,53 @@
+"""A child's patch as its parent reads it: with the parent's codes of keys and values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from timeline.engine.edge import Edge
+from timeline.engine.patch import Patch, Pending
+from timeline.engine.state import NodeState
+from timeline.errors import LimitError, WireError
+from timeline.tables.packing import recode
+from timeline.tables.table import Window
+from timeline.values.life_names import is_life
+
+
+def understood(state: NodeState, edge: Edge, patch: Patch) -> Pending:
+    """The patch in the parent's codes, of which it gets new ones for what is named for the first time.
+
+    Raises:
+        LimitError: one before it is missing.
+        WireError: it is of a version that knew no lives.
+    """
+    if patch.first_name == 0:
+        edge.codes = np.empty(0, np.int64)
+    if patch.first_name != len(edge.codes):
+        raise LimitError(
+            f"patch up to {patch.position} names keys from {patch.first_name} on, but "
+            f"{len(edge.codes)} are known: a patch before it is missing"
+        )
+    if state.limits.key_ttl is not None and not all(map(is_life, patch.names)):
+        raise WireError(
+            f"patch up to {patch.position} names keys where their lives are expected: its sender is of a "
+            "version from before lives; remove the timeline and register it anew (docs/upgrading.md)"
+        )
+    edge.codes = np.concatenate((edge.codes, state.encode(patch.names)))
+    at = recode(patch.rows.at, edge.codes)
+    rows = replace(patch.rows, at=at, vocabulary=edge.table.vocabulary)
+    if not bool(np.all(at[1:] >= at[:-1])):
+        rows = rows.take(np.argsort(at, kind="stable"))
+    if edge.table.vocabulary is not None:
+        if patch.first_value == 1:
+            edge.value_codes = np.zeros(1, np.int64)
+        values = edge.table.vocabulary.encode(patch.values)
+        edge.value_codes = np.concatenate((edge.value_codes, values))
+        rows = replace(rows, value=edge.value_codes[rows.value])
+    window = Window(np.sort(recode(patch.window.at, edge.codes)))
+    heard = recode(patch.heard, edge.codes)
+    names = state.encode(list(patch.quarantined)).tolist()
+    apart = dict(zip(names, patch.quarantined.values(), strict=True))
+    origins, counted = recode(patch.origins, edge.codes), recode(patch.counted, edge.codes)
+    return Pending(patch.position, patch.more, heard, window, rows, apart, origins, counted)
