@@ -11,8 +11,8 @@ from timeline.tables.packing import earliest
 from timeline.values.vocabulary import I64
 
 _NONE = np.empty(0, np.int64)
-#: So many notes, or numbers in them, are put together to one for each key.
-MANY_NOTES, MANY_NUMBERS = 64, 1 << 16
+#: So many notes are put together, or when they hold so many numbers and twice what was left the last time.
+MANY_NOTES, MANY_NUMBERS = 1_024, 1 << 12
 
 
 @dataclass(slots=True)
@@ -49,22 +49,23 @@ class Notes:
         self._together = together
         self._parts: list[I64] = []
         self._numbers = 0
+        self._left = 0
 
     def add(self, column: I64) -> None:
         if len(column):
             self._parts.append(column)
             self._numbers += len(column)
-            if len(self._parts) >= MANY_NOTES and self._numbers >= MANY_NUMBERS:
+            if len(self._parts) >= MANY_NOTES or self._numbers >= MANY_NUMBERS + 2 * self._left:
                 self.all()
 
     def all(self) -> I64:
         """All that was noted."""
         every = self._together(self._parts) if self._parts else _NONE
-        self._parts, self._numbers = [every], len(every)
+        self._parts, self._numbers, self._left = [every], len(every), len(every)
         return every
 
     def clear(self) -> None:
-        self._parts, self._numbers = [], 0
+        self._parts, self._numbers, self._left = [], 0, 0
 
 
 def distinct_of(columns: Sequence[I64]) -> I64:
