@@ -56,7 +56,9 @@ async def _furthest(
 ) -> list[protocol.Place]:
     """How far the leaves of timelines on one source have had each of its streams."""
     streams = streams_of(same[0], topics)
-    leaves = {stream: {node_id(s, leaf, stream) for s in same for leaf in s.plan.leaves} for stream in streams}
+    leaves = {
+        stream: {node_id(s, leaf, stream) for s in same for leaf in s.plan.leaves} for stream in streams
+    }
     every = [workflow_id for here in leaves.values() for workflow_id in here]
     stands = await _stands(asking, every)
     return [_latest(stands.get(workflow_id) for workflow_id in leaves[stream]) for stream in streams]
