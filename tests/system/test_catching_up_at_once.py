@@ -235,3 +235,9 @@ async def test_who_waits_is_told(timelines: Client, source: str, tmp_path: Path)
     assert set(behind) <= {1}
     assert await timelines.catching_up.behind([first, later]) == []
     assert await total(timelines, later.name) == all_have(RISES + 3, 20)
+    # There is nothing to wait for where a timeline was removed meanwhile.
+    gone = spec(source, "gone", NEW_LEAF)
+    await timelines.registry.register(gone)
+    assert [(one.stream, one.position) for one in await timelines.catching_up.behind([gone])] == [(0, None)]
+    await timelines.registry.remove(gone.name)
+    assert await timelines.catching_up.wait([gone]) == {}

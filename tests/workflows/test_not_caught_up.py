@@ -12,8 +12,10 @@ TOPIC = Spec.from_wire({**FILES.to_wire(), "source": {"topic": "events"}})
 LEAF = "leaf.0"
 
 
-def behind(spec: Spec, stream: int = 0, idle: bool = False, full: str | None = None) -> Behind:
-    return Behind(spec, stream, [1, 20], [3, 70], idle={LEAF: None} if idle else {}, full=full)
+def behind(
+    spec: Spec, stream: int = 0, idle: bool = False, new: bool = True, full: str | None = None
+) -> Behind:
+    return Behind(spec, stream, [1, 20], [3, 70], idle={LEAF: None} if idle else {}, new=new, full=full)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,7 @@ def behind(spec: Spec, stream: int = 0, idle: bool = False, full: str | None = N
         (behind(FILES), False, "its nodes are at work on that; ask again soon"),
         (behind(TOPIC), True, "its nodes are at work on that; ask again soon"),
         (behind(FILES, idle=True), False, "feed one of them again (`timeline feed late FILE`)"),
+        (behind(FILES, idle=True, new=False), False, "feed again (`timeline feed late FILE`)"),
         (behind(FILES, idle=True), True, "gets no events: `timeline resume late`"),
         (behind(TOPIC, idle=True), True, "gets no events: `timeline resume late`"),
         (behind(TOPIC, idle=True), False, "(`timeline feeder`): is one running?"),

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from timeline.errors import NotCaughtUpError
+from timeline.errors import NotCaughtUpError, NotFoundError
 from timeline.spec.spec import Spec
 from workflows.client.asking import Asking
 from workflows.client.registry import Registry
@@ -35,8 +35,9 @@ class Behind:
     stream: int
     position: protocol.Place
     target: protocol.Place
-    #: Leaves that nobody but a feeder brings up.
+    #: Leaves that nobody but a feeder brings up, and whether there are new ones among them.
     idle: dict[str, protocol.Place] = field(default_factory=dict)
+    new: bool = False
     busy: bool = False
     full: str | None = None
     #: Where all its nodes stand.
@@ -70,8 +71,8 @@ class CatchingUp:
         that are not in the end, by name.
 
         What only a feeder can bring up is waited for while it brings something, and for ``patience`` (s)
-        before; not at all where no feeder runs by itself (files), and where the timeline is paused.
-        ``on_progress`` is told how many streams are behind.
+        before; not at all where that is new leaves of files, which somebody has to feed again, and where the
+        timeline is paused. ``on_progress`` is told how many streams are behind.
         """
         paused = await self.registry.paused()
         now = asyncio.get_running_loop().time
@@ -88,7 +89,8 @@ class CatchingUp:
                     since = now()
                 moved[key] = one.signs, since
                 most = patience if one.idle else AT_WORK if one.busy else AT_REST
-                hopeless = one.idle and (one.spec.source.topic is None or one.spec.name in paused)
+                # What a feed brings to leaves that run it brings to one after the other.
+                hopeless = one.idle and (one.spec.name in paused or (one.new and not one.spec.source.topic))
                 if one.full or hopeless or now() - since >= most:
                     given_up.append(one)
                 else:
@@ -116,34 +118,36 @@ class CatchingUp:
         return [_one(spec, stream, result, answers) for (spec, stream), result in pending]
 
     async def _ask(self, nodes: Sequence[str]) -> dict[str, protocol.Catching]:
+        async def one(workflow_id: str) -> protocol.Catching:
+            try:
+                return await self.asking.query(workflow_id, protocol.CATCHING_UP)
+            except NotFoundError:
+                # The timeline was removed or changed meanwhile: there is nothing to wait for.
+                return {"position": None, "target": None, "busy": False, "full": None}
+
         found: dict[str, protocol.Catching] = {}
         for first in range(0, len(nodes), AT_ONCE):
             part = nodes[first : first + AT_ONCE]
-            asked = (self.asking.query(workflow_id, protocol.CATCHING_UP) for workflow_id in part)
-            found |= zip(part, await asyncio.gather(*asked), strict=True)
+            found |= zip(part, await asyncio.gather(*map(one, part)), strict=True)
         return found
 
 
 def _one(spec: Spec, stream: int, result: protocol.Catching, answers: dict[str, protocol.Catching]) -> Behind:
     nodes = {f.root.index: answers[fragment_id(spec, f, stream)] for f in spec.fragments}
     target = result["target"] or []
-    leaves = {workflow_id: answers[workflow_id] for workflow_id in _leaves(spec, stream)}
+    leaves = {i: answers[i] for i in (node_id(spec, leaf, stream) for leaf in spec.plan.leaves)}
+    idle = {i: a for i, a in leaves.items() if not a["busy"] and (a["position"] or []) < target}
     return Behind(
         spec,
         stream,
         result["position"],
         target,
-        idle={
-            i: a["position"] for i, a in leaves.items() if not a["busy"] and (a["position"] or []) < target
-        },
+        idle={workflow_id: a["position"] for workflow_id, a in idle.items()},
+        new=any(a["target"] for a in idle.values()),
         busy=any(a["busy"] for a in nodes.values()),
         full=next((a["full"] for a in nodes.values() if a["full"]), None),
         places=[a["position"] for a in nodes.values()],
     )
-
-
-def _leaves(spec: Spec, stream: int) -> list[str]:
-    return [node_id(spec, leaf, stream) for leaf in spec.plan.leaves]
 
 
 def told(behind: Sequence[Behind], paused: bool) -> NotCaughtUpError:
@@ -168,6 +172,8 @@ def _hint(behind: Sequence[Behind], paused: bool) -> str:
         return "its nodes are at work on that; ask again soon"
     if paused:
         return f"it is paused and gets no events: `timeline resume {spec.name}`"
+    if spec.source.topic is None and not any(one.new for one in behind):
+        return f"a feed has not brought it what others had: feed again (`timeline feed {spec.name} FILE`)"
     if spec.source.topic is None:
         return f"new leaves read all files again: feed one of them again (`timeline feed {spec.name} FILE`)"
     return "a feeder brings it what it lacks (`timeline feeder`): is one running?"
