@@ -44,9 +44,10 @@ class Asked:
     inbox: list[Entry]
     full: str | None
     gauge: Gauge
-    #: Batches wait; `run` waits for something to do.
+    #: Batches wait; `run` waits for something to do; `run` ends.
     held: bool
     resting: bool
+    stopped: bool
     #: While it is held: what it would carry on, once that was asked for. Nothing but an answer reads it.
     handed: bytes | None = None
 
@@ -130,7 +131,9 @@ class Asked:
     def catching_up(self) -> protocol.Catching:
         """Whether it stands already where others stood when it was started."""
         busy = bool(self.inbox) or not self.resting
-        return {"position": self._place(), "target": self._target(), "busy": busy, "full": self.full}
+        # One that has ended is still asked, and reaches nothing any more.
+        target = None if self.stopped else self._target()
+        return {"position": self._place(), "target": target, "busy": busy, "full": self.full}
 
     @protocol.QUIET.handler
     def quiet(self) -> bool:

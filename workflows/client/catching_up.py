@@ -122,7 +122,7 @@ class CatchingUp:
             try:
                 return await self.asking.query(workflow_id, protocol.CATCHING_UP)
             except NotFoundError:
-                # The timeline was removed or changed meanwhile: there is nothing to wait for.
+                # Removed or changed meanwhile, and forgotten by the server: there is nothing to wait for.
                 return {"position": None, "target": None, "busy": False, "full": None}
 
         found: dict[str, protocol.Catching] = {}
