@@ -131,6 +131,11 @@ class NotFoundError(TimelineError):
     """A name (of a timeline, a node, a key) that nothing is known of."""
 
 
+class NotCaughtUpError(TimelineError):
+    """A timeline that came over running ones does not yet stand where they stood; until then it answers
+    nothing, because that would be the answer of a part of what they had."""
+
+
 class PausedError(TimelineError):
     """A timeline that is paused gets no events until it is resumed."""
 

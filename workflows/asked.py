@@ -17,7 +17,14 @@ with workflow.unsafe.imports_passed_through():
     from timeline.aggregate import Request, partial, span
     from timeline.engine.answers import Answers
     from timeline.engine.fragment import LiveFragment
-    from timeline.errors import LimitError, NoLifeError, QuarantineError, RetentionError, TimelineError
+    from timeline.errors import (
+        LimitError,
+        NoLifeError,
+        NotCaughtUpError,
+        QuarantineError,
+        RetentionError,
+        TimelineError,
+    )
     from timeline.tables.wire import Wire, from_position, to_position
     from workflows.gauge import Gauge
     from workflows.inbox import ChildPatch, Entry
@@ -37,9 +44,10 @@ class Asked:
     inbox: list[Entry]
     full: str | None
     gauge: Gauge
-    #: Batches wait; `run` waits for something to do.
+    #: Batches wait; `run` waits for something to do; `run` ends.
     held: bool
     resting: bool
+    stopped: bool
     #: While it is held: what it would carry on, once that was asked for. Nothing but an answer reads it.
     handed: bytes | None = None
 
@@ -50,7 +58,20 @@ class Asked:
         raise NotImplementedError
 
     def _answers(self, node: str | None = None) -> Answers:
+        """What questions are answered from.
+
+        Raises:
+            NotCaughtUpError: others had more of the stream when this was started.
+        """
+        if (target := self._target()) is not None:
+            raise NotCaughtUpError(f"{protocol.NOT_CAUGHT_UP}: it is at {self._place()}, short of {target}")
         return Answers(self.live.find(node).state)
+
+    def _target(self) -> protocol.Place:
+        """What it has still to reach."""
+        target, position = self.spec.get("target"), self.live.position
+        reached = target is None or (position is not None and position >= tuple(target))
+        return None if reached else target
 
     def _place(self) -> protocol.Place:
         return to_position(self.live.position)
@@ -106,6 +127,14 @@ class Asked:
         born = workflow.info().first_execution_run_id
         return {"position": to_position(self.live.fed), "born": born}
 
+    @protocol.CATCHING_UP.handler
+    def catching_up(self) -> protocol.Catching:
+        """Whether it stands already where others stood when it was started."""
+        busy = bool(self.inbox) or not self.resting
+        # One that has ended is still asked, and reaches nothing any more.
+        target = None if self.stopped else self._target()
+        return {"position": self._place(), "target": target, "busy": busy, "full": self.full}
+
     @protocol.QUIET.handler
     def quiet(self) -> bool:
         """Whether it is held, and nothing that it has got or has to tell is on its way."""
@@ -153,10 +182,10 @@ class Asked:
         """What all keys together answer to a `timeline.aggregate.Request`: the ``partial``, or the
         ``error`` that is to be told, and its class. It is refused before it is too large for a message.
         """
-        asked = Request.from_wire(request)
+        asked, answers = Request.from_wire(request), self._answers()
         end = time.monotonic() + MAX_SECONDS
         try:
-            return {"partial": partial(self._answers(), asked, lambda: time.monotonic() < end).to_wire(asked)}
+            return {"partial": partial(answers, asked, lambda: time.monotonic() < end).to_wire(asked)}
         except TimelineError as error:
             return {"error": str(error), "class": type(error).__name__}
 

@@ -55,10 +55,11 @@ class HandoverActivity:
         try:
             async with _heartbeats():
                 states = await self._states(old, new)
+                target = await self._target(old)
                 for workflow_id, state in zip(new, states, strict=True):
                     self._check(workflow_id, state, work["max_state"])
                 for (workflow_id, one), state in zip(new.items(), states, strict=True):
-                    await self._start(workflow_id, one, state, work)
+                    await self._start(workflow_id, one, state, work, target)
         except ServiceError as error:
             raise ApplicationError(str(error), type=type(error).__name__) from None
         except TimelineError as error:
@@ -101,6 +102,11 @@ class HandoverActivity:
                     "when workers have caught up, or register the timeline under another name"
                 ) from None
 
+    async def _target(self, old: Iterable[str]) -> node.Place:
+        """What some of the old ones had still to reach; all that they knew is handed over, but no more."""
+        answers = await asyncio.gather(*(self.asking.query(i, node.CATCHING_UP) for i in old))
+        return max((a["target"] for a in answers if a["target"] is not None), default=None)
+
     async def _carried(self, workflow_id: str) -> bytes:
         """What a node knows, piece by piece."""
         while True:
@@ -124,14 +130,16 @@ class HandoverActivity:
                 LIMIT,
             )
 
-    async def _start(self, workflow_id: str, one: Wanted, state: bytes, work: Handover) -> None:
+    async def _start(
+        self, workflow_id: str, one: Wanted, state: bytes, work: Handover, target: node.Place
+    ) -> None:
         """Starts a node, unless an earlier attempt has."""
 
         async def started() -> bool:
             try:
                 await self.temporal.start_workflow(
                     one.fragment.root.operator.name,
-                    args=[one.args(work["max_state"]), state],
+                    args=[one.args(work["max_state"], target), state],
                     id=workflow_id,
                     task_queue=task_queue(),
                     static_summary=one.fragment.root.text[:200],

@@ -61,19 +61,22 @@ class RegistryWorkflow:
     # --- updates ---------------------------------------------------------------------------------
 
     @protocol.REGISTER.handler
-    async def register(self, wire: Wire) -> Wire:
+    async def register(self, wire: Wire, places: protocol.Places | None = None) -> Wire:
         """Starts what a timeline needs and does not run yet. The same spec again changes nothing."""
-        await self.register_all([wire], {})
+        await self.register_all([wire], {}, places or {})
         return wire
 
     @protocol.REGISTER_ALL.handler
-    async def register_all(self, wires: list[Wire], replaces: dict[str, int]) -> list[protocol.Accepted]:
+    async def register_all(
+        self, wires: list[Wire], replaces: dict[str, int], places: protocol.Places | None = None
+    ) -> list[protocol.Accepted]:
         """Starts what timelines need and does not run yet; all of them, or none if one cannot be.
 
         A spec may be another than the one that is registered under its name if ``replaces`` has the
         version of that: its new nodes are started (of another policy alone: with the states of those of
-        before), it is switched over, and what nobody uses any more is stopped. Returns for each its
-        ``version``, whether it is ``new`` and the ids that ``stopped``.
+        before), it is switched over, and what nobody uses any more is stopped. Before new nodes have
+        reached the ``places`` of their source they answer no question. Returns for each its ``version``,
+        whether it is ``new`` and the ids that ``stopped``.
         """
         specs = [Spec.from_wire(wire) for wire in wires]
         async with self.lock:
@@ -92,7 +95,7 @@ class RegistryWorkflow:
             moves = [(before, after) for before, after in pairs if is_move(before, after)]
             held = await hand_over(self.wiring, moves) if moves and workflow.patched("handover") else []
             try:
-                return await self._switch(specs, wires, befores)
+                return await self._switch(specs, wires, befores, places or {})
             finally:
                 # Not before the new ones are registered: what is fed from now on is fed to them too.
                 await self.wiring.go_on(held)
@@ -234,7 +237,7 @@ class RegistryWorkflow:
         return wire
 
     async def _switch(
-        self, specs: list[Spec], wires: list[Wire], befores: dict[str, Wire]
+        self, specs: list[Spec], wires: list[Wire], befores: dict[str, Wire], places: protocol.Places
     ) -> list[protocol.Accepted]:
         """Starts what is missing for specs, registers them, and stops what those of before had."""
         sources: dict[str, list[Spec]] = {}
@@ -242,8 +245,8 @@ class RegistryWorkflow:
             sources.setdefault(spec.source_id, []).append(spec)
         await asyncio.gather(
             *(
-                self.wiring.start(same, stream)
-                for same in sources.values()
+                self.wiring.start(same, stream, _place(places, source, stream))
+                for source, same in sources.items()
                 for stream in self.wiring.streams(same[0])
             )
         )
@@ -285,6 +288,11 @@ class RegistryWorkflow:
         topics = self.state.get("topics", {})
         for source in [source for source in topics if source not in sources]:
             del topics[source]
+
+
+def _place(places: protocol.Places, source: str, stream: int) -> list[int] | None:
+    streams = places.get(source, [])
+    return streams[stream] if stream < len(streams) else None
 
 
 def _had(log: Sequence[Segment], file: Segment) -> int:

@@ -17,6 +17,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 from workflows.protocol import NodeSpec, RegistryState, SinkSpec, Subscriber, node
 from workflows.protocol.calls import Signal
+from workflows.protocol.node import Place
 
 with workflow.unsafe.imports_passed_through():
     from timeline.fragments import Fragment
@@ -54,7 +55,7 @@ class Wanted:
     stream: int
     parents: list[Subscriber]
 
-    def args(self, max_state: int) -> NodeSpec:
+    def args(self, max_state: int, target: Place = None) -> NodeSpec:
         """What its workflow is started with."""
         limits = self.spec.limits
         args = NodeSpec(
@@ -68,6 +69,8 @@ class Wanted:
         )
         if self.fragment.policy != "node":
             args["fragments"] = self.fragment.policy
+        if target is not None:
+            args["target"] = target
         return args
 
 
@@ -98,12 +101,13 @@ class Wiring:
         topic = self.state.get("topics", {}).get(spec.source_id)
         return range(spec.limits.shards * (topic["partitions"] if topic else 1))
 
-    async def start(self, specs: Sequence[Spec], stream: int) -> None:
-        """Starts what timelines on one source need on a stream, each node once."""
+    async def start(self, specs: Sequence[Spec], stream: int, target: Place = None) -> None:
+        """Starts what timelines on one source need on a stream, each node once; new ones have to reach a
+        ``target`` before they answer."""
         users = self.state["users"]
         nodes = wanted(specs, stream)
         missing = {workflow_id for workflow_id in nodes if workflow_id not in users}
-        await asyncio.gather(*(self._start_node(i, nodes[i]) for i in nodes if i in missing))
+        await asyncio.gather(*(self._start_node(i, nodes[i], target) for i in nodes if i in missing))
         for workflow_id, one in nodes.items():
             for parent in one.parents if workflow_id not in missing else []:
                 if parent["workflow"] in missing:
@@ -172,8 +176,8 @@ class Wiring:
             part = every[first : first + SIGNALS_AT_ONCE]
             await asyncio.gather(*(_signal(workflow_id, signal, *args, **more) for workflow_id in part))
 
-    async def _start_node(self, workflow_id: str, one: Wanted) -> None:
-        args = one.args(self.max_state)
+    async def _start_node(self, workflow_id: str, one: Wanted, target: Place) -> None:
+        args = one.args(self.max_state, target)
         self.started += 1
         waited = 0.0
         while not await _started(workflow_id, one.fragment.root, args):

@@ -21,7 +21,7 @@ from feeder.topics.service import Feeder
 from producer.pulsar.connection import connect
 from tests.support.cli import Cli
 from tests.support.waiting import eventually
-from timeline.errors import NotFoundError, SplitKeyError
+from timeline.errors import NotCaughtUpError, NotFoundError, SplitKeyError
 from timeline.spec.spec import Spec
 from workflows.client import Client
 
@@ -68,7 +68,7 @@ class Topic:
         """The value once the key's newest event is at or behind ``at``, or at all known then."""
 
         async def asked() -> bool:
-            with contextlib.suppress(NotFoundError):
+            with contextlib.suppress(NotFoundError, NotCaughtUpError):
                 [newest] = await self.timelines.questions.values(spec, spec.plan.result, [(key, None)])
                 return newest.at is not None and newest.at >= at
             return False
@@ -120,6 +120,30 @@ async def test_timelines_that_come_and_go_while_the_feeder_runs(topic: Topic) ->
         assert await topic.value(first, "a", 9_000) == 7
     for spec in (first, second):
         assert (await check_topic(topic.connector, topic.timelines, spec)).differences == []
+
+
+async def test_one_that_comes_later_is_registered_once_a_feeder_has_brought_it_all(topic: Topic) -> None:
+    first = topic_spec(topic.name, "caught-first")
+    second = topic_spec(topic.name, "caught-second", 'count(state == "play")')
+    await topic.timelines.register(first)
+    async with topic.fed():
+        await topic.send(*(event(i * 1_000, ("play", "stop")[i % 2]) for i in range(2_000)))
+        assert await topic.value(first, "a", 1_999_000) == 1_000
+    # Nobody feeds: what there is to wait for is told, and no part of it is an answer.
+    [done] = await topic.timelines.register_all([second], patience="200ms")
+    assert "a feeder brings it what it lacks (`timeline feeder`)" in str(done.not_caught_up)
+    with pytest.raises(NotCaughtUpError, match="it is at the beginning"):
+        await topic.timelines.query("caught-second", "a")
+    async with topic.fed():
+        # Again it changes nothing, and waits.
+        [done] = await topic.timelines.register_all([second], patience="2m")
+        assert (done.new, done.not_caught_up) == (False, None)
+        [answer] = await topic.timelines.query("caught-second", "a")
+        assert (answer.at, answer.value) == (1_999_000, 1_000)
+        third = topic_spec(topic.name, "caught-third", 'count(state == "stop")')
+        await topic.timelines.register(third, patience="2m")
+        [answer] = await topic.timelines.query("caught-third", "a")
+        assert (answer.at, answer.value) == (1_999_000, 1_000)
 
 
 async def test_where_a_source_begins(topic: Topic) -> None:

@@ -11,7 +11,7 @@ from importlib import import_module
 
 import typer
 
-from timeline.errors import PlacedError, TimelineError
+from timeline.errors import NotCaughtUpError, PlacedError, TimelineError
 
 #: Each command with the function that it is. A command's module is imported when it is called: all of
 #: them, with what they need, take longer than most commands do.
@@ -103,7 +103,8 @@ def _run() -> None:
         print(f"error: {error}", file=sys.stderr)
         if isinstance(error, PlacedError) and (caret := error.caret()):
             print("\n".join(f"  {line}" for line in caret.splitlines()), file=sys.stderr)
-        raise SystemExit(2) from None
+        # What is on its way is no wrong use: the answer is not there yet.
+        raise SystemExit(1 if isinstance(error, NotCaughtUpError) else 2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except OSError as error:

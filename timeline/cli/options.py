@@ -121,8 +121,8 @@ def _time(text: str) -> int:
     return parse_time(text)
 
 
-def step(text: str | None) -> int | None:
-    """Milliseconds of ``--every``.
+def step(text: str | None, option: str = "--every") -> int | None:
+    """Milliseconds of ``--every``, or of another option.
 
     Raises:
         DurationError: not a duration, or zero.
@@ -133,7 +133,7 @@ def step(text: str | None) -> int | None:
         raise DurationError(f"a duration has at most {MAX_LENGTH} characters, got {len(text)}")
     ms = parse_duration(text)
     if ms == 0:
-        raise DurationError("--every needs a duration of at least 1ms, got 0")
+        raise DurationError(f"{option} needs a duration of at least 1ms, got 0")
     return ms
 
 

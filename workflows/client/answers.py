@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
+from timeline.errors import NotCaughtUpError
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 from timeline.values.kinds import Kind
@@ -60,13 +61,15 @@ class Life(KeyTimeline):
 @dataclass(frozen=True, slots=True)
 class Registered:
     """What became of a spec: the version it is, whether that is new, which version it ``replaced`` (null:
-    there was none), and the ids of the nodes that stopped because of that."""
+    there was none), the ids of the nodes that stopped because of that, and, if it was waited for, why it is
+    ``not_caught_up`` (null: it is)."""
 
     spec: Spec
     version: int
     new: bool
     replaced: int | None
     stopped: tuple[str, ...]
+    not_caught_up: NotCaughtUpError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,19 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
-from timeline.errors import LimitError, NotFoundError, ServiceError, StoreError, TimelineError
+from timeline.errors import (
+    LimitError,
+    NotCaughtUpError,
+    NotFoundError,
+    ServiceError,
+    StoreError,
+    TimelineError,
+)
 from workflows.backoff import retry
 from workflows.connection import no_worker, task_queue, worker_is_there
 from workflows.names import REGISTRY_ID, REGISTRY_TYPE
 from workflows.protocol.calls import Query, Signal, Update
+from workflows.protocol.node import NOT_CAUGHT_UP
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,6 +66,7 @@ class Asking:
 
         Raises:
             StoreError: its state is in a store that its worker has not.
+            NotCaughtUpError: it does not yet stand where others stood when it was started.
         """
         handle = self.temporal.get_workflow_handle(workflow_id)
 
@@ -73,6 +82,8 @@ class Asking:
             if "TMPRL1105" in str(error):  # the SDK's code for a claim without a store
                 hint = "its worker has none; start it with --store, or set TIMELINE_STORE"
                 raise StoreError(f"the state of {workflow_id} is in a store, and {hint}") from None
+            if str(error).startswith(NOT_CAUGHT_UP):
+                raise NotCaughtUpError(f"{workflow_id} is {error}; ask again later") from None
             raise ServiceError(f"{workflow_id} could not answer {query.name!r}: {error}") from None
         except RPCError as error:
             raise self._refusal(error, workflow_id) from None

@@ -6,6 +6,7 @@ Everything is typed, and what has rows becomes an Arrow table. `docs/client.md` 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Iterable, Sequence
 from os import PathLike, fspath
 
@@ -20,6 +21,7 @@ from timeline.spec.spec import Spec
 from timeline.values.kinds import Kind
 from workflows.client.answers import Look, Registered, Timeline, Values, Version
 from workflows.client.asking import Asking
+from workflows.client.catching_up import CatchingUp
 from workflows.client.leaves import Leaves
 from workflows.client.nodes import Nodes
 from workflows.client.questions import Questions
@@ -33,7 +35,8 @@ class Client:
     """Timelines on a Temporal server.
 
     Every method raises `timeline.errors.ServiceError` if the server or a worker does not answer, and
-    `timeline.errors.NotFoundError` for a name that is not registered.
+    `timeline.errors.NotFoundError` for a name that is not registered. Questions raise
+    `timeline.errors.NotCaughtUpError` until a timeline that came over running ones stands where they stood.
     """
 
     def __init__(self, temporal: temporalio.client.Client) -> None:
@@ -45,7 +48,8 @@ class Client:
         self.registry = Registry(asking)
         self.nodes = Nodes(asking, self.registry)
         self.leaves = Leaves(asking)
-        self.questions = Questions(asking, self.registry)
+        self.catching_up = CatchingUp(asking, self.registry)
+        self.questions = Questions(asking, self.registry, self.catching_up)
 
     @classmethod
     async def connect(cls) -> Client:
@@ -54,21 +58,37 @@ class Client:
 
     # --- timelines -------------------------------------------------------------------------------
 
-    async def register(self, spec: Spec | str | PathLike[str], *, replace: bool = False) -> Timeline:
+    async def register(
+        self,
+        spec: Spec | str | PathLike[str],
+        *,
+        replace: bool = False,
+        wait: bool = True,
+        patience: Duration = "10s",
+    ) -> Timeline:
         """Starts what a timeline needs, given its spec or the path of one; again, it changes nothing.
 
         With ``replace``, a timeline that is registered with another spec is changed: nodes that stay go on,
         new ones begin, and what nobody uses any more stops.
 
+        Over nodes that run already it returns once the result stands where they stood, unless ``wait`` is
+        false. What only a feeder can bring up is waited for while a running one brings something within
+        ``patience``, and not at all if it must be fed from files again; questions say what is missing.
+
         Raises:
             SpecError: all that is wrong with the file.
             TimelineError: a timeline of that name has another spec.
         """
-        [registered] = await self.register_all([spec], replace=replace)
+        [registered] = await self.register_all([spec], replace=replace, wait=wait, patience=patience)
         return await self.timeline(registered.spec.name)
 
     async def register_all(
-        self, specs: Iterable[Spec | str | PathLike[str]], *, replace: bool = False
+        self,
+        specs: Iterable[Spec | str | PathLike[str]],
+        *,
+        replace: bool = False,
+        wait: bool = True,
+        patience: Duration = "10s",
     ) -> list[Registered]:
         """The same for many timelines at once, which takes seconds for a hundred; says what became of each.
 
@@ -81,7 +101,11 @@ class Client:
         if replace:
             standings = await self.registry.standings()
             versions = {name: standing["version"] for name, standing in standings.items()}
-        return await self.registry.register_all(loaded, versions)
+        done = await self.registry.register_all(loaded, versions)
+        if not wait:
+            return done
+        late = await self.catching_up.wait(loaded, patience=milliseconds(patience) / 1000)
+        return [dataclasses.replace(one, not_caught_up=late.get(one.spec.name)) for one in done]
 
     async def pause(self, name: str) -> bool:
         """Has the nodes that only this timeline uses get no more events; false if it was so already."""

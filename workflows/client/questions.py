@@ -4,29 +4,65 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from timeline.aggregate import Partial, Request, Result, kinds_of, merge
-from timeline.errors import BusyError, LimitError, NotFoundError, RequestError, SplitKeyError
+from timeline.errors import (
+    BusyError,
+    LimitError,
+    NotCaughtUpError,
+    NotFoundError,
+    RequestError,
+    SplitKeyError,
+)
 from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
 from timeline.tables.wire import from_position
 from workflows.client.answers import Answer, KeyTimeline, Life, Look, Recent
 from workflows.client.asking import Asking
+from workflows.client.catching_up import CatchingUp
 from workflows.client.registry import Registry
 from workflows.names import member, node_id, streams_of
 from workflows.protocol import MAX_ANSWER
 from workflows.protocol import node as protocol
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _explained(
+    ask: Callable[Concatenate[Questions, Spec, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Questions, Spec, P], Coroutine[Any, Any, T]]:
+    """A question that says, where a node refuses it, what the timeline waits for."""
+
+    @wraps(ask)
+    async def asked(self: Questions, spec: Spec, /, *args: P.args, **more: P.kwargs) -> T:
+        try:
+            return await ask(self, spec, *args, **more)
+        except NotCaughtUpError:
+            if (why := await self.catching_up.why(spec)) is not None:
+                raise why from None
+        # It has got there meanwhile.
+        return await ask(self, spec, *args, **more)
+
+    return asked
+
 
 class Questions:
-    """What the nodes of a timeline know of its keys. Times are ms; nodes are those of the spec's plan."""
+    """What the nodes of a timeline know of its keys. Times are ms; nodes are those of the spec's plan.
 
-    def __init__(self, asking: Asking, registry: Registry) -> None:
+    Every question raises `NotCaughtUpError` as long as the timeline, which came over running ones, does not
+    stand where they stood then.
+    """
+
+    def __init__(self, asking: Asking, registry: Registry, catching_up: CatchingUp) -> None:
         self.asking = asking
         self.registry = registry
+        self.catching_up = catching_up
 
+    @_explained
     async def values(
         self, spec: Spec, node: PlanNode, wanted: Sequence[tuple[str, int | None]]
     ) -> list[Answer]:
@@ -89,6 +125,7 @@ class Questions:
             end = newest if end is None else end
         return Request.parse(kinds, start=start, end=end, every=every, **words)
 
+    @_explained
     async def aggregate(self, spec: Spec, request: Request) -> Result:
         """The answer to a question over all keys: one query of the result node of each stream, merged.
 
@@ -121,6 +158,7 @@ class Questions:
                 partials.append(answer)
         return merge(request, partials, kinds_of(spec.plan))
 
+    @_explained
     async def span(self, spec: Spec) -> tuple[int, int]:
         """The earliest origin and the newest event (ms) of all keys of a timeline.
 
@@ -137,6 +175,7 @@ class Questions:
             )
         return min(first for first, _ in spans), max(last for _, last in spans)
 
+    @_explained
     async def look(self, spec: Spec, most: int = 15) -> Look:
         """A timeline as it is now, with the ``most`` keys that have the newest events."""
         streams = await self.registry.streams(spec)
@@ -163,6 +202,7 @@ class Questions:
         names = await asyncio.gather(*(self.keys_on(spec, stream) for stream in streams))
         return sorted({name for part in names for name in part})
 
+    @_explained
     async def keys_on(self, spec: Spec, stream: int) -> list[str]:
         """The names of the keys of one stream, in order of appearance."""
         names: list[str] = []
@@ -185,6 +225,7 @@ class Questions:
             found |= here
         return found
 
+    @_explained
     async def timelines_on(
         self, spec: Spec, node: PlanNode, stream: int, keys: Sequence[str]
     ) -> dict[str, KeyTimeline]:
@@ -214,6 +255,7 @@ class Questions:
             found |= here
         return found
 
+    @_explained
     async def lives_on(
         self, spec: Spec, node: PlanNode, stream: int, keys: Sequence[str]
     ) -> dict[str, list[Life]]:

@@ -11,6 +11,7 @@ from timeline.errors import NotFoundError, TimelineError
 from timeline.spec.spec import Spec
 from workflows.client.answers import Registered
 from workflows.client.asking import Asking
+from workflows.client.furthest import places_of, streams_of
 from workflows.life import Standing, Version
 from workflows.names import REGISTRY_ID
 from workflows.protocol import Segment, Topic
@@ -35,7 +36,8 @@ class Registry:
         Raises:
             TimelineError: a timeline of that name has another spec; `register_all` can replace it.
         """
-        await self.asking.update(protocol.REGISTER, spec.to_wire())
+        places = await places_of(self.asking, [spec], await self.specs(), await self.topics())
+        await self.asking.update(protocol.REGISTER, spec.to_wire(), places)
 
     async def register_all(
         self,
@@ -64,10 +66,12 @@ class Registry:
         # Those that are changed in one go: what moves to another policy together shares nodes.
         changed = [spec for spec in specs if spec.name in replaces]
         others = [spec for spec in specs if spec.name not in replaces]
-        for part in [*([changed] if changed else []), *self._parts(others, await self.topics())]:
+        topics = await self.topics()
+        places = await places_of(self.asking, specs, known, topics)
+        for part in [*([changed] if changed else []), *self._parts(others, topics)]:
             wires = [spec.to_wire() for spec in part]
             seen = {spec.name: replaces[spec.name] for spec in part if spec.name in replaces}
-            rows = await self.asking.update(protocol.REGISTER_ALL, wires, seen)
+            rows = await self.asking.update(protocol.REGISTER_ALL, wires, seen, places)
             for spec, row in zip(part, rows, strict=True):
                 replaced = standings.get(spec.name) if row["new"] else None
                 version = None if replaced is None else replaced["version"]
@@ -180,10 +184,7 @@ class Registry:
 
     async def streams(self, spec: Spec) -> range:
         """The numbers of the streams of a timeline's source."""
-        if spec.source.topic is None:
-            return range(spec.limits.shards)
-        topic = (await self.topics()).get(spec.source_id)
-        return range(spec.limits.shards * (topic["partitions"] if topic else 1))
+        return streams_of(spec, {} if spec.source.topic is None else await self.topics())
 
     async def store(self) -> str | None:
         """The store in which workers keep large states, if they do."""

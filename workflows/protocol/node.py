@@ -27,7 +27,8 @@ class Subscriber(TypedDict):
 
 class NodeSpec(TypedDict):
     """What a fragment is started with, and keeps: its root's expression, and the policy that says which
-    nodes live with it (``node`` where none is given)."""
+    nodes live with it (``node`` where none is given). ``target`` is how far others had the stream when it
+    was started: before it stands there itself, it answers no question."""
 
     expression: str
     stream: int
@@ -37,6 +38,7 @@ class NodeSpec(TypedDict):
     subscribers: list[Subscriber]
     max_state: NotRequired[int]
     fragments: NotRequired[Policy]
+    target: NotRequired[list[int]]
 
 
 class About(TypedDict, total=False):
@@ -98,6 +100,16 @@ class Stand(TypedDict):
 
     position: Place
     born: str
+
+
+class Catching(TypedDict):
+    """Where a node stands, and the ``target`` that it has still to reach (null: none). ``busy``: it has
+    something to take or to tell; ``full``: why it takes no more."""
+
+    position: Place
+    target: Place
+    busy: bool
+    full: str | None
 
 
 class Piece(TypedDict):
@@ -224,10 +236,15 @@ GO_ON = Signal[[]]("go_on")
 #: The end: nobody uses the node, or the sink, any more.
 STOP = Signal[[]]("stop")
 
+#: With this begins the message of a question that a node refuses because it has its target still to reach.
+NOT_CAUGHT_UP = "not caught up"
+
 STATUS = Query[[], NodeStatus]("status")
 #: The place in the stream that a node's table stands for, or up to which a sink has written.
 POSITION = Query[[], Place]("position")
 STANDS = Query[[], Stand]("stands")
+#: Whether it stands already where others stood when it was started.
+CATCHING_UP = Query[[], Catching]("catching_up")
 #: Whether it is held, and has told its parents all that there was to tell.
 QUIET = Query[[], bool]("quiet")
 #: From a byte on, what one that is held would carry into its next run.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypeAlias, TypedDict
 
 from timeline.tables.wire import Wire
 from workflows import life
 from workflows.protocol.calls import Query, Update
+from workflows.protocol.node import Place
 
 
 class Segment(TypedDict):
@@ -47,6 +48,10 @@ class RegistryState(TypedDict):
     lives: NotRequired[dict[str, life.Life]]
 
 
+#: For sources, how far leaves have had each of the streams: what is started from now on has to reach that.
+Places: TypeAlias = dict[str, list[Place]]
+
+
 class Accepted(TypedDict):
     """What became of a spec: its version, whether that is new, and the ids of the nodes that stopped."""
 
@@ -56,9 +61,9 @@ class Accepted(TypedDict):
 
 
 #: One spec, which must not be another than is registered under its name; returns it.
-REGISTER = Update[[Wire], Wire]("register")
+REGISTER = Update[[Wire, Places], Wire]("register")
 #: Many, and by name the version of those that they may replace.
-REGISTER_ALL = Update[[list[Wire], dict[str, int]], list[Accepted]]("register_all", slow=True)
+REGISTER_ALL = Update[[list[Wire], dict[str, int], Places], list[Accepted]]("register_all", slow=True)
 #: A name, and whether it is to be paused or to go on; false if it was so already.
 PAUSE = Update[[str, bool], bool]("pause")
 #: A name; the ids of the nodes that stopped.

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timeline.cli.connecting import NameArgument, connected
-from timeline.cli.options import FragmentsOption, JsonOption, UsageError
+from timeline.cli.options import FragmentsOption, JsonOption, UsageError, step
 from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
 
 if TYPE_CHECKING:
+    from timeline.errors import NotCaughtUpError
     from timeline.spec.changes import Change
     from workflows.client import Client, Registered
 
@@ -30,6 +31,15 @@ def register(
         bool, typer.Option("--yes", "-y", help="Change timelines that are registered with another spec.")
     ] = False,
     fragments: FragmentsOption = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not wait until the timelines are caught up.")
+    ] = False,
+    patience: Annotated[
+        str,
+        typer.Option(
+            metavar="D", help="How long to wait for a feeder that brings new leaves nothing of their topic."
+        ),
+    ] = "10s",
     strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -38,6 +48,10 @@ def register(
     A spec that differs from the one that is registered under its name is not taken without --yes, but what
     would stay, be new and go is shown. What is likely to be a mistake, as far as the files of a spec show it,
     is told on standard error.
+
+    A timeline that comes over running ones is caught up once its result stands where they stood: that is
+    waited for, while it gets nearer. Until then its questions end with 1. What only `timeline feed` can bring
+    up is told, and not waited for.
     """
     from timeline.cli.render import print_json, workers_of
     from timeline.spec.changes import changes
@@ -51,6 +65,9 @@ def register(
         tell(found, name)
     refuse(sum(map(len, mistakes.values())), strict, "nothing was registered")
 
+    seconds = (step(patience, "--patience") or 0) / 1000
+    late: dict[str, NotCaughtUpError] = {}
+
     async def work(timelines: Client) -> tuple[list[Registered], list[Change]]:
         known, standings = await timelines.registry.specs(), await timelines.registry.standings()
         changed = [s for s in loaded if known.get(s.name, s) != s]
@@ -59,7 +76,11 @@ def register(
             return [], shown
         replaces = {spec.name: standings[spec.name]["version"] for spec in changed}
         with _counter(len(loaded)) as show:
-            return await timelines.registry.register_all(loaded, replaces, show), shown
+            registered = await timelines.registry.register_all(loaded, replaces, show)
+        if not no_wait:
+            with _waiting() as told:
+                late.update(await timelines.catching_up.wait(loaded, told, seconds))
+        return registered, shown
 
     done, shown = connected(work)
     if not json:
@@ -76,6 +97,8 @@ def register(
         workers = workers_of(one.spec)
         if json:
             about = {"version": one.version, "new": one.new, "stopped": list(one.stopped)}
+            if not no_wait:
+                about["caught_up"] = one.spec.name not in late
             warnings = [mistake.to_json() for mistake in mistakes[one.spec.name]]
             print_json({"timeline": one.spec.name, **about, **workers, "warnings": warnings})
         elif len(done) > MAX_IN_FULL:
@@ -84,6 +107,8 @@ def register(
             _print_registered(one, workers)
     if len(done) > MAX_IN_FULL and not json:
         typer.echo(f"{len(done)} timelines, {sum(one.new for one in done)} of them new or changed")
+    for error in late.values():
+        typer.echo(f"note: {error}", err=True)
 
 
 def pause(name: NameArgument) -> None:
@@ -128,6 +153,20 @@ def _counter(of: int) -> Iterator[Callable[[int], None]]:
 
     with Console(stderr=True).status("registering") as status:
         yield lambda done: status.update(f"{done} of {of} registered")
+
+
+@contextmanager
+def _waiting() -> Iterator[Callable[[int], None]]:
+    """Shows on standard error, where that is a terminal, how many streams are not caught up."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("registered; catching up") as status:
+        yield lambda behind: status.update(
+            f"registered; catching up: {behind} stream{'' if behind == 1 else 's'} behind (Ctrl-C leaves it)"
+        )
 
 
 def _verb(one: Registered) -> str:
