@@ -97,6 +97,8 @@ async def test_of_a_topic(timelines: Client, tmp_path: Path) -> None:
     check = await check_topic(running.segments, timelines, timeline)
     assert (check.accepted, check.refused, check.ahead, check.broken) == (4, 1, 2, 0)
     assert not check.differences
+    # No other source knows its topic.
+    await timelines.registry.remove(timeline.name)
 
 
 @pytest.mark.parametrize(("limit", "keys"), [("", ["a", "c"]), ('max_ahead = "never"', ["b"])])
