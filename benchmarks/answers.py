@@ -101,7 +101,9 @@ async def _under_load(running: Deployment, file: Path) -> list[float]:
     begun = asyncio.Event()
     feeding = asyncio.create_task(feed_files(running.timelines, loaded, [file], lambda _: begun.set()))
     await begun.wait()
-    await asyncio.sleep(0.3)  # the first keys are there
+    wanted = {f"session-{number}" for number in range(KEYS)}
+    while not wanted <= set(await running.timelines.questions.keys(loaded)):
+        await asyncio.sleep(0.05)
     taken: list[float] = []
     while not feeding.done():
         taken += await _queries(running, loaded, 7)
