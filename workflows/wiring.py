@@ -18,6 +18,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 from workflows.protocol import NodeSpec, RegistryState, SinkSpec, Subscriber, node
 from workflows.protocol.calls import Signal
 from workflows.protocol.node import Place
+from workflows.protocol.registry import streams_of_source
 
 with workflow.unsafe.imports_passed_through():
     from timeline.fragments import Fragment
@@ -98,8 +99,7 @@ class Wiring:
 
     def streams(self, spec: Spec) -> range:
         """The streams of a timeline's source, as far as its topic is known."""
-        topic = self.state.get("topics", {}).get(spec.source_id)
-        return range(spec.limits.shards * (topic["partitions"] if topic else 1))
+        return streams_of_source(spec, self.state.get("topics", {}))
 
     async def start(self, specs: Sequence[Spec], stream: int, target: Place = None) -> None:
         """Starts what timelines on one source need on a stream, each node once; new ones have to reach a

@@ -25,7 +25,7 @@ from timeline.tables.wire import (
     to_table,
     to_window,
 )
-from timeline.values.vocabulary import I64, Vocabulary
+from timeline.values.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +135,12 @@ def _table(table: History, part: Extent, first: int) -> Wire:
     wire: Wire = {"values": [first, _values(table.vocabulary, first)]}
     if part.whole:
         return wire | {"whole": to_table(table.whole())}
-    window, headless = _told(table, part)
-    rows = table.behind(window)
-    heads = table.heads(headless)
-    return wire | {"window": to_window(window, rows), "rows": to_table(rows), "heads": to_places(heads)}
-
-
-def _told(table: History, part: Extent) -> tuple[Window, I64]:
-    """Where what is written of a table begins, and of which keys it is said where their rows begin. A key
-    without rows has no such place: it is said that all of it is gone."""
+    # A key without rows has no place where they begin: it is said that all of it is gone.
     codes = distinct_of([part.headless, key_of(part.window)])
     empty = codes[table.rows_of(codes) == 0]
-    return Window(earliest([part.window, start_of(empty)])), part.headless
+    window = Window(earliest([part.window, start_of(empty)]))
+    rows, heads = table.behind(window), table.heads(part.headless)
+    return wire | {"window": to_window(window, rows), "rows": to_table(rows), "heads": to_places(heads)}
 
 
 def _size(table: History, part: Extent) -> int:

@@ -101,7 +101,7 @@ class Node:
         starts: list[I64] = []
         gone, released, again = _NONE, {}, state.edges[0].table.nothing()
         ordered = np.sort(at)
-        heard, begin = ordered[last_of_keys(ordered)], ordered[first_of_keys(ordered)]
+        begin = ordered[first_of_keys(ordered)]
         if isinstance(judged, Judged):
             if len(gone := judged.joined):
                 again = self._read_again(gone, judged.into)
@@ -109,6 +109,8 @@ class Node:
                 released = state.bury(gone)
             heard = np.sort(packed(judged.touched, judged.newest))
             state.by_key["first"][judged.touched] = judged.begun
+        else:
+            heard = ordered[last_of_keys(ordered)]
         state.hear(heard)
         starts.append(begin[tick_of(begin) < state.by_key.origin[key_of(begin)]])
         new = merge(again, self._read(events, at))

@@ -50,8 +50,7 @@ class _Places:
 class Emission(Node):
     """The outputs of a timeline that a sink needs, at one position, and what was said of them.
 
-    ``grid`` (ms): the next time at which all keys are looked at, if rows are of groups; ``None`` before the
-    first.
+    ``grid`` (ms): the next time at which rows of groups are made of all keys; ``None`` before the first.
     """
 
     def __init__(self, spec: Spec, stream: int) -> None:
@@ -240,14 +239,14 @@ class Emission(Node):
             row, _ = lookup(tables[name], at)
             columns.append(tables[name].python_values(row, at) if len(at) else [])
         codes, ticks = key_of(at).tolist(), tick_of(at).tolist()
-        rows = []
+        rows, is_late = [], self._is_late
         for code, tick, *values in zip(codes, ticks, *columns, strict=True):
             key = self.state.key_of_code(code)
             # Each life of a key has another origin.
             life = "" if self.state.limits.key_ttl is None else f"{int(self.state.by_key.origin[code])}/"
             place = {"timeline": self.spec.name, "stream": self.stream, "key": key, "at": tick}
             values_by_name = dict(zip(self.shown, values, strict=True))
-            if self._is_late:
+            if is_late:
                 values_by_name[self._late] = int(self.state.by_key.counted_from[code]) or None
             rows.append(
                 {"id": f"{self.spec.name}/{self.stream}/{key}/{life}{tick}", **place, **values_by_name}
@@ -270,7 +269,8 @@ class Emission(Node):
         if self.grid > last:
             return None
         times = min(MOST, (last - self.grid) // every + 1, max(1, 1_000_000 // max(1, len(self.state.keys))))
-        if self._is_late:
+        is_late = self._is_late
+        if is_late:
             times = 1  # so that it can be said of each time how many keys are
         request = self.sink.request(self.kinds)
         where = f"!{CLOSED}" if request.where is None else f"!{CLOSED} && ({request.where})"
@@ -291,7 +291,7 @@ class Emission(Node):
             # Text in quotes, so that no two values look alike.
             group = "".join(f"{orjson.dumps(row[name]).decode()}/" for name in request.group_by)
             place = {"timeline": self.spec.name, "stream": self.stream, "at": at}
-            if self._is_late:
+            if is_late:
                 row[self._late] = found.counted
             rows.append({"id": f"{self.spec.name}/{self.stream}/{group}{at}", **place, **row})
         return rows

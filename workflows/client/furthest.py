@@ -15,7 +15,7 @@ from workflows.client.asking import Asking
 from workflows.names import node_id
 from workflows.protocol import Topic
 from workflows.protocol import node as protocol
-from workflows.protocol.registry import Places
+from workflows.protocol.registry import Places, streams_of_source
 
 #: Nodes that are asked at once.
 AT_ONCE = 100
@@ -41,12 +41,6 @@ async def places_of(
     return {source: streams for source, streams in places.items() if any(streams)}
 
 
-def streams_of(spec: Spec, topics: Mapping[str, Topic]) -> range:
-    """The numbers of the streams of a timeline's source."""
-    topic = None if spec.source.topic is None else topics.get(spec.source_id)
-    return range(spec.limits.shards * (topic["partitions"] if topic else 1))
-
-
 def _takes_files(before: Spec, after: Spec) -> bool:
     return before.source.topic is after.source.topic is None
 
@@ -55,7 +49,7 @@ async def _furthest(
     asking: Asking, same: Sequence[Spec], topics: Mapping[str, Topic]
 ) -> list[protocol.Place]:
     """How far the leaves of timelines on one source have had each of its streams."""
-    streams = streams_of(same[0], topics)
+    streams = streams_of_source(same[0], topics)
     leaves = {
         stream: {node_id(s, leaf, stream) for s in same for leaf in s.plan.leaves} for stream in streams
     }

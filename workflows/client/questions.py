@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -217,13 +217,7 @@ class Questions:
         Raises:
             SplitKeyError: a key whose events are in several partitions of the topic.
         """
-        found: dict[str, KeyTimeline] = {}
-        for stream, indices in (await self._by_stream(spec, keys)).items():
-            here = await self.timelines_on(spec, node, stream, [keys[i] for i in indices])
-            for key in here.keys() & found.keys():
-                raise _split(spec, key)
-            found |= here
-        return found
+        return await self._of_streams(spec, node, keys, self.timelines_on)
 
     @_explained
     async def timelines_on(
@@ -247,13 +241,7 @@ class Questions:
         Raises:
             SplitKeyError: a key whose events are in several partitions of the topic.
         """
-        found: dict[str, list[Life]] = {}
-        for stream, indices in (await self._by_stream(spec, keys)).items():
-            here = await self.lives_on(spec, node, stream, [keys[i] for i in indices])
-            for key in here.keys() & found.keys():
-                raise _split(spec, key)
-            found |= here
-        return found
+        return await self._of_streams(spec, node, keys, self.lives_on)
 
     @_explained
     async def lives_on(
@@ -267,6 +255,22 @@ class Questions:
                 node_id(spec, node, stream), protocol.LIVES, part, member(spec, node)
             )
             found |= {key: [Life(**life) for life in lives] for key, lives in answer["lives"].items()}
+        return found
+
+    async def _of_streams(
+        self,
+        spec: Spec,
+        node: PlanNode,
+        keys: Sequence[str],
+        ask: Callable[[Spec, PlanNode, int, Sequence[str]], Awaitable[dict[str, T]]],
+    ) -> dict[str, T]:
+        """What the streams where keys may live say of them, put together."""
+        found: dict[str, T] = {}
+        for stream, indices in (await self._by_stream(spec, keys)).items():
+            here = await ask(spec, node, stream, [keys[i] for i in indices])
+            for key in here.keys() & found.keys():
+                raise _split(spec, key)
+            found |= here
         return found
 
     async def _by_stream(self, spec: Spec, keys: Sequence[str]) -> dict[int, list[int]]:

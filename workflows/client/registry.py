@@ -11,7 +11,7 @@ from timeline.errors import NotFoundError, TimelineError
 from timeline.spec.spec import Spec
 from workflows.client.answers import Registered
 from workflows.client.asking import Asking
-from workflows.client.furthest import places_of, streams_of
+from workflows.client.furthest import places_of
 from workflows.life import Standing, Version
 from workflows.names import REGISTRY_ID
 from workflows.protocol import Segment, Topic
@@ -184,7 +184,7 @@ class Registry:
 
     async def streams(self, spec: Spec) -> range:
         """The numbers of the streams of a timeline's source."""
-        return streams_of(spec, {} if spec.source.topic is None else await self.topics())
+        return protocol.streams_of_source(spec, {} if spec.source.topic is None else await self.topics())
 
     async def store(self) -> str | None:
         """The store in which workers keep large states, if they do."""

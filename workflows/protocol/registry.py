@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NotRequired, TypeAlias, TypedDict
 
+from timeline.spec.spec import Spec
 from timeline.tables.wire import Wire
 from workflows import life
 from workflows.protocol.calls import Query, Update
@@ -33,6 +35,12 @@ class Topic(TypedDict):
 
     partitions: int
     starts: list[list[int] | None]
+
+
+def streams_of_source(spec: Spec, topics: Mapping[str, Topic]) -> range:
+    """The numbers of the streams of a timeline's source, as far as its topic is among the known ones."""
+    topic = topics.get(spec.source_id)
+    return range(spec.limits.shards * (topic["partitions"] if topic else 1))
 
 
 class RegistryState(TypedDict):
