@@ -61,6 +61,8 @@ class Evaluation:
     accepted: int
     refused: int
     limits: Limits
+    #: The newest event (ms) of all keys, of which these may be a part.
+    stream_newest: int = -1
 
     @cached_property
     def _names(self) -> list[str]:
@@ -176,7 +178,7 @@ class Evaluation:
         after = self.limits.forgotten_after
         if after is not None:
             # What is before the first may have been of a life that is forgotten.
-            forgotten = tick < int(self.newest.max(initial=-1)) - after + ttl
+            forgotten = tick < self.stream_newest - after + ttl
             covered &= ~(forgotten & (tick < self.origin[index]))
         return index[covered], tick[covered]
 
@@ -316,4 +318,5 @@ def compute(
         accepted,
         refused,
         limits,
+        stream_newest,
     )
