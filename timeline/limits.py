@@ -9,6 +9,9 @@ from dataclasses import dataclass
 class Limits:
     """``allowed_lateness``, ``retention`` and ``key_ttl`` in ms; ``None`` means without end.
 
+    An event is late by the newest event of its key, or with ``by_stream`` by the stream's time: that of the
+    newest event of all keys, or of a mark.
+
     With ``key_ttl`` a key has lives: the runs of its events whose gaps are shorter. A life is closed once the
     stream's time is ``closed_after`` ms behind its newest event, and can be asked for until ``retention`` has
     passed too; then it is forgotten.
@@ -17,6 +20,7 @@ class Limits:
     allowed_lateness: int | None = None
     retention: int | None = None
     key_ttl: int | None = None
+    by_stream: bool = False
 
     @property
     def closed_after(self) -> int | None:
@@ -32,3 +36,8 @@ class Limits:
         if self.key_ttl is None or self.closed_after is None or self.retention is None:
             return None
         return self.closed_after + max(self.retention, self.key_ttl)
+
+    @property
+    def heeds_stream(self) -> bool:
+        """Whether anything depends on the stream's time."""
+        return self.allowed_lateness is not None and (self.by_stream or self.key_ttl is not None)

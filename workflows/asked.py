@@ -90,7 +90,7 @@ class Asked:
             "rows": len(root.own),
             "accepted": reader.accepted,
             "refused": reader.refused.count,
-            "newest": root.stream_newest,
+            "newest": root.stream_time,
             "waiting": len(self.inbox),
             "state_bytes": self.gauge.measured,
             "full": self.full,

@@ -59,7 +59,12 @@ class NodeWorkflow(Asked):
                 non_retryable=True,
             )
         fragment = fragments_of(plan, self.spec.get("fragments", "node"))[-1]
-        limits = Limits(self.spec["allowed_lateness"], self.spec["retention"], self.spec.get("key_ttl"))
+        limits = Limits(
+            self.spec["allowed_lateness"],
+            self.spec["retention"],
+            self.spec.get("key_ttl"),
+            self.spec.get("watermark") == "stream",
+        )
         self.live = LiveFragment(plan, fragment, limits)
         self.frozen = Frozen(self.live.states, workflow.info().run_id)
         self.inbox: list[Entry] = []

@@ -70,6 +70,8 @@ class Wanted:
         )
         if self.fragment.policy != "node":
             args["fragments"] = self.fragment.policy
+        if limits.watermark != "key":
+            args["watermark"] = limits.watermark
         if target is not None:
             args["target"] = target
         return args

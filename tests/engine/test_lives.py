@@ -6,16 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from tests.support.graphs import POLICIES, WireGraph
 from tests.support.lives import lives_of
 from tests.support.poison import poison
-from tests.support.streams import batches, json
+from tests.support.schedules import marks_of
+from tests.support.streams import batches, json, marked_batches
 from timeline.aggregate import Request, kinds_of, merge, partial
 from timeline.engine.answers import Answers
 from timeline.engine.lives import Lives
+from timeline.engine.mark_log import MarkLog
 from timeline.engine.node import Node
 from timeline.engine.state_wire import from_state, to_state
 from timeline.engine.wire import from_patch, to_patch
@@ -25,8 +27,10 @@ from timeline.limits import Limits
 from timeline.local.evaluate import evaluate
 from timeline.plan import make_plan
 from timeline.sinks.emission import Emission
+from timeline.spec.parts import Watermark
 from timeline.spec.spec import Spec
-from timeline.tables.events import from_rows
+from timeline.tables.events import Position, from_rows
+from timeline.tables.marks import mark_of, marked
 from timeline.values.life_names import LifeKeys, key_named
 
 OUTPUTS = {
@@ -52,6 +56,8 @@ steps = st.lists(
     max_size=24,
 )
 cuts = st.lists(st.integers(0, 24), max_size=12)
+#: By the number of events before it, how much later a mark is than the stream's time.
+silences = st.dictionaries(st.integers(1, 24), st.integers(0, 12), max_size=4)
 
 
 def events_of(drawn: Any) -> list[tuple[str, int, dict[str, Any]]]:
@@ -61,16 +67,19 @@ def events_of(drawn: Any) -> list[tuple[str, int, dict[str, Any]]]:
 
 
 @settings(max_examples=300)
-@given(steps, cuts, st.sampled_from([0, 1, 3, 5, 10]), st.sampled_from([1, 2, 4, 8]))
-def test_lives_are_what_they_are_defined_to_be(drawn: Any, at: list[int], lateness: int, ttl: int) -> None:
+@given(steps, cuts, st.sampled_from([0, 1, 3, 5, 10]), st.sampled_from([1, 2, 4, 8]), silences, st.booleans())
+def test_lives_are_what_they_are_defined_to_be(
+    drawn: Any, at: list[int], lateness: int, ttl: int, silent: dict[int, int], by_stream: bool
+) -> None:
     events = events_of(drawn)
-    told = lives_of(events, lateness, ttl)
+    marks = marks_of(events, silent)
+    told = lives_of(events, lateness, ttl, marks, by_stream)
     keys = LifeKeys()
-    lives = Lives(Limits(lateness, None, ttl), keys)
+    lives = Lives(Limits(lateness, None, ttl, by_stream), keys)
     first, newest = np.empty(0, np.int64), np.empty(0, np.int64)
     refused: list[str | None] = []
     stream = -1
-    for batch in batches(from_rows(events), at):
+    for batch, last in marked_batches(from_rows(events), at, marks):
         judged = lives.judge(batch.keys, batch.key, batch.tick, stream, first, newest)
         more = len(keys) - len(first)
         first, newest = np.append(first, np.full(more, 1 << 42)), np.append(newest, np.full(more, -1))
@@ -80,7 +89,7 @@ def test_lives_are_what_they_are_defined_to_be(drawn: Any, at: list[int], latene
         for row, reason in zip(judged.refused.tolist(), judged.reasons.tolist(), strict=True):
             reasons[row] = ("late", "closed")[reason]
         refused += reasons
-        stream = max(stream, int(batch.tick.max()))
+        stream = max(stream, int(batch.tick.max()), mark_of(last) or -1)
     found: dict[str, list[tuple[int, int]]] = {}
     for code in np.flatnonzero(newest >= 0).tolist():
         found.setdefault(key_named(keys.names[code]), []).append((int(first[code]), int(newest[code])))
@@ -90,13 +99,24 @@ def test_lives_are_what_they_are_defined_to_be(drawn: Any, at: list[int], latene
     }
 
 
-def sink_of(sink: dict[str, Any], lateness: int, ttl: int) -> Spec:
-    limits = {"allowed_lateness": f"{lateness}ms", "key_ttl": f"{ttl}ms", "retention": "1h"}
+def sink_of(
+    sink: dict[str, Any], lateness: int, ttl: int | None, watermark: Watermark = "key", retention: str = "1h"
+) -> Spec:
+    limits = {"allowed_lateness": f"{lateness}ms", "retention": retention, "watermark": watermark}
+    if ttl is not None:
+        limits["key_ttl"] = f"{ttl}ms"
     wire = {"name": "t", "outputs": OUTPUTS, "limits": limits, "sink": {"folder": "out", **sink}}
     return Spec.from_wire(wire)
 
 
-def played(spec: Spec, events: Any, at: list[int], policy: Policy) -> tuple[list[Any], Any, list[Any]]:
+def played(
+    spec: Spec,
+    events: Any,
+    at: list[int],
+    policy: Policy,
+    marks: dict[int, int] | None = None,
+    alone: bool = True,
+) -> tuple[list[Any], Any, list[Any]]:
     """The rows that a sink writes, what all keys answer at the end, and what was refused."""
     graph = WireGraph(spec.plan, spec.node_limits, policy)
     emission = Emission(spec, 0)
@@ -107,8 +127,8 @@ def played(spec: Spec, events: Any, at: list[int], policy: Policy) -> tuple[list
         while (more := emission.rows()) is not None:
             rows.extend(more)
 
-    for batch in batches(from_rows(events), at):
-        said = graph.feed(batch, tuple(batch.position[-1].tolist()))
+    for batch, last in marked_batches(from_rows(events), at, marks or {}, alone):
+        said = graph.feed(batch, last)
         for index, inputs in emission.inputs().items():
             for number in inputs:
                 emission.receive(number, from_patch(json(to_patch(said[index]))))
@@ -149,21 +169,69 @@ def _stay_final(graph: WireGraph, final: dict[tuple[str, int], Any]) -> None:
     cuts,
     cuts,
     st.sampled_from([0, 1, 3, 5]),
-    st.sampled_from([1, 3, 6]),
+    st.sampled_from([None, 1, 3, 6]),
     st.sampled_from(SINKS),
+    silences,
     st.data(),
 )
 def test_any_way_of_cutting_gives_the_same_rows_answers_and_refusals(
-    drawn: Any, at: list[int], other: list[int], lateness: int, ttl: int, sink: dict[str, Any], data: Any
+    drawn: Any,
+    at: list[int],
+    other: list[int],
+    lateness: int,
+    ttl: int | None,
+    sink: dict[str, Any],
+    silent: dict[int, int],
+    data: Any,
 ) -> None:
     events = events_of(drawn)
-    note(f"{events}, lateness {lateness}, ttl {ttl}")
-    spec = sink_of(sink, lateness, ttl)
-    first = played(spec, events, at, data.draw(st.sampled_from(POLICIES)))
-    second = played(spec, events, other, data.draw(st.sampled_from(POLICIES)))
+    marks = marks_of(events, silent)
+    assume(ttl is not None or sink.get("on") != "close")
+    watermark = data.draw(st.sampled_from(["key", "stream"] if ttl else ["stream"]))
+    note(f"{events}, marks {marks}, lateness {lateness}, ttl {ttl}")
+    spec = sink_of(sink, lateness, ttl, watermark)
+    policies = [data.draw(st.sampled_from(POLICIES)) for _ in range(2)]
+    first = played(spec, events, at, policies[0], marks, alone=True)
+    second = played(spec, events, other, policies[1], marks, alone=False)
     assert sorted(r["id"] for r in first[0]) == sorted(r["id"] for r in second[0])
     assert {r["id"]: r for r in first[0]} == {r["id"]: r for r in second[0]}
     assert first[1:] == second[1:]
+
+
+@settings(max_examples=200)
+@given(steps, cuts, st.sampled_from([0, 1, 3]), st.sampled_from([None, 1, 3, 6]), silences)
+def test_who_reads_a_stream_later_needs_but_the_marks_that_its_leaves_keep(
+    drawn: Any, at: list[int], lateness: int, ttl: int | None, silent: dict[int, int]
+) -> None:
+    events = events_of(drawn)
+    marks = marks_of(events, silent)
+    note(f"{events}, marks {marks}, lateness {lateness}, ttl {ttl}")
+    spec = sink_of({}, lateness, ttl, "key" if ttl else "stream")
+
+    def fed(marks: dict[int, int]) -> tuple[list[Position], Any]:
+        graph = WireGraph(spec.plan, spec.node_limits)
+        for batch, last in marked_batches(from_rows(events), at, marks):
+            graph.feed(batch, last)
+        graph.continue_as_new(graph.limits)
+        leaf = next(node for node in graph.nodes if node.state.leaf is not None)
+        refused = [(r.position, r.reason.name) for r in leaf.state.refused.after(None, 100)]
+        answers = graph.answers
+        told = {key: _lives(answers, key) for key in answers.known_keys()}
+        return leaf.state.marks.places, (leaf.state.stream_time, refused, told)
+
+    kept, told = fed(marks)
+    assert fed({place[0] + 1: place[-1] for place in kept})[1] == told
+
+
+def test_a_mark_that_made_no_difference_is_not_kept() -> None:
+    log = MarkLog()
+    for number in range(1_000):
+        log.reach(marked((number,), 100 * number))
+        log.look(np.array([100 * number - 5]), 100 * number, 5)
+        assert log.places == [(number, -1, 100 * number)]
+    log.look(np.array([99_894]), 99_900, 5)
+    log.reach(marked((1_000,), 100_000))
+    assert log.places == [(999, -1, 99_900), (1_000, -1, 100_000)]
 
 
 FIVE = [("s", t, {"a": "x"}) for t in (0, 100, 200, 300)] + [("other", 900, {"a": "y"})]

@@ -12,7 +12,7 @@ prints the seed; a failure shrinks to a small one, which is drawn as lanes.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ from rich.console import Console
 from tests.support.graphs import POLICIES, WireGraph
 from tests.support.histories import restless
 from tests.support.oracle import Oracle, exact, same
-from tests.support.streams import END, batches, exact_value, expressions
+from tests.support.streams import END, exact_value, expressions, marked_batches
 from timeline.cli.lanes import Lane, draw, plan_lanes
 from timeline.engine.answers import Answers
 from timeline.limits import Limits
@@ -49,6 +49,10 @@ events = st.lists(
 )
 
 
+#: By the number of events before it, how much later (ms) a mark is than the stream's time.
+marks_drawn = st.dictionaries(st.integers(1, 14), st.integers(0, 5), max_size=3)
+
+
 def delivered(drawn: Any) -> list[tuple[str, int, dict[str, Any]]]:
     """Events in stream order: times grow by the second part, and each comes up to its fourth later."""
     tick = 0
@@ -59,32 +63,48 @@ def delivered(drawn: Any) -> list[tuple[str, int, dict[str, Any]]]:
     return [(key, tick, values) for _, _, key, tick, values in sorted(timed, key=lambda e: e[:2])]
 
 
-def accepted(rows: Sequence[tuple[str, int, dict[str, Any]]], lateness: int) -> list[bool]:
-    """Which events are not late, by the definition."""
+def accepted(
+    rows: Sequence[tuple[str, int, dict[str, Any]]], lateness: int, marks: Mapping[int, int], by_stream: bool
+) -> list[bool]:
+    """Which events are not late, by the definition: by the newest of their key, or by the stream's time."""
     newest: dict[str, int] = {}
+    stream = -1
     taken = []
-    for key, tick, _ in rows:
-        taken.append(tick >= newest.get(key, -1) - lateness)
+    for number, (key, tick, _) in enumerate(rows):
+        stream = max(stream, marks.get(number, -1))
+        taken.append(tick >= (stream if by_stream else newest.get(key, -1)) - lateness)
         if taken[-1]:
             newest[key] = max(tick, newest.get(key, -1))
+        stream = max(stream, tick)
     return taken
+
+
+def marks_of(rows: Sequence[tuple[str, int, dict[str, Any]]], drawn: Mapping[int, int]) -> dict[int, int]:
+    """Marks by the number of events before them, each so much later than the stream's time then is."""
+    stream, marks = -1, {}
+    for number, (_, tick, _) in enumerate(rows, 1):
+        stream = max(stream, tick)
+        if number in drawn:
+            marks[number] = stream = stream + drawn[number]
+    return marks
 
 
 def check_schedule(expression: Any, drawn: Any, lateness: int, at: list[int], data: Any) -> None:
     plan = make_plan(expression)
     rows = delivered(drawn)
     note(f"{plan.result.text}\n{rows}\nlateness {lateness}")
-    limits = Limits(lateness, 1_000)
+    by_stream = data.draw(st.booleans(), "by the stream")
+    marks = marks_of(rows, data.draw(marks_drawn, "marks"))
+    limits = Limits(lateness, 1_000, None, by_stream)
     policy = data.draw(st.sampled_from(POLICIES), "policy")
     graph = WireGraph(plan, limits, policy)
-    for batch in batches(from_rows(rows), at):
-        last = tuple(batch.position[-1].tolist())
+    for batch, last in marked_batches(from_rows(rows), at, marks, data.draw(st.booleans(), "marks alone")):
         graph.feed(batch, last)
         for _ in range(data.draw(st.integers(0, 1), "sent again")):
             graph.feed(batch, last)
         if data.draw(st.booleans(), "continued as new"):
             graph.continue_as_new(limits, data.draw(st.sampled_from([None, 0, 1 << 20]), "freeze at"))
-    taken = accepted(rows, lateness)
+    taken = accepted(rows, lateness, marks, by_stream)
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
         if planned.leaf:
             assert (node.state.accepted, node.state.refused.count) == (sum(taken), len(rows) - sum(taken))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from typing import Any
@@ -23,7 +24,8 @@ from timeline.limits import Limits
 from timeline.plan import Plan
 from timeline.tables import columnar
 from timeline.tables.columnar import from_bytes, to_bytes
-from timeline.tables.events import Events
+from timeline.tables.events import Events, Position
+from timeline.tables.marks import marked
 from timeline.tables.table import Table
 from timeline.values.exact import NULL
 from timeline.values.kinds import Kind
@@ -172,6 +174,22 @@ cuts = st.lists(st.integers(0, 12), max_size=4)
 def batches(events: Events, at: list[int]) -> list[Events]:
     bounds = sorted({0, len(events), *(c for c in at if c < len(events))})
     return [events.take(slice(a, b)) for a, b in itertools.pairwise(bounds)]
+
+
+def marked_batches(
+    events: Events, at: list[int], marks: Mapping[int, int], alone: bool = False
+) -> Iterator[tuple[Events, Position]]:
+    """The same with where each ends, cut also at marks, which are by the number of events before them
+    (one at least); with ``alone`` a mark is a batch of its own."""
+    done = 0
+    for batch in batches(events, [*at, *marks]):
+        last: Position = tuple(batch.position[-1].tolist())
+        done += len(batch)
+        mark = marks.get(done)
+        if mark is None or alone:
+            yield batch, last
+        if mark is not None:
+            yield batch.take(slice(0, 0)) if alone else batch, marked(last, mark)
 
 
 def through_wire(node: Node, planned: Any, plan: Plan, limits: Limits) -> Node:

@@ -11,6 +11,7 @@ import numpy as np
 from timeline.aggregate.functions import CLOSED, KEY
 from timeline.errors import LimitError
 from timeline.tables.columns import Columns
+from timeline.tables.lateness import is_closed, now
 from timeline.tables.packing import Bools, pack, start_of
 from timeline.tables.table import Table, lookup, values_at
 from timeline.values.kinds import Kind
@@ -54,8 +55,8 @@ def instants(
     lives: bool = False,
     exact: bool = False,
 ) -> Iterator[Instants]:
-    """The values of ``outputs`` at ``ticks`` (each key's newest event where ``None``, of index 0; with
-    ``lives`` that of each life).
+    """The values of ``outputs`` at ``ticks`` (as late as each key is known where ``None``, of index 0;
+    with ``lives`` each life).
 
     A key is left out before its origin, and where none of its lives covers a tick. One that has no value
     then because it is quarantined, is no longer kept that far back, or is not known from so early on, is left
@@ -73,6 +74,7 @@ def instants(
             f"{len(every)} keys at {times} times are {total} values to look up, and a stream takes "
             f"{MAX_VALUES}; ask for fewer times or outputs"
         )
+    latest = now(columns.limits, columns.newest, columns.stream_time)
     for first in range(0, len(every), CHUNK):
         codes = every[first : first + CHUNK]
         # All keys at one time before the next, so that a group at a time is seldom cut in two.
@@ -80,7 +82,7 @@ def instants(
         for early in range(0, times, size):
             index = np.repeat(np.arange(early, min(early + size, times)), len(codes))
             code = np.tile(codes, len(index) // len(codes))
-            tick = columns.newest[code] if ticks is None else ticks[index]
+            tick = latest[code] if ticks is None else ticks[index]
             asked = Instants(code, tick, index, {})
             if exact:
                 asked = _counted_whole(columns, asked, excluded)
@@ -94,11 +96,15 @@ def _counted_whole(columns: Columns, asked: Instants, excluded: Counter[tuple[in
 
 
 def _at(
-    columns: Columns, outputs: Sequence[str], asked: Instants, now: bool, excluded: Counter[tuple[int, str]]
+    columns: Columns,
+    outputs: Sequence[str],
+    asked: Instants,
+    latest: bool,
+    excluded: Counter[tuple[int, str]],
 ) -> Instants:
     values = _values(columns, outputs, asked, excluded)
     if CLOSED in outputs:
-        values.tables[CLOSED] = _closed(columns, values, now)
+        values.tables[CLOSED] = _closed(columns, values, latest)
     return values
 
 
@@ -147,12 +153,11 @@ def _instant(table: Table, row: I64, places: I64, at: I64) -> Table:
     return Table(table.kind, at, value, slope, table.vocabulary, table.unit)
 
 
-def _closed(columns: Columns, values: Instants, now: bool) -> Table:
+def _closed(columns: Columns, values: Instants, latest: bool) -> Table:
     """Which lives are closed; none is at a time that it covers."""
-    after = columns.limits.closed_after
     closed = np.zeros(len(values), bool)
-    if now and after is not None:
-        closed = columns.stream_newest - columns.newest[values.code] >= after
+    if latest:
+        closed = is_closed(columns.limits, columns.newest[values.code], columns.stream_time)
     return Table(Kind.BOOL, start_of(np.arange(len(values))), closed)
 
 

@@ -18,6 +18,7 @@ from timeline.aggregate.request import MAX_ROWS, Request, with_key
 from timeline.aggregate.where import holds, names_in, parse_where
 from timeline.errors import BusyError
 from timeline.tables.columns import Columns
+from timeline.tables.lateness import now
 from timeline.tables.packing import first_of_runs, start_of
 from timeline.tables.table import Table
 from timeline.values.kinds import Kind
@@ -58,8 +59,8 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
     after = columns.limits.forgotten_after
     asked = columns.codes if request.lives else columns.latest
     made = Partial(columns.position, len(asked))
-    if after is not None and columns.stream_newest >= after:
-        made.forgotten_before = columns.stream_newest - after + 1
+    if after is not None and columns.stream_time >= after:
+        made.forgotten_before = columns.stream_time - after + 1
     named = with_key(kinds, request.lives)
     condition = None
     if request.where is not None:
@@ -98,7 +99,8 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
 
 
 def span(node: Asked) -> tuple[int, int] | None:
-    """The earliest origin and the newest event (ms) of all keys; ``None`` if there are none.
+    """The earliest origin and the newest event (ms) of all keys, or as late as they are known; ``None`` if
+    there are none.
 
     >>> from timeline.local.evaluate import evaluate
     >>> from timeline.tables.events import from_rows
@@ -109,7 +111,7 @@ def span(node: Asked) -> tuple[int, int] | None:
     columns = node.columns()
     if not len(columns.codes):
         return None
-    newest = int(columns.newest[columns.codes].max())
+    newest = int(now(columns.limits, columns.newest[columns.codes], columns.stream_time).max())
     # The origin of a key that never had a function is not known: it lies behind all ticks.
     return min(int(columns.origin[columns.codes].min()), newest), newest
 

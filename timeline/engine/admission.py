@@ -35,24 +35,37 @@ class Admission:
     reasons: I64
 
 
-def admit(key: I64, tick: I64, newest: I64, limits: Limits) -> Admission:
+def admit(key: I64, tick: I64, newest: I64, stream_time: int, limits: Limits) -> Admission:
     """Judges each event by its place in the stream, so that it does not matter where batches end.
 
-    ``key``, ``tick`` (n) in stream order; ``newest`` one a key code, -1 where no event was heard of. An event
-    is late if it is older than the newest of its key before it by more than the allowed lateness.
+    ``key``, ``tick`` (n) in stream order; ``newest`` one a key code, -1 where no event was heard of; before
+    them the stream's time is ``stream_time`` (-1: it has none). An event is late if it is older than the
+    newest of its key before it, or with ``limits.by_stream`` than the stream's time, by more than the allowed
+    lateness.
 
-    >>> judged = admit(np.array([0, 0, 0]), np.array([9, 3, 4]), np.array([-1]), Limits(5))
-    >>> judged.live.tolist(), judged.refused.tolist()
-    ([0, 2], [1])
+    >>> key, tick, newest = np.array([0, 0, 1]), np.array([9, 3, 3]), np.array([-1, -1])
+    >>> admit(key, tick, newest, -1, Limits(5)).refused.tolist()
+    [1]
+    >>> admit(key, tick, newest, -1, Limits(5, by_stream=True)).refused.tolist()
+    [1, 2]
     """
     count = len(key)
     every = np.arange(count)
     if not count or limits.allowed_lateness is None:
         return Admission(every, every[:0], every[:0])
-    before = _newest_before(key, tick, newest)
+    before = time_before(tick, stream_time) if limits.by_stream else _newest_before(key, tick, newest)
     late = tick < before - limits.allowed_lateness
     rows = np.flatnonzero(late)
     return Admission(np.flatnonzero(~late), rows, np.full(len(rows), Reason.LATE, np.int64))
+
+
+def time_before(tick: I64, stream_time: int) -> I64:
+    """The stream's time before each of its events, of which those are the times; -1: it has none yet.
+
+    >>> time_before(np.array([5, 3, 9]), 4).tolist()
+    [4, 5, 5]
+    """
+    return np.maximum.accumulate(np.concatenate(([stream_time], tick)))[: len(tick)]
 
 
 def _newest_before(key: I64, tick: I64, newest: I64) -> I64:

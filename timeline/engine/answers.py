@@ -9,8 +9,10 @@ import numpy as np
 from timeline.engine.state import NodeState
 from timeline.errors import NoLifeError, QuarantineError, RetentionError
 from timeline.language.output_names import VALUE
+from timeline.limits import Limits
 from timeline.tables.columns import Columns
 from timeline.tables.history import History
+from timeline.tables.lateness import final_until, is_closed, now
 from timeline.tables.packing import pack
 from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import user_value
@@ -25,15 +27,14 @@ class Answers:
     def __init__(self, state: NodeState) -> None:
         self.state = state
 
-    def idle(self, code: int) -> int:
-        """For how long (ms) a key has had no event, by the newest event of its stream."""
-        state = self.state
-        return state.stream_newest - int(state.by_key.newest[code])
-
     def is_closed(self, code: int) -> bool:
         """Whether no acceptable event can reach what a code stands for."""
-        after = self.state.limits.closed_after
-        return after is not None and self.idle(code) >= after
+        return bool(is_closed(*self._of(code))[0])
+
+    def _of(self, code: int) -> tuple[Limits, I64, int]:
+        """What `timeline.tables.lateness` is to tell of a key, or life."""
+        state = self.state
+        return state.limits, state.by_key.newest[code : code + 1], state.stream_time
 
     def lives(self, key: str) -> list[int]:
         """The codes of the lives of a key that are known, in order of time; without ``key_ttl`` its one code.
@@ -47,7 +48,7 @@ class Answers:
         newest = state.by_key.newest[codes]
         known = newest >= 0
         if after is not None:
-            known &= state.stream_newest - newest < after
+            known &= state.stream_time - newest < after
         if not known.any():
             raise KeyError(key)
         codes = codes[known]
@@ -68,9 +69,9 @@ class Answers:
             return lives[-1]
         begun = np.minimum(by_key.origin[lives], by_key.newest[lives]).tolist()
         place = max(bisect_right(begun, at) - 1, 0)
-        if after is not None and at < begun[0] and at < self.state.stream_newest - after + ttl:
+        if after is not None and at < begun[0] and at < self.state.stream_time - after + ttl:
             raise RetentionError(
-                f"of key {key!r} the lives that ended before {self.state.stream_newest - after + ttl} ms are "
+                f"of key {key!r} the lives that ended before {self.state.stream_time - after + ttl} ms are "
                 f"forgotten (retention {format_duration(limits.retention or 0)}), got {at} ms; ask for a "
                 "later time or raise limits.retention"
             )
@@ -101,7 +102,7 @@ class Answers:
         known = state.by_key.newest >= 0
         after = state.limits.forgotten_after
         if after is not None:
-            known &= state.stream_newest - state.by_key.newest < after
+            known &= state.stream_time - state.by_key.newest < after
         return np.flatnonzero(known)
 
     def _latest(self, known: I64) -> I64:
@@ -128,7 +129,7 @@ class Answers:
             state.by_key.newest,
             state.by_key.known_from,
             state.by_key.counted_from,
-            state.stream_newest,
+            state.stream_time,
             state.limits,
             state.quarantined,
             {name: table.whole() for name, (table, _) in self.tables().items()},
@@ -143,8 +144,9 @@ class Answers:
         return dict(zip(state.outputs.names, tables, strict=True))
 
     def value(self, key: str, at: int | None) -> tuple[Value, int, bool]:
-        """The value of a key at tick ``at`` (its newest event's where ``None``), that tick, and whether
-        no acceptable event can change it any more. Of a set of outputs it is theirs, by name.
+        """The value of a key at tick ``at`` (where ``None`` at its newest event, or the stream's time, as
+        `timeline.tables.lateness.now` says), that tick, and whether no acceptable
+        event can change it any more. Of a set of outputs it is theirs, by name.
 
         Raises:
             RetentionError: ``at`` is older than what is kept.
@@ -158,12 +160,9 @@ class Answers:
         """`value` of the key, or life, that a code stands for."""
         state = self.state
         self._check(code)
-        newest = int(state.by_key.newest[code])
-        tick = newest if at is None else at
-        lateness, ttl = state.limits.allowed_lateness, state.limits.key_ttl
-        final = lateness is not None and tick < newest - lateness
-        # What lies behind a life another may cover yet.
-        final |= ttl is not None and tick < newest + ttl and self.is_closed(code)
+        about = self._of(code)
+        tick = int(now(*about)[0]) if at is None else at
+        final = tick < int(final_until(*about)[0])
         values = {
             name: self._at(table, initial, code, tick) for name, (table, initial) in self.tables().items()
         }

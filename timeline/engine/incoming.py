@@ -10,6 +10,7 @@ from timeline.engine.edge import Edge
 from timeline.engine.patch import Patch, Pending
 from timeline.engine.state import NodeState
 from timeline.errors import LimitError, WireError
+from timeline.tables.marks import mark_of
 from timeline.tables.packing import recode
 from timeline.tables.table import Window
 from timeline.values.life_names import is_life
@@ -50,4 +51,5 @@ def understood(state: NodeState, edge: Edge, patch: Patch) -> Pending:
     names = state.encode(list(patch.quarantined)).tolist()
     apart = dict(zip(names, patch.quarantined.values(), strict=True))
     origins, counted = recode(patch.origins, edge.codes), recode(patch.counted, edge.codes)
-    return Pending(patch.position, patch.more, heard, window, rows, apart, origins, counted)
+    time = max(patch.time, mark_of(patch.position) or -1)
+    return Pending(patch.position, patch.more, heard, window, rows, apart, origins, counted, time)

@@ -15,7 +15,7 @@ from itertools import chain
 
 import numpy as np
 
-from timeline.engine.admission import Reason
+from timeline.engine.admission import Reason, time_before
 from timeline.limits import Limits
 from timeline.tables.packing import Bools, first_of_runs, order_of_keys, packed, start_of, tick_of
 from timeline.values.life_names import LifeKeys, key_named, life_name
@@ -54,6 +54,7 @@ class Lives:
         assert limits.key_ttl is not None
         self.ttl = limits.key_ttl
         self.lateness = _EVER if limits.allowed_lateness is None else limits.allowed_lateness
+        self.by_stream = limits.by_stream
         self.become(keys)
 
     def become(self, keys: LifeKeys) -> None:
@@ -64,16 +65,16 @@ class Lives:
         self._known = False
 
     def judge(
-        self, names: Sequence[str], key: I64, tick: I64, stream_newest: int, begun: I64, newest: I64
+        self, names: Sequence[str], key: I64, tick: I64, stream_time: int, begun: I64, newest: I64
     ) -> Judged:
         """Judges each event by its place in the stream; new lives get codes.
 
-        ``key`` (n) are indices into ``names``, ``tick`` is in ms; ``stream_newest`` is the stream's time
+        ``key`` (n) are indices into ``names``, ``tick`` is in ms; ``stream_time`` is the stream's time
         before them, -1 if there was none.
         """
         self._look_back(begun, newest)
-        stream = np.maximum.accumulate(np.concatenate(([stream_newest], tick[:-1])))[: len(tick)]
-        of, code = self._lives(names, newest, stream_newest - 2 * self.ttl - self.lateness)
+        stream = time_before(tick, stream_time)
+        of, code = self._lives(names, newest, stream_time - 2 * self.ttl - self.lateness)
         refused, closed = self._refusals(len(names), key, tick, stream, of, begun[code], newest[code])
         rows = np.flatnonzero(refused)
         reasons = np.where(closed[rows], Reason.CLOSED, Reason.LATE).astype(np.int64)
@@ -112,6 +113,9 @@ class Lives:
         over = stream - self.ttl - self.lateness
         beyond = tick <= over
         old = tick < stream - self.lateness
+        if self.by_stream:
+            # What could reach a life that is closed is older than that.
+            return old, np.zeros(len(old), bool)
         if not old.any():
             return beyond, beyond
         last = np.full(count, -1, np.int64)

@@ -24,6 +24,7 @@ from timeline.errors import NotFoundError, RetentionError
 from timeline.limits import Limits
 from timeline.operators.base import Operator
 from timeline.tables.events import Events, Position
+from timeline.tables.marks import mark_of
 from timeline.tables.packing import (
     all_of,
     begin_of,
@@ -84,13 +85,16 @@ class Node:
         judged: Admission | Judged
         if state.lives is None:
             key = state.encode(names)[place]
-            judged = admit(key, events.tick, state.by_key.newest, state.limits)
+            judged = admit(key, events.tick, state.by_key.newest, state.stream_time, state.limits)
             key = key[judged.live]
         else:
             begun, newest = state.by_key["first"], state.by_key.newest
-            judged = state.lives.judge(names, place, events.tick, state.stream_newest, begun, newest)
+            judged = state.lives.judge(names, place, events.tick, state.stream_time, begun, newest)
             state.by_key.grow(len(state.keys))
             key = judged.life
+        if state.limits.allowed_lateness is not None:
+            state.marks.look(events.tick, state.stream_time, state.limits.allowed_lateness)
+        state.marks.reach(last)
         state.accepted += len(judged.live)
         if len(judged.refused):
             state.refused.add(events.take(judged.refused), judged.reasons)
@@ -98,6 +102,7 @@ class Node:
         at = pack(key, events.tick)
         anew, _ = distinct(key[state.by_key.origin[key] > MAX_TICK], len(state.keys))
         state.position = last
+        state.stream_time = max(state.stream_time, mark_of(last) or -1)
         starts: list[I64] = []
         gone, released, again = _NONE, {}, state.edges[0].table.nothing()
         ordered = np.sort(at)
@@ -161,6 +166,7 @@ class Node:
                 told = pending.late_too(*told)
                 starts.append(pending.window.at)
                 heard.append(pending.heard)
+                state.stream_time = max(state.stream_time, pending.time)
                 for code, reason in pending.quarantined.items():
                     changes[code] = reason
                     if reason is None:

@@ -36,6 +36,8 @@ class Patch:
     ``origins`` packs the keys whose rows here are the first that there are, but begin later than the key
     does, with its origin: what was before is forgotten. ``counted`` packs those of them for which an
     operator with memory began anew, with the tick at which it did.
+
+    ``time`` (ms) is how far the stream's time is, where neither the position nor ``heard`` says it; else -1.
     """
 
     position: Position
@@ -51,6 +53,7 @@ class Patch:
     amends: bool = False
     origins: I64 = field(default_factory=lambda: _NOWHERE)
     counted: I64 = field(default_factory=lambda: _NOWHERE)
+    time: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Pending:
     quarantined: dict[int, str | None] = field(default_factory=dict)
     origins: I64 = field(default_factory=lambda: _NOWHERE)
     counted: I64 = field(default_factory=lambda: _NOWHERE)
+    time: int = -1
 
     def then(self, following: Pending) -> Pending:
         """Both as one."""
@@ -78,6 +82,7 @@ class Pending:
             rows.whole(),
             self.quarantined | following.quarantined,
             *following.late_too(self.origins, self.counted),
+            max(self.time, following.time),
         )
 
     def renumbered(self, new: I64) -> Pending:
@@ -91,6 +96,7 @@ class Pending:
             {int(new[code]): text for code, text in self.quarantined.items()},
             recode(self.origins, new),
             recode(self.counted, new),
+            self.time,
         )
 
     def late_too(self, origins: I64, counted: I64) -> tuple[I64, I64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from timeline.engine.state import NodeState
+from timeline.tables.lateness import watermark
 from timeline.tables.packing import start_of
 
 #: Below this many rows (keys, values) a node does not look for what it may forget.
@@ -29,22 +30,22 @@ class Shrinking:
             return
         if self.state.size() < 2 * self.size_after + FEW:
             return
-        self._collapse(limits.allowed_lateness, limits.retention)
+        self._collapse(limits.retention)
         if limits.forgotten_after is not None:
             self._forget(limits.forgotten_after)
         self._shrink_vocabularies()
         self.size_after = self.state.size()
 
-    def _collapse(self, lateness: int, retention: int) -> None:
+    def _collapse(self, retention: int) -> None:
         node = self.state
         codes = start_of(np.arange(len(node.keys)))
-        watermark = np.maximum(node.by_key.newest - lateness, 0)
+        below = watermark(node.limits, node.by_key.newest, node.stream_time)
         # One tick more than is promised: a late event at the watermark looks at what held before it.
-        kept = np.maximum(watermark - retention - 1, 0)
+        kept = np.maximum(below - retention - 1, 0)
         # The inputs of outputs are not only computed from, but asked for.
-        needed = kept.copy() if node.outputs else np.maximum(watermark - node.operator.reach - 1, 0)
+        needed = kept.copy() if node.outputs else np.maximum(below - node.operator.reach - 1, 0)
         for code, held in node.quarantined.items():
-            if held.since is not None and watermark[code] - held.since > retention:
+            if held.since is not None and below[code] - held.since > retention:
                 held.since = held.events = None
             if held.since is not None:
                 # All that is needed to rebuild the key from where it was set apart.
@@ -61,7 +62,7 @@ class Shrinking:
         """Drops keys that were idle for too long; their codes too, once no child can name them."""
         node = self.state
         newest = node.by_key.newest
-        dead = (node.stream_newest - newest >= after) & (newest >= 0)
+        dead = (node.stream_time - newest >= after) & (newest >= 0)
         if not dead.any():
             return
         node.forget(np.flatnonzero(dead))

@@ -15,6 +15,7 @@ from timeline.engine.admission import Refused
 from timeline.engine.edge import Edge
 from timeline.engine.key_columns import FIRST, KeyColumn, KeyColumns
 from timeline.engine.lives import Lives
+from timeline.engine.mark_log import MarkLog
 from timeline.engine.quarantine import Quarantine
 from timeline.limits import Limits
 from timeline.operators.base import Leaf, Operator, own_table
@@ -34,9 +35,9 @@ class NodeState:
     """``position`` is the place in the stream that the node's table stands for (``None`` before the first
     batch), ``own`` that table; ``edges`` are what is known of the inputs (a leaf's one is its raw events).
 
-    ``stream_newest`` (ms) is the newest event of all. ``quarantined`` are the codes of the keys that have
-    no function, because the operator raises for them or a child has none. ``sent_names`` and ``sent_values``
-    are how many names and values the parents know.
+    ``stream_time`` (ms) is the newest event of all, or a later mark; -1: there was none. ``quarantined`` are
+    the codes of the keys that have no function, because the operator raises for them or a child has none.
+    ``sent_names`` and ``sent_values`` are how many names and values the parents know.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class NodeState:
         self.keys: Keys = LifeKeys() if has_lives else Keys()
         self.lives = Lives(limits, LifeKeys()) if self.leaf is not None and has_lives else None
         self.by_key = KeyColumns({**(columns or {}), **({"first": FIRST} if self.lives else {})})
-        self.stream_newest = -1
+        self.stream_time = -1
+        #: A leaf's.
+        self.marks = MarkLog()
         self.accepted = 0
         self.refused = Refused()
         self.name([])
@@ -115,7 +118,7 @@ class NodeState:
         self.by_key.touch(key)
         self.by_key.newest[key] = np.maximum(self.by_key.newest[key], tick)
         if len(tick):
-            self.stream_newest = max(self.stream_newest, int(tick.max()))
+            self.stream_time = max(self.stream_time, int(tick.max()))
 
     def join(self, joined: I64, into: I64) -> I64:
         """Moves the raw rows of lives that are part of others now; returns where those begin in these.

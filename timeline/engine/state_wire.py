@@ -13,6 +13,7 @@ import numpy as np
 from timeline.engine.admission import Refused
 from timeline.engine.edge import Edge
 from timeline.engine.key_columns import KeyColumns
+from timeline.engine.mark_log import MarkLog
 from timeline.engine.patch import Pending
 from timeline.engine.quarantine import Quarantine
 from timeline.engine.state import NodeState
@@ -88,7 +89,8 @@ def _head(state: NodeState) -> Wire:
     return {
         "lives": state.limits.key_ttl is not None,
         "position": to_position(state.position),
-        "stream_newest": state.stream_newest,
+        "stream_newest": state.stream_time,
+        **_marks(state.marks),
         "accepted": state.accepted,
         "refused": _refused(state.refused),
         "quarantined": [_quarantine(code, held) for code, held in state.quarantined.items()],
@@ -96,6 +98,10 @@ def _head(state: NodeState) -> Wire:
         "sent_values": state.sent_values,
         "edges": [_edge(edge) for edge in state.edges],
     }
+
+
+def _marks(log: MarkLog) -> Wire:
+    return {"marks": [list(place) for place in log.places], "marked": log.needed} if log.places else {}
 
 
 def _columns(columns: KeyColumns) -> Wire:
@@ -137,6 +143,7 @@ def _edge(edge: Edge) -> Wire:
                 "rows": to_table(pending.rows),
                 "quarantined": list(pending.quarantined.items()),
                 **to_late(pending),
+                **({"time": pending.time} if pending.time >= 0 else {}),
             }
             for pending in edge.pending
         ],
@@ -226,7 +233,8 @@ def _members(wire: Wire) -> list[Wire]:
 
 def _from_head(wire: Wire, state: NodeState) -> None:
     state.position = from_position(wire["position"])
-    state.stream_newest = wire["stream_newest"]
+    state.stream_time = wire["stream_newest"]
+    state.marks = MarkLog(map(tuple, wire.get("marks", ())), wire.get("marked", False))
     state.accepted = wire["accepted"]
     state.refused = Refused(wire["refused"]["count"], settled=from_position(wire["refused"].get("settled")))
     if "events" in wire["refused"]:
@@ -257,6 +265,7 @@ def _from_head(wire: Wire, state: NodeState) -> None:
                 from_table(p["rows"], edge.table.vocabulary),
                 dict(p["quarantined"]),
                 *from_late(p),
+                p.get("time", -1),
             )
             for p in data["pending"]
         ]

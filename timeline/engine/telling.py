@@ -58,4 +58,5 @@ def snapshot_of(state: NodeState) -> Patch | None:
         quarantined={state.keys.names[c]: q.told(state.operator.name) for c, q in state.quarantined.items()},
         origins=origins,
         counted=counted,
+        time=state.stream_time,
     )

@@ -33,6 +33,7 @@ def to_patch(patch: Patch) -> Wire:
         "quarantined": patch.quarantined,
         "amends": patch.amends,
         **to_late(patch),
+        **({"time": patch.time} if patch.time >= 0 else {}),
     }
 
 
@@ -58,6 +59,7 @@ def from_patch(wire: Wire) -> Patch:
             wire.get("quarantined", {}),
             wire.get("amends", False),
             *from_late(wire),
+            wire.get("time", -1),
         )
 
 

@@ -20,6 +20,7 @@ from timeline.operators.outputs import Outputs
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.tables.columns import Columns
 from timeline.tables.events import Events
+from timeline.tables.lateness import now
 from timeline.tables.packing import key_of, pack, tick_of
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window, lookup
@@ -61,8 +62,8 @@ class Evaluation:
     accepted: int
     refused: int
     limits: Limits
-    #: The newest event (ms) of all keys, of which these may be a part.
-    stream_newest: int = -1
+    #: The time of the stream (ms): its newest event of all keys, of which these may be a part.
+    stream_time: int = -1
 
     @cached_property
     def _names(self) -> list[str]:
@@ -147,7 +148,7 @@ class Evaluation:
                 part = wanted[first : first + size]
                 if at is None:
                     index = np.array([lives[-1] for lives in part], np.int64)
-                    yield index, self.newest[index]
+                    yield index, now(self.limits, self.newest[index], self.stream_time)
                 else:
                     yield self._covering(part, np.tile(fixed, len(part)), len(fixed))
             return
@@ -178,7 +179,7 @@ class Evaluation:
         after = self.limits.forgotten_after
         if after is not None:
             # What is before the first may have been of a life that is forgotten.
-            forgotten = tick < self.stream_newest - after + ttl
+            forgotten = tick < self.stream_time - after + ttl
             covered &= ~(forgotten & (tick < self.origin[index]))
         return index[covered], tick[covered]
 
@@ -275,7 +276,7 @@ def evaluate(
     keys = Keys(events.keys)
     judged: Admission | Judged
     if limits.key_ttl is None:
-        judged = admit(events.key, events.tick, none_yet, limits)
+        judged = admit(events.key, events.tick, none_yet, -1, limits)
     else:
         keys = LifeKeys()
         judged = Lives(limits, keys).judge(
@@ -296,16 +297,16 @@ def compute(
     limits: Limits,
     accepted: int,
     refused: int,
-    stream_newest: int,
+    stream_time: int,
     jobs: int,
 ) -> Evaluation:
-    """The evaluation of accepted events, of a stream whose newest is at ``stream_newest`` ms."""
+    """The evaluation of accepted events, of a stream whose newest is at ``stream_time`` ms."""
     begun, last, tables = compute_divided(plan, events, jobs)
     codes, newest, origin = key_of(last), tick_of(last), tick_of(begun)
     after = limits.forgotten_after
     known: Iterable[int] = range(len(codes))
     if after is not None:
-        known = np.flatnonzero(stream_newest - newest < after).tolist()
+        known = np.flatnonzero(stream_time - newest < after).tolist()
     named = key_named if isinstance(keys, LifeKeys) else str
     by_name = np.array(sorted(known, key=lambda i: (named(keys.names[codes[i]]), origin[i])), np.int64)
     return Evaluation(
@@ -318,5 +319,5 @@ def compute(
         accepted,
         refused,
         limits,
-        stream_newest,
+        stream_time,
     )

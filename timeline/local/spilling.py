@@ -69,7 +69,7 @@ class Spill:
         self._begun = np.empty(0, np.int64)
         self._count = np.empty(0, np.int64)
         self._into = np.empty(0, np.int64)
-        self._stream_newest = -1
+        self._stream_time = -1
         # Columns: key, time, and a code for each of the plan's.
         self._waiting: list[list[I64]] = []
         self._rows = self._on_disk = 0
@@ -99,13 +99,13 @@ class Spill:
         if self._lives is None:
             key = self._keys.encode(events.keys)[events.key]
             self._grow()
-            judged = admit(key, events.tick, self._newest, self.limits)
+            judged = admit(key, events.tick, self._newest, self._stream_time, self.limits)
             key = key[judged.live]
             if self.limits.allowed_lateness is not None:
                 np.maximum.at(self._newest, key, events.tick[judged.live])
         else:
             judged = self._lives.judge(
-                events.keys, events.key, events.tick, self._stream_newest, self._begun, self._newest
+                events.keys, events.key, events.tick, self._stream_time, self._begun, self._newest
             )
             self._grow()
             self._into[judged.joined] = judged.into
@@ -114,7 +114,7 @@ class Spill:
             key = judged.life
         self.accepted += len(judged.live)
         self.refused += len(judged.refused)
-        self._stream_newest = max(self._stream_newest, int(events.tick.max(initial=-1)))
+        self._stream_time = max(self._stream_time, int(events.tick.max(initial=-1)))
         kept = judged.live
         if self.only is not None:
             wanted = np.fromiter((name in self.only for name in events.keys), bool, len(events.keys))
@@ -213,7 +213,7 @@ class Spill:
 
     def _evaluate(self, events: Events) -> Evaluation:
         keys = type(self._keys)(events.keys)
-        counts = self.accepted, self.refused, self._stream_newest
+        counts = self.accepted, self.refused, self._stream_time
         return compute(self.plan, events, keys, self.limits, *counts, self.jobs)
 
     def _resolved(self) -> I64:

@@ -24,6 +24,7 @@ from timeline.language.expression import Expression
 from timeline.operators.outputs import Outputs
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
+from timeline.tables.lateness import final_until, watermark
 from timeline.tables.packing import key_of, packed, start_of, tick_of
 from timeline.tables.splicing import rows_in
 from timeline.tables.table import Table, Window, lookup, values_at
@@ -34,8 +35,8 @@ from timeline.values.vocabulary import I64
 Row: TypeAlias = dict[str, Any]
 #: By key code: all ticks (ms) below are done. Its sink carries it.
 EMITTED = KeyColumn(0, born=False, carried=False)
-#: The most places, or groups at a time, that are looked at in one go.
-MOST = 2_000
+#: The most places, or groups at a time, that are looked at in one go; and keys, of which most have none.
+MOST, MOST_KEYS = 2_000, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +146,13 @@ class Emission(Node):
         return self._of_keys(places.at)
 
     def final(self) -> I64:
-        """By key code: below which tick nothing can change any more.
-
-        A life that is closed is known up to its end, ``key_ttl`` behind its newest event.
-        """
-        limits = self.state.limits
-        ttl, closed_after = limits.key_ttl, limits.closed_after
-        until = np.maximum(self.state.by_key.newest - (limits.allowed_lateness or 0), 0)
-        if ttl is not None and closed_after is not None:
-            closed = self.state.stream_newest - self.state.by_key.newest >= closed_after
-            until = np.where(closed, self.state.by_key.newest + ttl, until)
-            until = np.minimum(until, MAX_TICK)
+        """By key code: below which tick nothing can change any more."""
+        until = final_until(self.state.limits, self.state.by_key.newest, self.state.stream_time)
         until[self.state.by_key.newest < 0] = 0
         return until
 
     def _places(self) -> _Places | None:
-        """Up to `MOST` places whose keys have something final that was not looked at, in order."""
+        """Up to `MOST` places of keys that have something final that was not looked at, in order."""
         begin = np.maximum(self.state.by_key["emitted"], self._begin())
         until = self.final()
         ready = begin < until
@@ -169,7 +161,7 @@ class Emission(Node):
         if self.state.quarantined:
             ready[list(self.state.quarantined)] = False
         codes = np.flatnonzero(ready)
-        codes = codes[:MOST]
+        codes = codes[: MOST_KEYS if self.sink.when == "change" else MOST]
         if not len(codes):
             return None
         begin, until = begin[codes], until[codes]
@@ -256,10 +248,11 @@ class Emission(Node):
     def _groups(self) -> list[Row] | None:
         """Rows of groups at the next times that are final for all keys, also those that may still come."""
         assert self.sink.every is not None
-        every, closed_after = self.sink.every, self.state.limits.closed_after
-        if closed_after is None:
+        every, limits = self.sink.every, self.state.limits
+        after = limits.allowed_lateness if limits.by_stream else limits.closed_after
+        if after is None:
             return None
-        final = self.state.stream_newest - closed_after
+        final = self.state.stream_time - after
         if self.grid is None:
             known = self.state.by_key.origin[self.state.by_key.origin <= MAX_TICK]
             if not len(known) or int(known.min()) > final:
@@ -330,12 +323,12 @@ class _Tidying(Shrinking):
     def now(self) -> None:
         super().after_step()
 
-    def _collapse(self, lateness: int, retention: int) -> None:
+    def _collapse(self, retention: int) -> None:
         by_key, sink, grid = self.state.by_key, self.emission.sink, self.emission.grid
         if sink.aggregates:
             done = np.full(len(by_key), 0 if grid is None else grid)
         elif sink.when == "close":
-            done = np.maximum(by_key.newest - lateness, 0)
+            done = watermark(self.state.limits, by_key.newest, self.state.stream_time)
         else:
             done = by_key["emitted"]
         # A tick more: whether something changes at the first that is not done.

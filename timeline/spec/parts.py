@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -47,6 +47,10 @@ DurationOrNever = Annotated[
     BeforeValidator(_duration_or_never),
     PlainSerializer(_format_or_never, return_type=str),
 ]
+
+
+#: By what an event is late: the newest event of its key, or the time of its stream.
+Watermark: TypeAlias = Literal["key", "stream"]
 
 
 class Part(BaseModel):

@@ -11,7 +11,7 @@ from timeline.aggregate import Request
 from timeline.aggregate.where import names_in, parse_where
 from timeline.errors import TimelineError
 from timeline.language.output_names import unknown_output
-from timeline.spec.parts import Duration, Part
+from timeline.spec.parts import Duration, Part, Watermark
 from timeline.values.kinds import Kind
 
 
@@ -104,14 +104,16 @@ class Sink(Part):
         # To count keys, one output is enough to know when each begins.
         return [name for name in kinds if name in wanted] or list(kinds)[:1]
 
-    def problem(self, kinds: Mapping[str, Kind], key_ttl: int | None) -> tuple[str, str] | None:
+    def problem(
+        self, kinds: Mapping[str, Kind], key_ttl: int | None, watermark: Watermark
+    ) -> tuple[str, str] | None:
         """The field that does not fit the timeline, and why; ``None`` when all do."""
         if key_ttl is None and self.when == "close":
             return "on", "needs limits.key_ttl: without it no key is ever closed"
-        if key_ttl is None and self.aggregates:
+        if key_ttl is None and watermark == "key" and self.aggregates:
             return "agg", (
-                "needs limits.key_ttl: without it an event of another key may always come, however old, "
-                "so that no aggregate is ever final"
+                'needs limits.key_ttl, or limits.watermark = "stream": without them an event of another key '
+                "may always come, however old, so that no aggregate is ever final"
             )
         if len(set(self.outputs)) < len(self.outputs):
             return "outputs", "names an output twice"

@@ -26,10 +26,12 @@ from timeline.language.parser import parse
 from timeline.language.references import read_outputs
 from timeline.limits import Limits
 from timeline.plan import Plan, PlanNode, make_plan
-from timeline.spec.parts import Duration, DurationOrNever, Part
+from timeline.spec.parts import Duration, DurationOrNever, Part, Watermark
 from timeline.spec.sink import Sink
 from timeline.values.ticks import parse_time
 
+#: After how long (ms) a silent topic gets a mark, where a spec does not say.
+IDLE = 10_000
 #: How far ahead (ms) of the feeder's clock an event may be, where a spec does not say.
 MAX_AHEAD = 86_400_000
 
@@ -51,6 +53,9 @@ class Source(Part):
     to one of them is fed to all, and what their expressions have in common is computed once.
     ``start`` is where a topic is read from: ``earliest``, ``latest`` (from when a feeder first takes it),
     or a time (RFC 3339, or ms since the epoch) at or after which messages were published.
+
+    A topic that is silent for ``idle`` (ms; ``None``: however long) gets marks, at most so often: its time
+    goes on with the clock.
     """
 
     topic: str | None = Field(default=None, min_length=1)
@@ -60,6 +65,7 @@ class Source(Part):
     time: str = Field(default="time", min_length=1)
     unit: Literal["ms", "s", "us", "ns", "rfc3339"] = "ms"
     start: Annotated[str, BeforeValidator(_start)] = "earliest"
+    idle: DurationOrNever = IDLE
 
     @property
     def numeric_unit(self) -> Literal["ms", "s", "us", "ns"]:
@@ -70,25 +76,29 @@ class Source(Part):
     def _one_place(self) -> Source:
         if self.topic is not None and self.files:
             raise ValueError("give topic or files, not both")
+        if self.idle is not None and self.idle < 1:
+            raise ValueError('idle must be at least 1ms, or "never"')
         if self.topic is not None and self.name is not None:
             raise ValueError("give topic or name, not both")
         return self
 
 
 class SpecLimits(Part):
-    """How long events may be late, how far ahead of the feeder's clock (``None``: any time), how far back
-    nodes can be asked, after how long without events a key is closed (never where ``key_ttl`` is not given),
-    how many streams share the work."""
+    """How long events may be late, by the newest event of their key or by the stream's time (``watermark``),
+    how far ahead of the feeder's clock (``None``: any time), how far back nodes can be asked, after how long
+    without events a key is closed (never where ``key_ttl`` is not given), how many streams share the work."""
 
     allowed_lateness: Duration = 60_000
     retention: Duration = 3_600_000
     key_ttl: Duration | None = None
+    watermark: Watermark = "key"
     max_ahead: DurationOrNever = MAX_AHEAD
     shards: int = Field(default=1, ge=1, le=256, strict=True)
 
     def as_identity(self) -> dict[str, Any]:
         """What of it makes other events, as it was before there was more."""
-        default = {"max_ahead"} if self.max_ahead == MAX_AHEAD else {}
+        default = {"max_ahead"} if self.max_ahead == MAX_AHEAD else set()
+        default |= {"watermark"} if self.watermark == "key" else set()
         return {name: v for name, v in self.model_dump().items() if v is not None and name not in default}
 
 
@@ -161,7 +171,8 @@ class Spec(Part):
         if sink is None or not {"expression", "outputs", "limits"} <= info.data.keys():
             return sink
         plan = _plan(info.data["expression"], info.data["outputs"])
-        found = sink.problem(kinds_of(plan), info.data["limits"].key_ttl)
+        limits = info.data["limits"]
+        found = sink.problem(kinds_of(plan), limits.key_ttl, limits.watermark)
         if found is not None:
             place, why = found
             _refuse({place: (why, str(getattr(sink, place)))})
@@ -199,7 +210,9 @@ class Spec(Part):
     @property
     def node_limits(self) -> Limits:
         """What every node keeps to."""
-        return Limits(self.limits.allowed_lateness, self.limits.retention, self.limits.key_ttl)
+        limits = self.limits
+        by_stream = limits.watermark == "stream"
+        return Limits(limits.allowed_lateness, limits.retention, limits.key_ttl, by_stream)
 
     @property
     def source_label(self) -> str:
@@ -210,7 +223,7 @@ class Spec(Part):
     @cached_property
     def source_id(self) -> str:
         """Stands for everything that makes two timelines' events, and so their nodes, the same."""
-        excluded = {"files", "name"} if self.source.start != "earliest" else {"files", "name", "start"}
+        excluded = {"files", "name", "idle"} | ({"start"} if self.source.start == "earliest" else set())
         source = self.source.model_dump(exclude=excluded)
         named = f"name {self.source.name}" if self.source.name else f"files of {self.name}"
         identity = [
@@ -235,8 +248,12 @@ class Spec(Part):
             del wire["limits"]["key_ttl"]
         if self.limits.max_ahead == MAX_AHEAD:
             del wire["limits"]["max_ahead"]
+        if self.limits.watermark == "key":
+            del wire["limits"]["watermark"]
         if self.source.start == "earliest":
             del wire["source"]["start"]
+        if self.source.idle == IDLE:
+            del wire["source"]["idle"]
         if self.run == Run(fragments="node"):
             del wire["run"]
         del wire["sink"]

@@ -19,6 +19,8 @@ class Columns:
     ``known_from`` and ``counted_from`` (ms, by code): from where on a function is exact, or was counted by
     operators with memory, where that is later than the key's origin; else 0.
 
+    ``stream_time`` (ms): the newest event of all, or a later mark.
+
     Of keys that have lives a code is a life, and several have one name; ``latest`` are the newest lives of
     each, and all codes where keys have no lives."""
 
@@ -30,7 +32,7 @@ class Columns:
     newest: I64
     known_from: I64
     counted_from: I64
-    stream_newest: int
+    stream_time: int
     limits: Limits
     quarantined: Collection[int]
     tables: dict[str, Table]

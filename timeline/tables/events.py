@@ -78,9 +78,10 @@ class Events:
         """The events that lie behind ``position``: what is at or below it was seen before."""
         below = np.zeros(len(self), bool)
         undecided = np.ones(len(self), bool)
-        for column, bound in enumerate(position):
-            below |= undecided & (self.position[:, column] < bound)
-            undecided &= self.position[:, column] == bound
+        # A mark (`timeline.tables.marks`) is longer: it lies behind the event at whose place it begins.
+        for column, bound in zip(self.position.T, position, strict=False):
+            below |= undecided & (column < bound)
+            undecided &= column == bound
         skip = int(np.count_nonzero(below | undecided))
         return self if skip == 0 else self.take(slice(skip, None))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypeAlias, TypedDict, final
 
 from timeline.fragments import Policy
+from timeline.spec.parts import Watermark
 from timeline.tables.wire import Wire
 from timeline.values.scalars import Value
 from workflows.protocol.calls import Query, Signal
@@ -35,6 +36,7 @@ class NodeSpec(TypedDict):
     allowed_lateness: int | None
     retention: int | None
     key_ttl: NotRequired[int | None]
+    watermark: NotRequired[Watermark]
     subscribers: list[Subscriber]
     max_state: NotRequired[int]
     fragments: NotRequired[Policy]
