@@ -32,6 +32,12 @@ def interval_of(specs: Iterable[Spec]) -> int:
     return min((spec.run.min_wave_interval for spec in specs), default=0)
 
 
+def idle_of(specs: Iterable[Spec]) -> int | None:
+    """After how long (ms) a topic of some timelines gets a mark: after what the most impatient of them says;
+    ``None``: never."""
+    return min((spec.source.idle for spec in specs if spec.source.idle is not None), default=None)
+
+
 def to_feed(specs: Sequence[Spec], paused: Collection[str]) -> tuple[list[Spec], list[Spec], list[Spec]]:
     """Timelines on one source: those that run, the paused ones that share leaves with them, the others.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +21,7 @@ from timeline.tables.wire import differences
 from timeline.values.vocabulary import I64
 from workflows.client import Client
 from workflows.names import is_sink
-from workflows.protocol.node import About
+from workflows.protocol.node import About, Leader
 
 #: Events a batch and batches in flight per stream, at most.
 BATCH_EVENTS = 50_000
@@ -63,7 +63,8 @@ class Stream:
 
     ``furthest`` is where the furthest leaf stood when they were asked, ``low`` the one that is furthest
     behind; ``settled`` is up to where refused events are kept elsewhere, if anybody does so. ``interval`` is
-    how long (ms) the next batch that is not full waits after one, by ``clock`` (s).
+    how long (ms) the next batch that is not full waits after one, by ``clock`` (s). A batch ends at each of
+    the ``marks``; ``leader`` gives the lead that batches are sent with, if there is one.
     """
 
     def __init__(
@@ -82,6 +83,8 @@ class Stream:
         self.low: Position | None = None
         self.furthest: Position | None = None
         self.settled: Position | None = None
+        self.marks: Sequence[Position] = ()
+        self.leader: Callable[[], Leader | None] = lambda: None
         self.in_flight: deque[Sent] = deque()
         self._clock = clock
         self._asking = asyncio.Lock()
@@ -99,8 +102,8 @@ class Stream:
         """
         await self._complain()
         stands = await asyncio.gather(*map(self.timelines.leaves.stands, self.leaves))
-        self.born = {leaf: born for leaf, (_, born) in zip(self.leaves, stands, strict=True)}
-        known = [position for position, _ in stands if position is not None]
+        self.born = {leaf: stand.born for leaf, stand in zip(self.leaves, stands, strict=True)}
+        known = [stand.position for stand in stands if stand.position is not None]
         self.furthest = max(known, default=None)
         self.low = min(known) if len(known) == len(stands) else None
 
@@ -115,12 +118,13 @@ class Stream:
             if last <= self.low:
                 return
             events = events.after(self.low)
-        for part, end, size in self._divide(events.compact(), last):
+        for part, end, size in self._pieces(events.compact(), last):
             await self._until(partial(self._has_room, size))
             about = {leaf: self._about(leaf) for leaf in self.leaves}
             await self.timelines.leaves.signal_events(self.leaves, part, end, about)
             self._sent_at = self._clock()
             self.in_flight.append(Sent(end, size, self._sent_at))
+            self.low = end
 
     async def room(self) -> None:
         """Waits until few enough are on their way for a full batch: until then more can come together."""
@@ -148,19 +152,26 @@ class Stream:
         about = About(born=self.born.get(leaf))
         if self.settled is not None:
             about["settled"] = list(self.settled)
+        if (leader := self.leader()) is not None:
+            about["leader"] = leader
         return about
 
-    def _divide(self, events: Events, last: Position) -> list[tuple[Events, Position, int]]:
-        """Batches that are small enough, and that end where the furthest leaf stands; with their sizes.
+    def _pieces(self, events: Events, last: Position) -> Iterator[tuple[Events, Position, int]]:
+        """Batches that are small enough, and that end at marks and where the furthest leaf stands; with their
+        sizes.
 
         Leaves that a feeder left uneven meet at that position, so that their parents can go on.
         """
-        furthest = self.furthest
-        if furthest is not None and (self.low is None or self.low < furthest) and furthest < last:
-            rest = events.after(furthest)
-            first = events.take(slice(0, len(events) - len(rest)))
-            self.low = furthest
-            return [*self._divide(first.compact(), furthest), *self._divide(rest.compact(), last)]
+        low = self.low
+        ends = {*self.marks, *([] if self.furthest is None else [self.furthest])}
+        for end in sorted(end for end in ends if end < last and (low is None or end > low)):
+            rest = events.after(end)
+            yield from self._divide(events.take(slice(0, len(events) - len(rest))).compact(), end)
+            events = rest.compact()
+        yield from self._divide(events, last)
+
+    def _divide(self, events: Events, last: Position) -> list[tuple[Events, Position, int]]:
+        """Batches that are small enough, with their sizes."""
         # Of what is divided for its number alone nobody needs the size.
         size = size_of(events) if len(events) <= BATCH_EVENTS else BATCH_BYTES + 1
         if len(events) > 1 and size > BATCH_BYTES:
@@ -219,16 +230,20 @@ class Stream:
         """Asks anew how far the furthest leaf is: another feeder may have left it there since.
 
         Raises:
-            ReplacedError: a leaf is another than the one that was located, or a result is gone.
+            ReplacedError: a leaf is another than the one that was located, or listens to another feeder, or
+                a result is gone.
         """
         stands = await asyncio.gather(*map(self.timelines.leaves.stands, self.leaves))
-        for leaf, (_, born) in zip(self.leaves, stands, strict=True):
-            if self.born.get(leaf, born) != born:
+        ours = self.leader()
+        for leaf, stand in zip(self.leaves, stands, strict=True):
+            if ours is not None and stand.leader is not None and stand.leader > ours:
+                raise ReplacedError(f"{leaf} takes batches of another feeder now")
+            if self.born.get(leaf, stand.born) != stand.born:
                 raise ReplacedError(
                     f"{leaf} is not the node that it was: its timeline was removed and registered anew "
                     "while it was fed; feed it again"
                 )
-        self.furthest = max((p for p, _ in stands if p is not None), default=None)
+        self.furthest = max((stand.position for stand in stands if stand.position is not None), default=None)
         nodes = {result for result in self.results if not is_sink(result)}
         gone = nodes - (await self.timelines.registry.users()).keys()
         if gone:

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from timeline.tables.wire import Wire, from_position, to_position
     from workflows.gauge import Gauge
-    from workflows.inbox import ChildPatch, Entry
+    from workflows.inbox import Batch, ChildPatch, Entry
 
 #: Bytes of a carried state in one answer.
 PIECE = 512 << 10
@@ -44,6 +44,8 @@ class Asked:
     inbox: list[Entry]
     full: str | None
     gauge: Gauge
+    #: Of feeders that have a lead, whose batches are taken.
+    leader: protocol.Leader | None
     #: Batches wait; `run` waits for something to do; `run` ends.
     held: bool
     resting: bool
@@ -125,7 +127,14 @@ class Asked:
         """Up to where it has had the stream, and which of all nodes that ever had this id this is: what a
         feeder must know."""
         born = workflow.info().first_execution_run_id
-        return {"position": to_position(self.live.fed), "born": born}
+        waiting = any(isinstance(entry, Batch) for entry in self.inbox)
+        place = to_position(self.live.fed)
+        return {"position": place, "born": born, "leader": self.leader, "waiting": waiting}
+
+    @protocol.MARKS.handler
+    def marks(self) -> list[list[int]]:
+        """The marks of its stream that a leaf which reads it later has to have too."""
+        return [list(place) for place in self.live.reader.marks.places]
 
     @protocol.CATCHING_UP.handler
     def catching_up(self) -> protocol.Catching:

@@ -30,7 +30,8 @@ with workflow.unsafe.imports_passed_through():
     from timeline.fragments import fragments_of
     from timeline.limits import Limits
     from timeline.plan import PlanNode, make_plan
-    from timeline.tables.events import concat
+    from timeline.tables.events import Events, concat
+    from timeline.tables.marks import mark_of
     from timeline.tables.wire import Wire, from_events
     from workflows.gauge import MAX_STATE, Gauge
     from workflows.payloads.codec import PIECE, NamedPiece
@@ -72,6 +73,7 @@ class NodeWorkflow(Asked):
         self.stopped = False
         self.full: str | None = None
         self.held = self.resting = False
+        self.leader: protocol.Leader | None = None
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
             rest = self.frozen.load(state, pieces)
@@ -80,6 +82,7 @@ class NodeWorkflow(Asked):
             self.newcomers = rest["newcomers"]
             self.full = rest["full"]
             self.held = rest.get("held", False)
+            self.leader = rest.get("leader")
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> None:
@@ -109,8 +112,24 @@ class NodeWorkflow(Asked):
     def events(self, batch: Wire, about: protocol.About | None = None) -> None:
         """A batch of events, if it is for this node and not for one that had its id before."""
         about = about or {}
-        if about.get("born") in (None, workflow.info().first_execution_run_id):
+        ours = about.get("born") in (None, workflow.info().first_execution_run_id)
+        if ours and self._follows(about.get("leader")):
             self.inbox.append(Batch(batch, about.get("settled")))
+
+    @protocol.LEAD.handler
+    def lead(self, leader: protocol.Leader) -> None:
+        """The feeder whose batches are taken from now on, unless one with a later lead is known."""
+        self._follows(leader)
+
+    def _follows(self, leader: protocol.Leader | None) -> bool:
+        """Whether a batch of a feeder with that lead is taken. What has none is of a file, or of a feeder of
+        before there were marks: what it sends is the same whoever sends it."""
+        if leader is None:
+            return True
+        if self.leader is not None and leader < self.leader:
+            return False
+        self.leader = leader
+        return True
 
     @protocol.PATCH.handler
     def patch(self, patch: Wire) -> None:
@@ -199,7 +218,8 @@ class NodeWorkflow(Asked):
         return self.live.advance()
 
     def _accept(self, batches: Sequence[Batch]) -> Said:
-        fresh = []
+        said: Said = []
+        fresh: list[Events] = []
         last = self.live.fed
         for batch in batches:
             if batch.settled:
@@ -208,7 +228,13 @@ class NodeWorkflow(Asked):
             if last is None or reaches > last:
                 fresh.append(events if last is None else events.after(last))
                 last = reaches
-        return self.live.accept(concat(fresh), last) if fresh and last is not None else []
+            # What lies behind a mark is judged by it, and cannot be taken together with it.
+            if fresh and last is not None and mark_of(last) is not None:
+                said += self.live.accept(concat(fresh), last)
+                fresh = []
+        if fresh and last is not None:
+            said += self.live.accept(concat(fresh), last)
+        return said
 
     def _told_of(self, member: PlanNode) -> list[Subscriber]:
         root = self.live.fragment.root.digest
@@ -218,8 +244,9 @@ class NodeWorkflow(Asked):
         return state_wire.to_state(self.live.states, **self._rest())
 
     def _rest(self) -> dict[str, Any]:
-        held = {"held": True} if self.held else {}
-        return {"inbox": to_carried(self.inbox), "newcomers": self.newcomers, "full": self.full, **held}
+        rest = {"inbox": to_carried(self.inbox), "newcomers": self.newcomers, "full": self.full}
+        rest |= {"held": True} if self.held else {}
+        return rest | ({} if self.leader is None else {"leader": self.leader})
 
     def _is_full(self) -> str | None:
         """Why no more events can be taken, if that is so. What lies in pieces twice does not count."""

@@ -140,7 +140,7 @@ class RegistryWorkflow:
         log = self.state["logs"].setdefault(source, [])
         for file in files:
             after = 0 if file.get("again") else max(_had(log, file), file["after"])
-            if file["last"] <= after:
+            if file["last"] <= after and not _goes_on(log, file):
                 continue
             if len(log) >= MAX_SEGMENTS:
                 raise ApplicationError(
@@ -293,6 +293,11 @@ class RegistryWorkflow:
 def _place(places: protocol.Places, source: str, stream: int) -> list[int] | None:
     streams = places.get(source, [])
     return streams[stream] if stream < len(streams) else None
+
+
+def _goes_on(log: Sequence[Segment], entry: Segment) -> bool:
+    """Whether an entry is a mark, and not what a log ends with already."""
+    return "mark" in entry and not (log and log[-1].get("mark", -1) >= entry["mark"])
 
 
 def _had(log: Sequence[Segment], file: Segment) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
 from feeder.checks.comparison import CHUNK, Comparison, compare_keys
 from feeder.files.log import FileLog
 from feeder.shards import by_shard
 from timeline.local.evaluate import evaluate
 from timeline.spec.spec import Spec
-from timeline.tables.events import Events, concat
+from timeline.tables.events import Events, Position, concat, no_events
+from timeline.tables.marks import mark_of
 from workflows.client import Client
 
 
@@ -24,20 +25,25 @@ async def compare(timelines: Client, spec: Spec) -> Comparison:
     """
     log = FileLog(spec, await timelines.registry.log(spec.source_id))
     pieces = list(log.pieces(None, spec.plan.columns))
-    nothing = Events([], *(np.empty(0, np.int64),) * 2, {}, np.empty((0, 2), np.int64))
-    events = concat([piece.events for piece in pieces]) if pieces else nothing
-    evaluation = evaluate(spec.plan, events, spec.node_limits)
+    events = concat([no_events(spec.plan.columns, 2), *(piece.events for piece in pieces)])
+    marks = [piece.last for piece in pieces if mark_of(piece.last) is not None]
+    evaluation = evaluate(spec.plan, events, spec.node_limits, marks=marks)
     comparison = Comparison(evaluation, rejected=[r for piece in pieces for r in piece.rejected])
     for stream, part in enumerate(by_shard(events, spec.limits.shards)):
-        await _compare_stream(comparison, timelines, spec, stream, part.compact())
+        await _compare_stream(comparison, timelines, spec, stream, part.compact(), marks)
     return comparison
 
 
 async def _compare_stream(
-    comparison: Comparison, timelines: Client, spec: Spec, stream: int, events: Events
+    comparison: Comparison,
+    timelines: Client,
+    spec: Spec,
+    stream: int,
+    events: Events,
+    marks: Sequence[Position],
 ) -> None:
     """The keys of one stream, whose time says which lives are closed."""
-    evaluation = evaluate(spec.plan, events, spec.node_limits)
+    evaluation = evaluate(spec.plan, events, spec.node_limits, marks=marks)
     names = sorted({*evaluation.names(), *await timelines.questions.keys_on(spec, stream)})
     for first in range(0, len(names), CHUNK):
         keys = names[first : first + CHUNK]

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from feeder.checks.comparison import CHUNK, Comparison, Difference, compare_keys
 from feeder.shards import by_shard
 from feeder.sources.base import Connector, Log, Piece
-from feeder.topics.batches import no_events
 from feeder.topics.source import Input, MessageLog
 from timeline.errors import NotFoundError, ServiceError
 from timeline.local.evaluate import evaluate
 from timeline.spec.spec import Spec
-from timeline.tables.events import Events, concat
+from timeline.tables.events import Events, concat, no_events
+from timeline.tables.marks import place_of
 from workflows.client import Client
 from workflows.names import node_id
 
@@ -66,7 +66,7 @@ async def check_topic(connector: Connector, timelines: Client, spec: Spec) -> Ch
         rejected = [rejected.ahead for piece in pieces for rejected in piece.rejected]
         check.ahead += sum(rejected)
         check.broken += len(rejected) - sum(rejected)
-        nothing = no_events(entry.decoder(spec.plan.columns), len(last))
+        nothing = no_events(spec.plan.columns, len(place_of(last)))
         events = concat([nothing, *(piece.events for piece in pieces)])
         for stream, part in zip(streams, by_shard(events, shards), strict=True):
             await _compare(check, timelines, spec, stream, part.compact())
@@ -78,7 +78,8 @@ def _read(log: Log, columns: Sequence[str]) -> list[Piece]:
 
 
 async def _compare(check: Check, timelines: Client, spec: Spec, stream: int, events: Events) -> None:
-    evaluation = await asyncio.to_thread(evaluate, spec.plan, events, spec.node_limits)
+    marks = await timelines.leaves.marks(node_id(spec, spec.plan.leaves[0], stream))
+    evaluation = await asyncio.to_thread(evaluate, spec.plan, events, spec.node_limits, marks=marks)
     comparison = Comparison(evaluation)
     names = sorted({*evaluation.names(), *await timelines.questions.keys_on(spec, stream)})
     for first in range(0, len(names), CHUNK):

@@ -21,6 +21,7 @@ from timeline.errors import NotFoundError, PausedError
 from timeline.reading import Rejected, read_events
 from timeline.spec.spec import Spec
 from workflows.client import Client
+from workflows.protocol import Segment
 
 
 @dataclass(slots=True)
@@ -58,13 +59,15 @@ async def feed_files(
     on_progress: Callable[[Progress], None] = lambda _: None,
     clock: Callable[[], float] = time.time,
     again: bool = False,
+    mark: int | None = None,
 ) -> Report:
     """Feeds files to the source of a registered timeline, and waits until its results have them.
 
     All timelines on the same source get the events. Files that were fed before are not fed again,
     but for lines that are new. A feed that was interrupted goes on where the leaves stand. ``clock`` (s) says
     what is too far ahead (``limits.max_ahead``). What a file has from its start of one that was fed under
-    another name is not fed either, but ``again`` feeds all files whole.
+    another name is not fed either, but ``again`` feeds all files whole. ``mark`` (ms) is how far the time of
+    the source's streams goes on behind them.
 
     Raises:
         EventError: a file cannot be read.
@@ -84,6 +87,8 @@ async def feed_files(
     now = int(clock() * 1_000)
     had = await timelines.registry.log(spec.source_id)
     described, same_as = describe_files(files, had, now, again=again)
+    if mark is not None:
+        described.append(Segment(path="", fingerprint="", after=0, last=0, mark=mark))
     log = FileLog(spec, await timelines.registry.extend_log(spec.source_id, described))
     every = await timelines.registry.specs()
     if spec.name not in every:
@@ -101,8 +106,9 @@ async def feed_files(
     start = min(known) if len(known) == len(lows) else None
     report = Report(known=same_as)
     behind = log.lines_until(start)
-    progress = Progress(of_lines=log.lines_until(log.end()) - behind)
-    if progress.of_lines:
+    end = log.end()
+    progress = Progress(of_lines=log.lines_until(end) - behind)
+    if end is not None and (start is None or start < end):
         pieces = log.pieces(start, sorted({c for other in same for c in other.plan.columns}))
         queues = ShardQueues(len(streams))
 

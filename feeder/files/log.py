@@ -16,13 +16,14 @@ from feeder.sources.base import Piece
 from timeline.errors import EventError
 from timeline.reading import count_lines, read_events
 from timeline.spec.spec import Spec
-from timeline.tables.events import Events, Position
+from timeline.tables.events import Events, Position, no_events
+from timeline.tables.marks import marked
 from workflows.protocol import Segment
 
 
 class FileLog:
-    """The files of a log, up to where each ended when it was described. Positions are (number of the file
-    in the log from 1, line)."""
+    """The files of a log, up to where each ended when it was described, and marks among them. Positions are
+    (number of the entry in the log from 1, line)."""
 
     def __init__(self, spec: Spec, files: Sequence[Segment]) -> None:
         self._source = spec.source
@@ -30,7 +31,7 @@ class FileLog:
         self._files = files
 
     def end(self) -> Position | None:
-        return (len(self._files), self._files[-1]["last"]) if self._files else None
+        return _end_of(len(self._files), self._files[-1]) if self._files else None
 
     def lines_until(self, end: Position | None) -> int:
         """How many lines there are up to a position."""
@@ -53,10 +54,13 @@ class FileLog:
         for number, file in enumerate(self._files, start=1):
             line = file["after"]
             if after is not None:
-                if (number, file["last"]) <= after:
+                if _end_of(number, file) <= after:
                     continue
                 if number == after[0]:
                     line = max(line, after[1])
+            if "mark" in file:
+                yield Piece(no_events(columns, 2), [], _end_of(number, file), 0)
+                continue
             _look_at(file, line)
             yield from self._pieces_of(number, file, line, columns)
 
@@ -90,6 +94,12 @@ class FileLog:
         alike whenever it is read again. What was fed before there was such a limit has none."""
         now = file.get("now")
         return None if now is None or self._max_ahead is None else now + self._max_ahead
+
+
+def _end_of(number: int, file: Segment) -> Position:
+    """Where an entry of a log ends."""
+    end = number, file["last"]
+    return marked(end, file["mark"]) if "mark" in file else end
 
 
 def _look_at(file: Segment, line: int) -> None:

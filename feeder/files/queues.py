@@ -11,6 +11,7 @@ from feeder import stream as _stream
 from feeder.shards import by_shard
 from feeder.sources.base import Piece
 from timeline.tables.events import Events, Position, concat
+from timeline.tables.marks import mark_of
 
 #: So many pieces are as good as a full batch: what is read and waits is to stay in memory.
 PIECES = 4
@@ -83,7 +84,8 @@ class _Queue:
         taken: list[Events] = []
         place: Position | None = None
         most = _stream.BATCH_EVENTS
-        while self.waiting and most > 0:
+        # What lies behind a mark is judged by it, and cannot be in one batch with it.
+        while self.waiting and most > 0 and mark_of(place) is None:
             events, place = self.waiting.popleft()
             if len(events) > most:
                 self.waiting.appendleft((events.take(slice(most, None)), place))

@@ -154,6 +154,10 @@ class Subscription(Cursor, Protocol):
         again all the same."""
         ...
 
+    def end(self) -> Position | None:
+        """The position of the newest message of the partition; ``None``: there is none."""
+        ...
+
     def give_up(self) -> None:
         """Forgets the place, and closes: nobody will go on under this name."""
         ...

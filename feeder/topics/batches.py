@@ -27,6 +27,8 @@ class MessageBatch:
     doubtful: bool = True
     #: Whether it was sent in a turn (`feeder.topics.turns`), which is to be given back.
     in_turn: bool = False
+    #: The newest event: its time, and when its message was published (ms); ``None``: there is none.
+    newest: tuple[int, int] | None = None
 
     @property
     def last(self) -> Position:
@@ -64,15 +66,13 @@ def decode(reader: Decoder, messages: Messages) -> tuple[MessageBatch, Events]:
     position = messages.position
     events, rejected = reader.read(messages)
     placed = Events(events.keys, events.key, events.tick, events.columns, position[events.position[:, 0]])
-    return MessageBatch(messages.each, position, rejected), placed
+    newest = None
+    if len(events):
+        row = int(events.tick.argmax())
+        newest = int(events.tick[row]), int(messages.published[events.position[row, 0]])
+    return MessageBatch(messages.each, position, rejected, newest=newest), placed
 
 
 async def read_batch(reader: Decoder, messages: Messages) -> tuple[MessageBatch, Events]:
     """`decode`, in a thread."""
     return await asyncio.to_thread(decode, reader, messages)
-
-
-def no_events(decoder: Decoder, width: int) -> Events:
-    """A batch without events, with places of so many integers."""
-    events, _ = decoder.reader.read([])
-    return Events([], events.key, events.tick, events.columns, np.empty((0, width), np.int64))

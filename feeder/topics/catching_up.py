@@ -8,12 +8,13 @@ from feeder import stream as _stream
 from feeder.shards import of_shard
 from feeder.sources.base import NONE, Messages
 from feeder.stream import Stream
-from feeder.topics.batches import no_events, read_batch
+from feeder.topics.batches import read_batch
 from feeder.topics.live import Live
 from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Leaf, Roster, Shard
 from feeder.topics.source import Input
-from timeline.tables.events import Position
+from timeline.tables.events import Position, no_events
+from timeline.tables.marks import place_of
 from workflows.client import Client
 
 
@@ -35,6 +36,8 @@ class CatchingUp:
         self._live = live
         columns = {name: leaf.columns for name, leaf in leaves.items()}
         self._stream = Stream(timelines, columns, columns)
+        self._stream.leader = shard.stream.leader
+        self._stream.marks = shard.marks
         stood = [leaf.position for leaf in leaves.values()]
         known = [position for position in stood if position is not None]
         self._low: Position | None = min(known) if len(known) == len(stood) else None
@@ -85,7 +88,7 @@ class CatchingUp:
                 events = of_shard(events, shard, shards)
             else:
                 # What else there was is no longer in the topic: an empty batch brings them to the others.
-                events, last = no_events(reader, len(target)), target
+                events, last = no_events(columns, len(place_of(target))), target
             await catching.send(events, last)
             catching.low = last if catching.low is None else max(last, catching.low)
             self._ahead = rest

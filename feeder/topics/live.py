@@ -11,13 +11,15 @@ from feeder import stream as _stream
 from feeder.shards import by_shard
 from feeder.sources.base import Message
 from feeder.topics.batches import read_batch
+from feeder.topics.marking import Marking
 from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Roster
 from feeder.topics.settling import Counts, Settling
 from feeder.topics.source import Input
 from feeder.topics.telling import Telling
 from feeder.topics.turns import Share
-from timeline.tables.events import Events, Position
+from timeline.tables.events import Events, Position, no_events
+from timeline.tables.marks import place_of
 from workflows.client import Client
 
 #: So many waiting messages are worth a batch of their own while others are on their way.
@@ -50,7 +52,7 @@ class KeyCheck:
 
 class Live:
     """Sends what is received to the live leaves of a roster. ``sent`` is up to where they were sent
-    everything; who holds ``sending`` is the only one who sends."""
+    everything; who holds ``sending`` is the only one who sends. Where the topic is silent they get marks."""
 
     def __init__(
         self,
@@ -63,8 +65,10 @@ class Live:
         sent: Position | None,
         turns: Share,
         telling: Telling,
+        marking: Marking,
     ) -> None:
         self.sent = sent
+        self._marking = marking
         self.telling = telling
         self.sending = asyncio.Lock()
         self._timelines = timelines
@@ -82,6 +86,7 @@ class Live:
 
         Raises:
             MovedError: somebody else fed the leaves, or they are others.
+            TakenError, OvertakenError: this feeder, or another, leads from now on.
             TimelineError: Temporal does not answer, the source does not, or a node cannot take any more.
         """
         some = [min(stream.leaves) for stream in self._roster.streams if stream.leaves]
@@ -92,9 +97,12 @@ class Live:
         reader = self._source.decoder(columns)
         received: Position | None = None
         while True:
-            await receiver.any()
+            if not await self._some(receiver):
+                await self._mark()
+                continue
             await self._roster.manned()
             await self._let_gather(receiver)
+            await self._marking.lead_on()
             if in_turn := receiver.waiting >= MANY:
                 await self._turns.take()
             messages = await receiver.next(_stream.BATCH_EVENTS)
@@ -111,9 +119,34 @@ class Live:
                 await self._send(events, batch.last)
                 self.sent = batch.last if self.sent is None else max(self.sent, batch.last)
                 self._settling.add(batch)
+            if batch.newest is not None:
+                self._marking.pace.heard(*batch.newest)
             self._counts.messages += len(messages)
             self._keys.look(messages.each[0])
             self.telling.look(self._roster.specs, columns, events, messages.payload)
+
+    async def _some(self, receiver: Receiver) -> bool:
+        """Waits for messages; false if for so long there are none that there may be a mark."""
+        try:
+            async with asyncio.timeout(self._marking.after):
+                await receiver.any()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _mark(self) -> None:
+        """Sends a mark, if it is time for one, and waits until it has arrived."""
+        await self._roster.manned()
+        async with self.sending:
+            mark = await self._marking.next(self.sent, self._newest)
+            if mark is None:
+                return
+            await self._send(no_events(self._roster.columns, len(place_of(mark))), mark)
+            self.sent, self._newest = mark, mark[-1]
+            for shard in self._roster.shards:
+                shard.marks.append(mark)
+        # Later ones would look as if this had taken as long as they came after it.
+        await asyncio.gather(*(stream.drain() for stream in self._roster.streams))
 
     async def _let_gather(self, receiver: Receiver) -> None:
         """Waits until it is time for a batch: what comes meanwhile goes along.
@@ -136,9 +169,10 @@ class Live:
             for stream in self._roster.streams:
                 born = stream.born
                 stands = await asyncio.gather(*map(self._timelines.leaves.stands, born))
-                for leaf, (position, since) in zip(born, stands, strict=True):
-                    ahead = position is not None and (self.sent is None or position > self.sent)
-                    if ahead or since != born[leaf]:
+                for leaf, stand in zip(born, stands, strict=True):
+                    place = stand.position
+                    ahead = place is not None and (self.sent is None or place > self.sent)
+                    if ahead or stand.born != born[leaf]:
                         raise MovedError
 
     def _some_may_be_late(self, events: Events) -> bool:

@@ -17,7 +17,9 @@ from contextlib import AsyncExitStack
 
 from feeder.stream import ReplacedError
 from feeder.topics.catching_up import CatchingUp
+from feeder.topics.lead import Lead, OvertakenError, TakenError
 from feeder.topics.live import KeyCheck, Live, MovedError
+from feeder.topics.marking import Marking
 from feeder.topics.pauses import Pauses
 from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Leaf, Roster, Shard, State, call_the_roll
@@ -53,6 +55,7 @@ class PartitionFeeder:
         self._keys = KeyCheck(source, partitions, say)
         self._telling = telling or Telling(source.name, say)
         self._pauses = Pauses()
+        self._lead = Lead(timelines)
         #: The registry was looked at; it has said something new, and that is not followed yet.
         self._looked = asyncio.Event()
         self._news = self._following = False
@@ -84,6 +87,7 @@ class PartitionFeeder:
         Raises:
             TimelineError: Temporal does not answer, the source does not, or a node cannot take any more.
         """
+        self._lead.leader = None
         while True:
             self._roster = self._settling = None
             self._following = False
@@ -91,8 +95,10 @@ class PartitionFeeder:
             try:
                 async with AsyncExitStack() as stack:
                     await self._run(stack)
-            except (MovedError, ReplacedError):
+            except TakenError:
                 continue
+            except (MovedError, ReplacedError, OvertakenError):
+                self._lead.leader = None
 
     async def give_up(self) -> None:
         """Gives the subscription up: no timeline is on the source any more."""
@@ -105,7 +111,7 @@ class PartitionFeeder:
         stack.push_async_callback(asyncio.to_thread, subscription.close)
         box = await asyncio.to_thread(partition.letter_box)
         stack.push_async_callback(asyncio.to_thread, box.close)
-        roster, furthest = await call_the_roll(timelines, self.source, self._specs)
+        roster, furthest = await call_the_roll(timelines, self.source, self._specs, self._lead)
         if furthest is None:
             # Nothing was accepted of this source yet, whatever the subscription was at.
             await asyncio.to_thread(self.source.seek_to_begin, subscription)
@@ -127,6 +133,7 @@ class PartitionFeeder:
             furthest,
             turns,
             self._telling,
+            Marking(timelines, self.source, roster, subscription, self._lead),
         )
         receiver = Receiver(subscription, partition.follows)
         stack.push_async_callback(receiver.stop)
@@ -156,8 +163,8 @@ class PartitionFeeder:
                 new = shard.unknown(wanted)
                 stands = await asyncio.gather(*map(self._timelines.leaves.stands, new))
                 behind = {
-                    name: Leaf(wanted[name], State.BEHIND, position)
-                    for name, (position, _) in zip(new, stands, strict=True)
+                    name: Leaf(wanted[name], State.BEHIND, stand.position)
+                    for name, stand in zip(new, stands, strict=True)
                 }
                 # First those that come: the shard is not to look as if nobody wanted anything.
                 shard.put(behind)

@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 from feeder.leaves import interval_of, leaves_of, results_of
 from feeder.stream import Stream
+from feeder.topics.lead import Lead
 from feeder.topics.source import Input
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
@@ -38,12 +39,23 @@ class Leaf:
 
 
 class Shard:
-    """The leaves of stream ``number``; ``stream`` is what the live ones are fed by."""
+    """The leaves of stream ``number``; ``stream`` is what the live ones are fed by. ``marks`` are those that
+    leaves which are behind have to have too."""
 
-    def __init__(self, number: int, timelines: Client, low: Position | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        timelines: Client,
+        low: Position | None = None,
+        lead: Lead | None = None,
+        marks: Iterable[Position] = (),
+    ) -> None:
         self.number = number
+        self.marks = list(marks)
         self.stream = Stream(timelines, {}, ())
         self.stream.low = low
+        if lead is not None:
+            self.stream.leader = lambda: lead.leader
         #: Some leaf is live, or none is on its way to be.
         self.manned = asyncio.Event()
         self._leaves: dict[str, Leaf] = {}
@@ -59,6 +71,10 @@ class Shard:
             self.manned.set()
         else:
             self.manned.clear()
+
+    def known(self) -> list[str]:
+        """The leaves that are not gone."""
+        return [name for name, leaf in self._leaves.items() if leaf.state is not State.GONE]
 
     def in_state(self, state: State) -> dict[str, Leaf]:
         """The leaves that are in a state."""
@@ -138,20 +154,25 @@ class Roster:
 
 
 async def call_the_roll(
-    timelines: Client, source: Input, specs: list[Spec]
+    timelines: Client, source: Input, specs: list[Spec], lead: Lead
 ) -> tuple[Roster, Position | None]:
-    """Asks all leaves where they stand: those that are at the furthest, which is given too, are live."""
+    """Asks all leaves where they stand: those that are at the furthest, which is given too, are live.
+    They also say whether the ``lead`` is still held."""
     every = [leaf for number in source.numbers for leaf in leaves_of(specs, number)]
     stands = dict(zip(every, await asyncio.gather(*map(timelines.leaves.stands, every)), strict=True))
-    furthest = max((position for position, _ in stands.values() if position is not None), default=None)
+    lead.look(stand.leader for stand in stands.values())
+    places = [stand.position for stand in stands.values() if stand.position is not None]
+    furthest = max(places, default=None)
     roster = Roster([], specs)
     for number in source.numbers:
-        shard = Shard(number, timelines, source.begin if furthest is None else furthest)
         leaves = {}
         for name, columns in leaves_of(specs, number).items():
-            position, born = stands[name]
-            state = State.LIVE if position == furthest else State.BEHIND
-            leaves[name] = Leaf(columns, state, position, born)
+            stand = stands[name]
+            state = State.LIVE if stand.position == furthest else State.BEHIND
+            leaves[name] = Leaf(columns, state, stand.position, stand.born)
+        live = [name for name, leaf in leaves.items() if leaf.state is State.LIVE]
+        marks = await timelines.leaves.marks(live[0]) if source.heeds_stream and live else []
+        shard = Shard(number, timelines, source.begin if furthest is None else furthest, lead, marks)
         shard.put(leaves)
         roster.shards.append(shard)
     roster.count_results()

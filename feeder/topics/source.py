@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from feeder.sources.base import Cursor, Messages, Partition, Piece, in_a_row
+from feeder.sources.base import NONE, Cursor, Messages, Partition, Piece, in_a_row
 from feeder.topics.batches import Decoder, decode
 from timeline.errors import ServiceError
 from timeline.reading.messages import MessageReader
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
+from timeline.tables.marks import place_of
 from timeline.values.ticks import parse_time
 
 #: How long (ms) the next message of a partition that has more is waited for.
@@ -27,6 +28,8 @@ class Input:
         self.begin = begin
         self.source = spec.source
         self.limits = spec.limits
+        #: Whether anything depends on the stream's time, so that marks matter.
+        self.heeds_stream = spec.node_limits.heeds_stream
         #: The streams that the partition is divided into.
         self.numbers = range(number * spec.limits.shards, (number + 1) * spec.limits.shards)
 
@@ -51,10 +54,24 @@ class Input:
 
     def read(self, low: Position | None) -> Cursor:
         """A reader of its own for what is behind a position, or for all of the source. Blocks."""
-        cursor = self.partition.read(self.begin if low is None else low)
+        cursor = self.partition.read(self.begin if low is None else place_of(low))
         if low is None and (time := self._time()) is not None:
             cursor.seek_time(time)
         return cursor
+
+    def newest(self, end: Position) -> tuple[int, int] | None:
+        """The newest event of what came last, up to ``end``: its time, and when it was published (ms);
+        ``None`` if that is no event. Blocks."""
+        cursor = self.partition.read((*end[:-1], end[-1] - 1))
+        try:
+            messages = NONE
+            while not messages or messages.last < end:
+                messages = cursor.receive(PATIENCE_MS, AT_ONCE)
+                if not messages:
+                    return None
+            return decode(self.decoder(()), messages)[0].newest
+        finally:
+            cursor.close()
 
     def _time(self) -> int | None:
         """When (ms) the first message was published, if the source begins at a time."""
@@ -67,13 +84,13 @@ class MessageLog:
 
     def __init__(self, source: Input, end: Position | None) -> None:
         self._input = source
-        self._end = end
+        self._end = None if end is None else place_of(end)
 
     def end(self) -> Position | None:
         return self._end
 
     def pieces(self, after: Position | None, columns: Sequence[str]) -> Iterator[Piece]:
-        low = self._input.begin if after is None else after
+        low = self._input.begin if after is None else place_of(after)
         if self._end is None or (low is not None and low >= self._end):
             return
         decoder, cursor = self._input.decoder(columns), self._input.read(after)

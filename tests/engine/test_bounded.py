@@ -29,6 +29,7 @@ from timeline.local.evaluate import evaluate
 from timeline.local.graph import Graph
 from timeline.plan import make_plan
 from timeline.tables.events import from_rows
+from timeline.tables.marks import marked
 from timeline.tables.splicing import cut
 from timeline.tables.table import Window
 
@@ -63,13 +64,14 @@ def test_keys_have_lives(
         if (lives := [v for v in every if told.time - v[-1][0] < ttl + lateness + max(keep, ttl)])
     }
     refused = [number for number, reason in enumerate(told.refused) if reason is not None]
-    # Nothing is evaluated locally of which a mark is known.
-    whole = None if marks else evaluate(plan, from_rows(events), limits)
-    if whole is not None:
-        assert (whole.accepted, whole.refused) == (len(events) - len(refused), len(refused))
-        assert {k: whole.lives(k) for k in whole.names()} == {
-            k: [(v[0][0], v[-1][0]) for v in lives] for k, lives in known.items()
-        }
+    marked_at = [
+        marked((number - 1,), mark) for number, mark in sorted(marks.items()) if number <= len(events)
+    ]
+    whole = evaluate(plan, from_rows(events), limits, marks=marked_at)
+    assert (whole.accepted, whole.refused) == (len(events) - len(refused), len(refused))
+    assert {k: whole.lives(k) for k in whole.names()} == {
+        k: [(v[0][0], v[-1][0]) for v in lives] for k, lives in known.items()
+    }
     graph = WireGraph(plan, limits, data.draw(st.sampled_from(POLICIES)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shrinking, "FEW", data.draw(st.sampled_from([-1_000_000, 1_000])))
@@ -100,8 +102,6 @@ def test_keys_have_lives(
                     wanted = exact(oracle.at(planned.expression, tick))
                     got = exact(exact_value(mine, row, tick))
                     assert same(got, wanted), f"{planned.text} of {key} at {tick}: {got} is not {wanted}"
-                if whole is None:
-                    continue
                 theirs = whole.timeline(key, planned, number)
                 from_base = Window(theirs.at[:1] - theirs.tick[:1] + base)
                 assert mine.json_rows() == cut(theirs, from_base).json_rows()

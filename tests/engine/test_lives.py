@@ -15,6 +15,7 @@ from tests.support.poison import poison
 from tests.support.schedules import marks_of
 from tests.support.streams import batches, json, marked_batches
 from timeline.aggregate import Request, kinds_of, merge, partial
+from timeline.engine.admission import time_before
 from timeline.engine.answers import Answers
 from timeline.engine.lives import Lives
 from timeline.engine.mark_log import MarkLog
@@ -80,7 +81,8 @@ def test_lives_are_what_they_are_defined_to_be(
     refused: list[str | None] = []
     stream = -1
     for batch, last in marked_batches(from_rows(events), at, marks):
-        judged = lives.judge(batch.keys, batch.key, batch.tick, stream, first, newest)
+        before = time_before(batch.tick, stream)
+        judged = lives.judge(batch.keys, batch.key, batch.tick, before, first, newest)
         more = len(keys) - len(first)
         first, newest = np.append(first, np.full(more, 1 << 42)), np.append(newest, np.full(more, -1))
         newest[judged.joined] = -1

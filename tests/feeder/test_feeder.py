@@ -43,7 +43,7 @@ def test_batches_end_where_the_furthest_leaf_stands(low: tuple[int, int] | None)
     uneven = stream()
     uneven.low, uneven.furthest = low, (1, 5)
     events = from_rows([("k", i, {"a": i}) for i in range(10)], (1, 1))
-    assert [(len(p), end) for p, end, _ in uneven._divide(events, (1, 10))] == [(5, (1, 5)), (5, (1, 10))]
+    assert [(len(p), end) for p, end, _ in uneven._pieces(events, (1, 10))] == [(5, (1, 5)), (5, (1, 10))]
 
 
 def test_live_leaves_of_a_timeline_that_is_not_live_as_a_whole_are_waited_for() -> None:

@@ -13,7 +13,9 @@ import pytest
 
 import feeder.stream
 from feeder.leaves import leaves_of
+from feeder.topics.lead import Lead
 from feeder.topics.live import KeyCheck, Live, MovedError
+from feeder.topics.marking import Marking
 from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Leaf, Roster, Shard, State, call_the_roll
 from feeder.topics.settling import Counts, Settling
@@ -25,6 +27,7 @@ from tests.support.waiting import eventually
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
 from workflows.client import Client
+from workflows.client.leaves import Standing
 
 SPEC = Spec.from_wire(
     {"name": "t", "expression": "latest_event_to_state(a)", "source": {"topic": "t", "key": "k"}}
@@ -42,8 +45,8 @@ class Leaves:
         self.refuses: list[dict[str, Any]] = []
         self.batches: list[int] = []
 
-    async def stands(self, workflow_id: str) -> tuple[Position | None, str]:
-        return self.reached, self.born
+    async def stands(self, workflow_id: str) -> Standing:
+        return Standing(self.reached, self.born)
 
     async def status(self, workflow_id: str) -> dict[str, Any]:
         return {"newest": -1, "full": None}
@@ -93,7 +96,8 @@ class Parts:
         self.subscription = self.partition.subscribe("s")
 
     async def begin(self) -> None:
-        self.roster, furthest = await call_the_roll(self.client, self.input, [SPEC])
+        lead = Lead(self.client)
+        self.roster, furthest = await call_the_roll(self.client, self.input, [SPEC], lead)
         box = self.partition.letter_box()
         turns = Turns().share()
         self.settling = Settling(
@@ -102,7 +106,16 @@ class Parts:
         keys = KeyCheck(self.input, 2, self.said.append)
         telling = Telling("s", self.said.append)
         self.live = Live(
-            self.client, self.input, self.roster, self.settling, self.counts, keys, furthest, turns, telling
+            self.client,
+            self.input,
+            self.roster,
+            self.settling,
+            self.counts,
+            keys,
+            furthest,
+            turns,
+            telling,
+            Marking(self.client, self.input, self.roster, self.subscription, lead),
         )
 
     async def settled(self, position: Position) -> None:

@@ -150,6 +150,9 @@ class SegmentSubscription(SegmentCursor):
         place.write_text(json.dumps(message.position))
         place.replace(self._offset)
 
+    def end(self) -> Position | None:
+        return self._partition.end()
+
     def give_up(self) -> None:
         self._offset.unlink(missing_ok=True)
         self.close()

@@ -75,6 +75,7 @@ async def stream_and_kill(
     kills: int = 3,
     moves: Sequence[Policy] = MOVES,
     limits: dict[str, str] | None = None,
+    idle: str = "10s",
 ) -> Outcome:
     """Sends events and kills feeders and the broker at even intervals; see the module's text."""
     broker = Broker(folder / "pulsar")
@@ -86,7 +87,17 @@ async def stream_and_kill(
             async with make_worker(temporal):
                 client = Client(temporal)
                 return await _run(
-                    events, sessions, seed, policies, kills, moves, limits, broker, client, server.address
+                    events,
+                    sessions,
+                    seed,
+                    policies,
+                    kills,
+                    moves,
+                    limits,
+                    idle,
+                    broker,
+                    client,
+                    server.address,
                 )
     finally:
         await broker.stop(kill=True)
@@ -113,13 +124,14 @@ async def _run(
     kills: int,
     moves: Sequence[Policy],
     limits: dict[str, str] | None,
+    idle: str,
     broker: Broker,
     timelines: Client,
     address: str,
 ) -> Outcome:
     topic = f"streaming-{seed}"
     await broker.create_topic(topic, PARTITIONS)
-    common = {"source": {"topic": topic, "key": "session"}, "limits": limits or {}}
+    common = {"source": {"topic": topic, "key": "session", "idle": idle}, "limits": limits or {}}
     first = Spec.from_wire({"name": "first", "expression": CIRR, **common}).by_policy(policies[0])
     later = Spec.from_wire({"name": "later", "expression": LATER, **common}).by_policy(policies[1])
     await timelines.registry.register(first)
@@ -232,9 +244,14 @@ def main(
     first: Annotated[Fragments, typer.Option(help="The policy of the first timeline.")] = Fragments.OPERATOR,
     later: Annotated[Fragments, typer.Option(help="That of the one that comes later.")] = Fragments.STREAM,
     key_ttl: Annotated[str, typer.Option(help="Sessions have lives, with gaps of so long: 20s, say.")] = "",
+    watermark: Annotated[str, typer.Option(help="By what events are late: key, or stream.")] = "key",
+    idle: Annotated[
+        str, typer.Option(help="A silence of so long has a mark, also while all is killed.")
+    ] = "10s",
 ) -> None:
     """Stream, kill, compare; end with 1 if anything differs."""
     begun = time.monotonic()
+    limits = {"allowed_lateness": "10s", "watermark": watermark} | ({"key_ttl": key_ttl} if key_ttl else {})
     with tempfile.TemporaryDirectory() as folder:
         outcome = asyncio.run(
             stream_and_kill(
@@ -243,7 +260,8 @@ def main(
                 seed,
                 Path(folder),
                 (first.policy, later.policy),
-                limits={"key_ttl": key_ttl, "allowed_lateness": "10s"} if key_ttl else None,
+                limits=limits,
+                idle=idle,
             )
         )
     kinds = ", ".join(f"{count} {kind}" for kind, count in outcome.sent.sent.items())

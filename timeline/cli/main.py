@@ -28,6 +28,7 @@ COMMANDS = {
     "resume": "life.resume",
     "dry-run": "feeding.dry_run",
     "feed": "feeding.feed",
+    "mark": "marking.mark",
     "feeder": "streaming.feeder",
     "produce": "producing.produce",
     "demo": "demo.demo",

@@ -35,25 +35,26 @@ class Admission:
     reasons: I64
 
 
-def admit(key: I64, tick: I64, newest: I64, stream_time: int, limits: Limits) -> Admission:
+def admit(key: I64, tick: I64, newest: I64, stream: I64, limits: Limits) -> Admission:
     """Judges each event by its place in the stream, so that it does not matter where batches end.
 
-    ``key``, ``tick`` (n) in stream order; ``newest`` one a key code, -1 where no event was heard of; before
-    them the stream's time is ``stream_time`` (-1: it has none). An event is late if it is older than the
+    ``key``, ``tick`` (n) in stream order, ``stream`` (n) the stream's time before each (`time_before`);
+    ``newest`` one a key code, -1 where no event was heard of. An event is late if it is older than the
     newest of its key before it, or with ``limits.by_stream`` than the stream's time, by more than the allowed
     lateness.
 
     >>> key, tick, newest = np.array([0, 0, 1]), np.array([9, 3, 3]), np.array([-1, -1])
-    >>> admit(key, tick, newest, -1, Limits(5)).refused.tolist()
+    >>> stream = time_before(tick, -1)
+    >>> admit(key, tick, newest, stream, Limits(5)).refused.tolist()
     [1]
-    >>> admit(key, tick, newest, -1, Limits(5, by_stream=True)).refused.tolist()
+    >>> admit(key, tick, newest, stream, Limits(5, by_stream=True)).refused.tolist()
     [1, 2]
     """
     count = len(key)
     every = np.arange(count)
     if not count or limits.allowed_lateness is None:
         return Admission(every, every[:0], every[:0])
-    before = time_before(tick, stream_time) if limits.by_stream else _newest_before(key, tick, newest)
+    before = stream if limits.by_stream else _newest_before(key, tick, newest)
     late = tick < before - limits.allowed_lateness
     rows = np.flatnonzero(late)
     return Admission(np.flatnonzero(~late), rows, np.full(len(rows), Reason.LATE, np.int64))

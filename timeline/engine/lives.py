@@ -15,7 +15,7 @@ from itertools import chain
 
 import numpy as np
 
-from timeline.engine.admission import Reason, time_before
+from timeline.engine.admission import Reason
 from timeline.limits import Limits
 from timeline.tables.packing import Bools, first_of_runs, order_of_keys, packed, start_of, tick_of
 from timeline.values.life_names import LifeKeys, key_named, life_name
@@ -65,16 +65,16 @@ class Lives:
         self._known = False
 
     def judge(
-        self, names: Sequence[str], key: I64, tick: I64, stream_time: int, begun: I64, newest: I64
+        self, names: Sequence[str], key: I64, tick: I64, stream: I64, begun: I64, newest: I64
     ) -> Judged:
         """Judges each event by its place in the stream; new lives get codes.
 
-        ``key`` (n) are indices into ``names``, ``tick`` is in ms; ``stream_time`` is the stream's time
-        before them, -1 if there was none.
+        ``key`` (n) are indices into ``names``, ``tick`` is in ms; ``stream`` is the stream's time before each
+        (`timeline.engine.admission.time_before`).
         """
         self._look_back(begun, newest)
-        stream = time_before(tick, stream_time)
-        of, code = self._lives(names, newest, stream_time - 2 * self.ttl - self.lateness)
+        floor = int(stream.min(initial=_EVER)) - 2 * self.ttl - self.lateness
+        of, code = self._lives(names, newest, floor)
         refused, closed = self._refusals(len(names), key, tick, stream, of, begun[code], newest[code])
         rows = np.flatnonzero(refused)
         reasons = np.where(closed[rows], Reason.CLOSED, Reason.LATE).astype(np.int64)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from timeline.engine.admission import Admission, admit
+from timeline.engine.admission import Admission, admit, time_before
 from timeline.engine.incoming import understood
 from timeline.engine.latecomers import begin_late, from_there, late_in
 from timeline.engine.lives import Judged
@@ -83,13 +83,14 @@ class Node:
         every = len(used) == len(events.keys)
         names = events.keys if every else [events.keys[i] for i in used.tolist()]
         judged: Admission | Judged
+        stream = time_before(events.tick, state.stream_time)
         if state.lives is None:
             key = state.encode(names)[place]
-            judged = admit(key, events.tick, state.by_key.newest, state.stream_time, state.limits)
+            judged = admit(key, events.tick, state.by_key.newest, stream, state.limits)
             key = key[judged.live]
         else:
             begun, newest = state.by_key["first"], state.by_key.newest
-            judged = state.lives.judge(names, place, events.tick, state.stream_time, begun, newest)
+            judged = state.lives.judge(names, place, events.tick, stream, begun, newest)
             state.by_key.grow(len(state.keys))
             key = judged.life
         if state.limits.allowed_lateness is not None:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from timeline.engine.admission import Admission, admit
+from timeline.engine.admission import Admission, admit, time_before
 from timeline.engine.lives import Judged, Lives
 from timeline.errors import NotFoundError
 from timeline.jobs import cores
@@ -19,8 +19,9 @@ from timeline.local.dividing import compute_divided
 from timeline.operators.outputs import Outputs
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.tables.columns import Columns
-from timeline.tables.events import Events
+from timeline.tables.events import Events, Position
 from timeline.tables.lateness import now
+from timeline.tables.marks import mark_of
 from timeline.tables.packing import key_of, pack, tick_of
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window, lookup
@@ -251,13 +252,15 @@ def evaluate(
     events: Events,
     limits: Limits | None = None,
     jobs: int | None = None,
+    marks: Sequence[Position] = (),
 ) -> Evaluation:
     """The value of an expression over events, for every key at every tick.
 
     ``events`` are in stream order: of two at one tick the later counts as state, and with
     ``limits.allowed_lateness`` what is below a key's watermark at its place is refused. Without
     ``limits`` no event is late and no key is ever closed. ``jobs`` is how many cores work on it (all that
-    there are); the result does not depend on it.
+    there are); the result does not depend on it. ``marks`` are those of the stream, in order
+    (`timeline.tables.marks`).
 
     Raises:
         ExpressionError: text that cannot be understood, or parts that do not fit.
@@ -271,23 +274,32 @@ def evaluate(
     """
     plan = expression if isinstance(expression, Plan) else make_plan(expression)
     limits = limits or Limits()
-    newest = int(events.tick.max(initial=-1))
+    stream, stream_time = _times(events, marks)
     none_yet = np.full(len(events.keys), -1, np.int64)
     keys = Keys(events.keys)
     judged: Admission | Judged
     if limits.key_ttl is None:
-        judged = admit(events.key, events.tick, none_yet, -1, limits)
+        judged = admit(events.key, events.tick, none_yet, stream, limits)
     else:
         keys = LifeKeys()
         judged = Lives(limits, keys).judge(
-            events.keys, events.key, events.tick, -1, none_yet[:0], none_yet[:0]
+            events.keys, events.key, events.tick, stream, none_yet[:0], none_yet[:0]
         )
     if len(judged.live) < len(events):
         events = events.take(judged.live)
     if isinstance(judged, Judged):
         events = replace(events, keys=keys.names, key=judged.life)
     accepted, refused = len(judged.live), len(judged.refused)
-    return compute(plan, events, keys, limits, accepted, refused, newest, jobs or cores())
+    return compute(plan, events, keys, limits, accepted, refused, stream_time, jobs or cores())
+
+
+def _times(events: Events, marks: Sequence[Position]) -> tuple[I64, int]:
+    """The stream's time before each event, and behind all."""
+    last = time_before(np.append(events.tick, 0), -1)
+    for mark in marks:
+        before = len(events) - len(events.after(mark))
+        last[before:] = np.maximum(last[before:], mark_of(mark) or -1)
+    return last[:-1], int(last[-1])
 
 
 def compute(
@@ -300,7 +312,7 @@ def compute(
     stream_time: int,
     jobs: int,
 ) -> Evaluation:
-    """The evaluation of accepted events, of a stream whose newest is at ``stream_time`` ms."""
+    """The evaluation of accepted events, of a stream whose time is ``stream_time`` (ms)."""
     begun, last, tables = compute_divided(plan, events, jobs)
     codes, newest, origin = key_of(last), tick_of(last), tick_of(begun)
     after = limits.forgotten_after

@@ -12,7 +12,7 @@ from types import TracebackType
 
 import numpy as np
 
-from timeline.engine.admission import Admission, admit
+from timeline.engine.admission import Admission, admit, time_before
 from timeline.engine.lives import Judged, Lives
 from timeline.errors import EventError
 from timeline.jobs import cores
@@ -96,16 +96,17 @@ class Spill:
             EventError: there is no room for the file.
         """
         judged: Admission | Judged
+        stream = time_before(events.tick, self._stream_time)
         if self._lives is None:
             key = self._keys.encode(events.keys)[events.key]
             self._grow()
-            judged = admit(key, events.tick, self._newest, self._stream_time, self.limits)
+            judged = admit(key, events.tick, self._newest, stream, self.limits)
             key = key[judged.live]
             if self.limits.allowed_lateness is not None:
                 np.maximum.at(self._newest, key, events.tick[judged.live])
         else:
             judged = self._lives.judge(
-                events.keys, events.key, events.tick, self._stream_time, self._begun, self._newest
+                events.keys, events.key, events.tick, stream, self._begun, self._newest
             )
             self._grow()
             self._into[judged.joined] = judged.into

@@ -24,7 +24,7 @@ from timeline.language.expression import Expression
 from timeline.operators.outputs import Outputs
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
-from timeline.tables.lateness import final_until, watermark
+from timeline.tables.lateness import final_until, is_closed, watermark
 from timeline.tables.packing import key_of, packed, start_of, tick_of
 from timeline.tables.splicing import rows_in
 from timeline.tables.table import Table, Window, lookup, values_at
@@ -157,7 +157,7 @@ class Emission(Node):
         until = self.final()
         ready = begin < until
         if self.sink.when == "close":
-            ready &= until > self.state.by_key.newest
+            ready &= is_closed(self.state.limits, self.state.by_key.newest, self.state.stream_time)
         if self.state.quarantined:
             ready[list(self.state.quarantined)] = False
         codes = np.flatnonzero(ready)

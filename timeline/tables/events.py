@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias, cast
@@ -84,6 +84,13 @@ class Events:
             undecided &= column == bound
         skip = int(np.count_nonzero(below | undecided))
         return self if skip == 0 else self.take(slice(skip, None))
+
+
+def no_events(columns: Iterable[str], width: int) -> Events:
+    """A batch without events that has some columns, in a stream whose places are so many integers."""
+    none = np.empty(0, np.int64)
+    each = {name: EventColumn(none, [None]) for name in columns}
+    return Events([], none, none, each, np.empty((0, width), np.int64))
 
 
 def concat(batches: Sequence[Events]) -> Events:

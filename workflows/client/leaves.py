@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
@@ -23,6 +23,16 @@ class RefusedEvent(TypedDict):
     key: str
     at: int
     reason: str
+
+
+class Standing(NamedTuple):
+    """A leaf's position, and which of all that ever had its id it is (``born``); whose batches it takes,
+    if not anybody's, and whether any wait."""
+
+    position: Position | None
+    born: str
+    leader: protocol.Leader | None = None
+    waiting: bool = False
 
 
 class Leaves:
@@ -59,10 +69,19 @@ class Leaves:
             )
         )
 
-    async def stands(self, workflow_id: str) -> tuple[Position | None, str]:
-        """A leaf's position, and which of all that ever had its id it is."""
+    async def stands(self, workflow_id: str) -> Standing:
+        """Where a leaf stands, and whom it listens to."""
         answer = await self.asking.query(workflow_id, protocol.STANDS)
-        return from_position(answer["position"]), answer["born"]
+        place = from_position(answer["position"])
+        return Standing(place, answer["born"], answer.get("leader"), answer.get("waiting", False))
+
+    async def lead(self, workflow_id: str, leader: protocol.Leader) -> None:
+        """Tells a leaf to take batches only of a feeder with this lead, or a later one."""
+        await self.asking.signal(workflow_id, protocol.LEAD, leader)
+
+    async def marks(self, workflow_id: str) -> list[Position]:
+        """The marks of a leaf's stream that another leaf which reads it later has to have too, in order."""
+        return [tuple(place) for place in await self.asking.query(workflow_id, protocol.MARKS)]
 
     async def status(self, spec: Spec, stream: int) -> protocol.NodeStatus:
         """The status of one leaf of a stream, which accepts and refuses what all do."""

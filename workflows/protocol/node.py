@@ -43,12 +43,19 @@ class NodeSpec(TypedDict):
     target: NotRequired[list[int]]
 
 
+#: A feeder that has the lead of a partition: the number of its lead, and a name of its own. Of two the
+#: greater counts.
+Leader: TypeAlias = str
+
+
 class About(TypedDict, total=False):
     """What a leaf is told besides a batch: for whom it is (``born``, as `Stand` gives it: another of the
-    same id may be at another place), and up to where the sender has ``settled`` what was refused."""
+    same id may be at another place), and up to where the sender has ``settled`` what was refused; with
+    which lead it sends (``leader``), where feeders have one."""
 
     born: str | None
     settled: Place
+    leader: Leader
 
 
 class Late(TypedDict, total=False):
@@ -98,10 +105,13 @@ class NodeStatus(Late):
 
 
 class Stand(TypedDict):
-    """A node's position, and which of all nodes that ever had its id it is."""
+    """A node's position, and which of all nodes that ever had its id it is; whose batches it takes, if not
+    anybody's, and whether any wait in its inbox."""
 
     position: Place
     born: str
+    leader: NotRequired[Leader | None]
+    waiting: NotRequired[bool]
 
 
 class Catching(TypedDict):
@@ -222,6 +232,8 @@ RefusedRow: TypeAlias = tuple[list[int], str, int, str]
 
 #: A batch (`timeline.tables.wire.to_events`), for a leaf.
 EVENTS = Signal[[Wire, About]]("events")
+#: From now on it takes batches only of a feeder with this lead, or a later one.
+LEAD = Signal[[Leader]]("lead")
 #: A child's patch (`timeline.engine.wire.to_patch`) with the ``inputs`` that it is for; sinks take it too.
 PATCH = Signal[[Wire]]("patch")
 #: A new parent: it gets a snapshot, then every patch. A parent (its id) that wants no more.
@@ -245,6 +257,8 @@ STATUS = Query[[], NodeStatus]("status")
 #: The place in the stream that a node's table stands for, or up to which a sink has written.
 POSITION = Query[[], Place]("position")
 STANDS = Query[[], Stand]("stands")
+#: The marks of its stream that a leaf which reads it later has to have too, in order.
+MARKS = Query[[], list[list[int]]]("marks")
 #: Whether it stands already where others stood when it was started.
 CATCHING_UP = Query[[], Catching]("catching_up")
 #: Whether it is held, and has told its parents all that there was to tell.

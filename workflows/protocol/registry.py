@@ -15,7 +15,8 @@ from workflows.protocol.node import Place
 class Segment(TypedDict):
     """Lines ``after + 1 .. last`` of a file; its place in the log is the first part of positions. ``now``
     (ms) is when it was fed, by the feeder's clock. By ``head`` and ``content``, digests of the first line
-    and of all lines up to ``last``, a feeder knows it under another name. ``again``: all of it is wanted."""
+    and of all lines up to ``last``, a feeder knows it under another name. ``again``: all of it is wanted.
+    Or a ``mark`` (ms), which has no lines: the time of the source's streams goes on to it."""
 
     path: str
     fingerprint: str
@@ -25,6 +26,7 @@ class Segment(TypedDict):
     head: NotRequired[str]
     content: NotRequired[str]
     again: NotRequired[bool]
+    mark: NotRequired[int]
 
 
 class Topic(TypedDict):

@@ -146,6 +146,11 @@ class PulsarSubscription(PulsarCursor):
             # By its own id: one that was made of a position would not name a message within a batch.
             self._handle.acknowledge_cumulative(message.native.message_id())
 
+    def end(self) -> Position | None:
+        with plainly():
+            place = place_of(self._handle.get_last_message_id())
+        return place if place[1] >= 0 else None
+
     def give_up(self) -> None:
         # The broker may refuse while another feeder still has it; then that one gives it up.
         with contextlib.suppress(pulsar.PulsarException):

@@ -26,7 +26,7 @@ from timeline.errors import ServiceError
 from timeline.tables.events import Events, Position
 from workflows.client import Client
 from workflows.client.asking import Asking
-from workflows.client.leaves import Leaves
+from workflows.client.leaves import Leaves, Standing
 from workflows.connection import connect_embedded
 from workflows.protocol.node import About
 
@@ -95,13 +95,14 @@ class TroubledLeaves(Leaves):
         self._signals = 0
         self._asked: set[str] = set()
 
-    async def stands(self, workflow_id: str) -> tuple[Position | None, str]:
-        found, born = await super().stands(workflow_id)
+    async def stands(self, workflow_id: str) -> Standing:
+        stand = await super().stands(workflow_id)
+        found = stand.position
         if self.order.stale and workflow_id not in self._asked and found is not None:
             self._asked.add(workflow_id)
             stale = (found[0], self._draw.randint(0, found[1])) if self._draw.random() < 0.8 else None
-            return stale, born
-        return found, born
+            return stand._replace(position=stale)
+        return stand
 
     async def signal_events(
         self,

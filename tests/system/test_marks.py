@@ -1,0 +1,241 @@
+"""Marks: the time of a stream goes on although nothing comes, the same for all that read it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feeder.checks.dry_run import compare
+from feeder.checks.topic import check_topic
+from feeder.files import MarkError, feed_files, mark_files
+from feeder.topics.lead import Lead
+from tests.support.cli import Cli
+from tests.support.segments import Segments
+from tests.support.sinks import written
+from tests.support.waiting import eventually
+from tests.system.test_segments import Running
+from timeline.errors import LimitError
+from timeline.limits import Limits
+from timeline.spec.spec import Spec
+from timeline.tables.events import Position, from_rows
+from timeline.tables.marks import mark_of, marked
+from workflows.client import Client
+from workflows.names import fragment_id, node_id
+from workflows.protocol import node as protocol
+
+MINUTE = 60_000
+
+
+def heartbeat(name: str, source: dict[str, Any], folder: Path | None = None, **limits: Any) -> Spec:
+    """Whether a machine has sent no beat for five minutes; rows of a sink when that changes."""
+    wire = {
+        "name": name,
+        "expression": "!has_existed_within(beat == 1, 5m)",
+        "source": {"key": "machine", **source},
+        "limits": {"allowed_lateness": "5s", "watermark": "stream", **limits},
+    }
+    return Spec.from_wire(wire | ({"sink": {"folder": str(folder)}} if folder else {}))
+
+
+def beats(*events: tuple[str, int]) -> list[dict[str, Any]]:
+    return [{"machine": machine, "time": at, "beat": 1} for machine, at in events]
+
+
+def write(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+async def rows_of(folder: Path) -> list[tuple[str, int, bool]]:
+    return [(row["key"], row["at"], row["value"]) for row in written(folder)]
+
+
+async def test_an_alert_of_files_comes_when_time_goes_on(timelines: Client, tmp_path: Path) -> None:
+    name = f"heartbeat-{uuid.uuid4().hex[:8]}"
+    out = tmp_path / "out"
+    spec = heartbeat(name, {"name": name}, out)
+    await timelines.registry.register(spec)
+    with pytest.raises(MarkError, match="was fed nothing yet"):
+        await mark_files(timelines, spec)
+    await feed_files(timelines, spec, [write(tmp_path / "a.jsonl", beats(("a", MINUTE), ("b", 2 * MINUTE)))])
+    assert await rows_of(out) == [("a", MINUTE, False)]
+
+    assert await mark_files(timelines, spec, 6 * MINUTE + 5_001) == 6 * MINUTE + 5_001
+    alert = ("a", 6 * MINUTE, True)
+    assert await rows_of(out) == [("a", MINUTE, False), alert, ("b", 2 * MINUTE, False)]
+    with pytest.raises(MarkError, match="is 365001 ms already, got 365001 ms"):
+        await mark_files(timelines, spec, 6 * MINUTE + 5_001)
+    with pytest.raises(LimitError, match=r"ahead of the clock, and limits\.max_ahead is 1d"):
+        await mark_files(timelines, spec, 4_000_000_000_000)
+    [answer] = await timelines.questions.values(spec, spec.plan.result, [("b", 6 * MINUTE)])
+    assert (answer.value, answer.final) == (False, True)
+    [answer] = await timelines.questions.values(spec, spec.plan.result, [("b", None)])
+    assert (answer.value, answer.at, answer.final) == (False, 6 * MINUTE + 5_001, False)
+
+    late = write(tmp_path / "b.jsonl", beats(("b", 6 * MINUTE), ("c", 6 * MINUTE + 1), ("a", 7 * MINUTE)))
+    report = await feed_files(timelines, spec, [late])
+    assert (report.accepted, report.refused) == (2, 1)
+    await mark_files(timelines, spec, 20 * MINUTE)
+    rows = await rows_of(out)
+    assert sorted(rows[3:]) == [
+        ("a", 7 * MINUTE, False),
+        ("a", 12 * MINUTE, True),
+        ("b", 7 * MINUTE, True),
+        ("c", 6 * MINUTE + 1, False),
+        ("c", 11 * MINUTE + 1, True),
+    ]
+    assert (await compare(timelines, spec)).differences == []
+
+    # Who comes later has the same marks between the same lines.
+    later = heartbeat(f"{name}-later", {"name": name})
+    await timelines.registry.register(later)
+    other = Spec.from_wire({**later.to_wire(), "name": f"{name}-other", "expression": "count(beat == 1)"})
+    await timelines.registry.register(other)
+    await feed_files(timelines, other, [])
+    status = await timelines.leaves.status(other, 0)
+    assert (status["accepted"], status["refused"], status["newest"]) == (4, 1, 20 * MINUTE)
+    assert (await compare(timelines, other)).differences == []
+
+
+async def test_mark_on_the_command_line(timelines: Client, cli: Cli, tmp_path: Path) -> None:
+    name = f"mark-{uuid.uuid4().hex[:8]}"
+    await timelines.registry.register(heartbeat(name, {}, watermark="key"))
+    done = await asyncio.to_thread(cli.run, "mark", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'give limits.watermark = "stream" or limits.key_ttl' in done.stderr
+    await timelines.registry.remove(name)
+    spec = heartbeat(name, {}, shards=2)
+    await timelines.registry.register(spec)
+    await feed_files(timelines, spec, [write(tmp_path / "a.jsonl", beats(("a", 1), ("b", 2), ("c", 3)))])
+    done = await asyncio.to_thread(cli.run, "mark", name, "--at", "1970-01-01T00:10:00Z")
+    assert (done.returncode, done.stdout) == (0, f"{name}: the time of the stream is 600000 ms\n")
+    for stream in range(2):
+        place = await timelines.nodes.position(node_id(spec, spec.plan.result, stream))
+        assert mark_of(place) == 600_000
+    done = await asyncio.to_thread(cli.run, "mark", name, "--at", "nonsense")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+class Silent(Running):
+    """Feeders of a topic of one partition in segments."""
+
+    async def stands_at(self, spec: Spec, place: Position | None) -> Position:
+        """Where the result stands, as soon as that is a mark behind a place."""
+        found: list[Position] = []
+
+        async def there() -> bool:
+            reached = await self.timelines.nodes.position(node_id(spec, spec.plan.result, 0))
+            if reached is not None and mark_of(reached) is not None and reached > (place or ()):
+                found.append(reached)
+            return bool(found)
+
+        await eventually(there)
+        return found[0]
+
+
+async def test_a_silent_topic_goes_on_with_the_clock(timelines: Client, tmp_path: Path) -> None:
+    topic = f"silent-{uuid.uuid4().hex[:8]}"
+    out = tmp_path / "out"
+    source = {"topic": topic, "idle": "50ms"}
+    spec = Spec.from_wire(
+        {
+            **heartbeat(topic, source, out, allowed_lateness="100ms").to_wire(),
+            "expression": "!has_existed_within(beat == 1, 1s)",
+        }
+    )
+    segments = Segments(tmp_path)
+    segments.create(topic, 1)
+    await timelines.registry.register(spec)
+    [partition] = segments.source(spec).partitions()
+
+    def send(*events: tuple[str, int]) -> None:
+        for row in beats(*events):
+            partition.append(json.dumps(row).encode(), row["machine"])
+
+    one, standby = Silent(tmp_path, timelines), Silent(tmp_path, timelines)
+    async with one.running():
+        send(("a", 10_000), ("b", 10_200))
+        await eventually(lambda: _has(out, ("a", 11_000, True)))
+        assert await _has(out, ("b", 11_200, True)) or await one.stands_at(spec, None)
+        # A mark of the one that has the lead is between these lines, or was never sent.
+        async with standby.running():
+            place = await one.stands_at(spec, (1, 2))
+            send(("a", 9_000), ("c", (mark_of(place) or 0) + MINUTE))
+            place = await one.stands_at(spec, (1, 4))
+    status = await timelines.leaves.status(spec, 0)
+    assert (status["accepted"], status["refused"]) == (3, 1)
+
+    # A feeder that comes later goes on, with a timeline that comes later still.
+    later = Spec.from_wire({**spec.to_wire(), "name": f"{topic}-later", "expression": "count(beat == 1)"})
+    await timelines.registry.register(later)
+    async with one.running():
+        after = await one.stands_at(spec, place)
+        await one.stands_at(later, place)
+        send(("b", (mark_of(after) or 0) + MINUTE))
+        await one.stands_at(later, (1, 5))
+        await one.stands_at(spec, (1, 5))
+    for each in (spec, later):
+        check = await check_topic(segments, timelines, each)
+        assert (check.accepted, check.refused, check.differences) == (4, 1, [])
+
+
+async def _has(out: Path, row: tuple[str, int, bool]) -> bool:
+    return row in await rows_of(out)
+
+
+async def test_batches_that_waited_together_are_judged_by_the_mark_between_them(timelines: Client) -> None:
+    name = f"waiting-{uuid.uuid4().hex[:8]}"
+    spec = heartbeat(name, {})
+    await timelines.registry.register(spec)
+    [leaf] = [fragment_id(spec, f, 0) for f in spec.fragments if f.leaves]
+    columns = {leaf: frozenset(["beat"])}
+    await timelines.leaves.asking.signal(leaf, protocol.HOLD)
+    for number, last in enumerate([marked((1, 0), 90_000), (1, 1), marked((1, 1), 99_000), (1, 2)]):
+        events = from_rows([("a", 80_000, {"beat": 1})], (1, number // 2 + number % 2))
+        await timelines.leaves.signal_events(columns, events.take(slice(0, number % 2 or number == 0)), last)
+    await timelines.leaves.asking.signal(leaf, protocol.GO_ON)
+    status = await timelines.leaves.status(spec, 0)
+    assert (status["position"], status["accepted"], status["refused"]) == ([1, 2], 1, 2)
+
+
+async def test_leaves_take_nothing_of_a_feeder_that_was_overtaken(timelines: Client) -> None:
+    name = f"lead-{uuid.uuid4().hex[:8]}"
+    spec = heartbeat(name, {})
+    await timelines.registry.register(spec)
+    [leaf] = [fragment_id(spec, f, 0) for f in spec.fragments if f.leaves]
+    columns = {leaf: frozenset(["beat"])}
+    first, second = Lead(timelines), Lead(timelines)
+
+    async def send(lead: Lead, tick: int, last: Position) -> None:
+        events = from_rows([("a", tick, {"beat": 1})], (1, last[1]))
+        assert lead.leader is not None
+        await timelines.leaves.signal_events(columns, events, last, {leaf: {"leader": lead.leader}})
+
+    await first.take([leaf])
+    await send(first, 10_000, (1, 1))
+    await second.take([leaf])
+    assert (await timelines.leaves.stands(leaf)).position == (1, 1)
+    await send(first, 10_001, marked((1, 2), 99_000))
+    await send(second, 10_002, (1, 2))
+    await send(first, 10_003, (1, 3))
+    stand = await timelines.leaves.stands(leaf)
+    assert (stand.position, stand.leader) == ((1, 2), second.leader)
+    first.look([stand.leader])
+    second.look([stand.leader])
+    assert (first.leader, second.leader) == (None, stand.leader)
+    status = await timelines.leaves.status(spec, 0)
+    assert (status["accepted"], status["newest"]) == (2, 10_002)
+
+
+def test_what_goes_by_the_time_of_the_stream() -> None:
+    assert not Limits(5).heeds_stream
+    assert not Limits(None, by_stream=True).heeds_stream
+    assert Limits(5, by_stream=True).heeds_stream
+    assert Limits(5, key_ttl=7).heeds_stream

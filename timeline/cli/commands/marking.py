@@ -1,0 +1,44 @@
+"""The command ``mark``: time goes on although no event comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timeline.cli.connecting import NameArgument, connected
+from timeline.cli.options import JsonOption, times
+
+if TYPE_CHECKING:
+    from workflows.client import Client
+
+
+def mark(
+    name: NameArgument,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="T", help="A time (ms or RFC 3339) [default: now, by the clock]."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Say that no event before a time will come any more, of a timeline that is fed from files.
+
+    The time of its streams goes on to T: with limits.watermark = "stream" all up to T less
+    limits.allowed_lateness is final then, and with limits.key_ttl lives end. An event from before that which
+    comes later is refused. A topic needs no such word: its feeder gives it when the topic is silent
+    (source.idle).
+    """
+    tick = times([at] if at is not None else None)
+
+    async def work(timelines: Client) -> int:
+        from feeder.files.marking import mark_files
+
+        return await mark_files(timelines, await timelines.registry.spec(name), tick[0] if tick else None)
+
+    reached = connected(work)
+    if json:
+        from timeline.cli.render import print_json
+
+        print_json({"timeline": name, "time": reached})
+    else:
+        typer.echo(f"{name}: the time of the stream is {reached} ms")
