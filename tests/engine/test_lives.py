@@ -18,7 +18,6 @@ from timeline.aggregate import Request, kinds_of, merge, partial
 from timeline.engine.admission import time_before
 from timeline.engine.answers import Answers
 from timeline.engine.lives import Lives
-from timeline.engine.mark_log import MarkLog
 from timeline.engine.node import Node
 from timeline.engine.state_wire import from_state, to_state
 from timeline.engine.wire import from_patch, to_patch
@@ -30,8 +29,8 @@ from timeline.plan import make_plan
 from timeline.sinks.emission import Emission
 from timeline.spec.parts import Watermark
 from timeline.spec.spec import Spec
-from timeline.tables.events import Position, from_rows
-from timeline.tables.marks import mark_of, marked
+from timeline.tables.events import from_rows
+from timeline.tables.marks import mark_of
 from timeline.values.life_names import LifeKeys, key_named
 
 OUTPUTS = {
@@ -142,12 +141,12 @@ def played(
     leaf = next(node for node in graph.nodes if node.state.leaf is not None)
     refused = [(r.position, r.reason.name) for r in leaf.state.refused.after(None, 100)]
     answers = graph.answers
-    told = {key: _lives(answers, key) for key in answers.known_keys()}
+    told = {key: lives_in(answers, key) for key in answers.known_keys()}
     request = Request.parse(kinds_of(spec.plan), agg="count, sum(n)", group_by=["state"], at=range(0, 60, 3))
     return rows, (told, merge(request, [partial(answers, request)]).rows), refused
 
 
-def _lives(answers: Answers, key: str) -> list[Any]:
+def lives_in(answers: Answers, key: str) -> list[Any]:
     spans = [answers.life(code)[1:] for code in answers.lives(key)]
     return [(span, answers.value(key, span[0]), answers.value(key, span[1])) for span in spans]
 
@@ -198,42 +197,6 @@ def test_any_way_of_cutting_gives_the_same_rows_answers_and_refusals(
     assert sorted(r["id"] for r in first[0]) == sorted(r["id"] for r in second[0])
     assert {r["id"]: r for r in first[0]} == {r["id"]: r for r in second[0]}
     assert first[1:] == second[1:]
-
-
-@settings(max_examples=200)
-@given(steps, cuts, st.sampled_from([0, 1, 3]), st.sampled_from([None, 1, 3, 6]), silences)
-def test_who_reads_a_stream_later_needs_but_the_marks_that_its_leaves_keep(
-    drawn: Any, at: list[int], lateness: int, ttl: int | None, silent: dict[int, int]
-) -> None:
-    events = events_of(drawn)
-    marks = marks_of(events, silent)
-    note(f"{events}, marks {marks}, lateness {lateness}, ttl {ttl}")
-    spec = sink_of({}, lateness, ttl, "key" if ttl else "stream")
-
-    def fed(marks: dict[int, int]) -> tuple[list[Position], Any]:
-        graph = WireGraph(spec.plan, spec.node_limits)
-        for batch, last in marked_batches(from_rows(events), at, marks):
-            graph.feed(batch, last)
-        graph.continue_as_new(graph.limits)
-        leaf = next(node for node in graph.nodes if node.state.leaf is not None)
-        refused = [(r.position, r.reason.name) for r in leaf.state.refused.after(None, 100)]
-        answers = graph.answers
-        told = {key: _lives(answers, key) for key in answers.known_keys()}
-        return leaf.state.marks.places, (leaf.state.stream_time, refused, told)
-
-    kept, told = fed(marks)
-    assert fed({place[0] + 1: place[-1] for place in kept})[1] == told
-
-
-def test_a_mark_that_made_no_difference_is_not_kept() -> None:
-    log = MarkLog()
-    for number in range(1_000):
-        log.reach(marked((number,), 100 * number))
-        log.look(np.array([100 * number - 5]), 100 * number, 5)
-        assert log.places == [(number, -1, 100 * number)]
-    log.look(np.array([99_894]), 99_900, 5)
-    log.reach(marked((1_000,), 100_000))
-    assert log.places == [(999, -1, 99_900), (1_000, -1, 100_000)]
 
 
 FIVE = [("s", t, {"a": "x"}) for t in (0, 100, 200, 300)] + [("other", 900, {"a": "y"})]
