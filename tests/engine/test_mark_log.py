@@ -1,4 +1,4 @@
-"""The marks that a leaf keeps: those without which another that reads the stream later would judge otherwise."""
+"""The marks that a leaf keeps: without which whoever reads the stream later would judge otherwise."""
 
 from __future__ import annotations
 
