@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows.moving import hand_over
-from workflows.protocol import RegistryState, Segment, Topic
+from workflows.protocol import Gap, RegistryState, Segment, Topic
 from workflows.protocol import registry as protocol
 from workflows.wiring import Wiring
 
@@ -152,6 +152,13 @@ class RegistryWorkflow:
             log.append(Segment(**{**file, "after": after}))
             log[-1].pop("again", None)
         return log
+
+    @protocol.NOTE_GAP.handler
+    async def note_gap(self, source: str, gap: Gap) -> None:
+        """Takes note of messages that a source's timelines will never have."""
+        topic = self.state.get("topics", {}).get(source)
+        if topic is not None and gap not in topic.setdefault("gaps", []):
+            topic["gaps"].append(gap)
 
     @protocol.OPEN_TOPIC.handler
     async def open_topic(self, source: str, topic: Topic) -> Topic:

@@ -158,6 +158,10 @@ class Subscription(Cursor, Protocol):
         """The position of the newest message of the partition; ``None``: there is none."""
         ...
 
+    def acknowledged(self) -> Position | None:
+        """Up to where messages were acknowledged, or a little before; ``None``: this is not known."""
+        ...
+
     def give_up(self) -> None:
         """Forgets the place, and closes: nobody will go on under this name."""
         ...

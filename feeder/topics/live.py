@@ -11,6 +11,7 @@ from feeder import stream as _stream
 from feeder.shards import by_shard
 from feeder.sources.base import Message
 from feeder.topics.batches import read_batch
+from feeder.topics.going_back import SILENCE, GoingBack
 from feeder.topics.marking import Marking
 from feeder.topics.receiving import Receiver
 from feeder.topics.roster import Roster
@@ -66,9 +67,11 @@ class Live:
         turns: Share,
         telling: Telling,
         marking: Marking,
+        going_back: GoingBack,
     ) -> None:
         self.sent = sent
         self._marking = marking
+        self._going_back = going_back
         self.telling = telling
         self.sending = asyncio.Lock()
         self._timelines = timelines
@@ -87,6 +90,7 @@ class Live:
         Raises:
             MovedError: somebody else fed the leaves, or they are others.
             TakenError, OvertakenError: this feeder, or another, leads from now on.
+            SoughtError: the subscription was put back to where the leaves are.
             TimelineError: Temporal does not answer, the source does not, or a node cannot take any more.
         """
         some = [min(stream.leaves) for stream in self._roster.streams if stream.leaves]
@@ -97,8 +101,11 @@ class Live:
         reader = self._source.decoder(columns)
         received: Position | None = None
         while True:
-            if not await self._some(receiver):
-                await self._mark()
+            if not await self._some(receiver, received is None):
+                if received is None:
+                    await self._going_back.nothing_came()
+                if self._marking.due == 0:
+                    await self._mark()
                 continue
             await self._roster.manned()
             await self._let_gather(receiver)
@@ -106,6 +113,8 @@ class Live:
             if in_turn := receiver.waiting >= MANY:
                 await self._turns.take()
             messages = await receiver.next(_stream.BATCH_EVENTS)
+            if received is None:
+                await self._going_back.received(messages.each[0].position)
             if not self._source.partition.follows(received, messages.each[0].position):
                 await self._look()
             received = messages.last
@@ -121,14 +130,18 @@ class Live:
                 self._settling.add(batch)
             if batch.newest is not None:
                 self._marking.pace.heard(*batch.newest)
+            self._marking.rest()
             self._counts.messages += len(messages)
             self._keys.look(messages.each[0])
             self.telling.look(self._roster.specs, columns, events, messages.payload)
 
-    async def _some(self, receiver: Receiver) -> bool:
-        """Waits for messages; false if for so long there are none that there may be a mark."""
+    async def _some(self, receiver: Receiver, is_first: bool) -> bool:
+        """Waits for messages; false if for so long there are none that something is to be done about it."""
+        due = self._marking.due
+        if is_first:
+            due = SILENCE if due is None else min(due, SILENCE)
         try:
-            async with asyncio.timeout(self._marking.after):
+            async with asyncio.timeout(due):
                 await receiver.any()
         except TimeoutError:
             return False
@@ -136,6 +149,7 @@ class Live:
 
     async def _mark(self) -> None:
         """Sends a mark, if it is time for one, and waits until it has arrived."""
+        self._marking.rest()
         await self._roster.manned()
         async with self.sending:
             mark = await self._marking.next(self.sent, self._newest)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from feeder.leaves import idle_of
 from feeder.sources.base import Subscription
@@ -23,9 +25,17 @@ class Marking:
     """Says when the leaves of a partition get a mark, and which. Who sends asks `lead_on` first."""
 
     def __init__(
-        self, timelines: Client, source: Input, roster: Roster, subscription: Subscription, lead: Lead
+        self,
+        timelines: Client,
+        source: Input,
+        roster: Roster,
+        subscription: Subscription,
+        lead: Lead,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.pace = Pace()
+        self._clock = clock
+        self._since = clock()
         self._timelines = timelines
         self._source = source
         self._roster = roster
@@ -35,11 +45,15 @@ class Marking:
         self._seen: Position | None = None
         self._still = 0
 
+    def rest(self) -> None:
+        """A silence begins now."""
+        self._since = self._clock()
+
     @property
-    def after(self) -> float | None:
-        """After how long a silence (s) there is a mark; ``None``: never."""
+    def due(self) -> float | None:
+        """In how many seconds the silence has lasted so long that there is a mark; ``None``: never."""
         idle = idle_of(self._roster.specs) if self._source.heeds_stream else None
-        return None if idle is None else idle / 1_000
+        return None if idle is None else max(0.0, self._since + idle / 1_000 - self._clock())
 
     async def lead_on(self) -> None:
         """Sees to it that nobody else feeds these leaves, if marks matter. To be called before any is sent.
@@ -76,8 +90,8 @@ class Marking:
                 self.pace.heard(newest, 0)
             else:
                 self.pace.found(*found)
-        time = self.pace.time()
-        return marked(sent, time) if time > max(newest, mark_of(sent) or -1) else None
+        now = self.pace.time()
+        return marked(sent, now) if now > max(newest, mark_of(sent) or -1) else None
 
     async def _deserted(self) -> bool:
         """Whether the feeder that leads has not done anything for a while."""

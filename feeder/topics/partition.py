@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack
 
 from feeder.stream import ReplacedError
 from feeder.topics.catching_up import CatchingUp
+from feeder.topics.going_back import GoingBack, SoughtError
 from feeder.topics.lead import Lead, OvertakenError, TakenError
 from feeder.topics.live import KeyCheck, Live, MovedError
 from feeder.topics.marking import Marking
@@ -44,6 +45,7 @@ class PartitionFeeder:
         partitions: int = 1,
         turns: Turns | None = None,
         telling: Telling | None = None,
+        accept_gap: bool = False,
     ) -> None:
         self.source = source
         self.counts = Counts()
@@ -56,6 +58,7 @@ class PartitionFeeder:
         self._telling = telling or Telling(source.name, say)
         self._pauses = Pauses()
         self._lead = Lead(timelines)
+        self._accept_gap = accept_gap
         #: The registry was looked at; it has said something new, and that is not followed yet.
         self._looked = asyncio.Event()
         self._news = self._following = False
@@ -97,7 +100,7 @@ class PartitionFeeder:
                     await self._run(stack)
             except TakenError:
                 continue
-            except (MovedError, ReplacedError, OvertakenError):
+            except (MovedError, ReplacedError, OvertakenError, SoughtError):
                 self._lead.leader = None
 
     async def give_up(self) -> None:
@@ -117,6 +120,11 @@ class PartitionFeeder:
             await asyncio.to_thread(self.source.seek_to_begin, subscription)
         roster.specs = self._specs  # as they are by now
         self._roster = roster
+        going_back = GoingBack(
+            timelines, self.source, roster, subscription, self._say, accept_gap=self._accept_gap
+        )
+        if furthest is not None:
+            await going_back.begin()
         turns = self._turns.share()
         stack.callback(turns.close)
         settling = Settling(
@@ -134,6 +142,7 @@ class PartitionFeeder:
             turns,
             self._telling,
             Marking(timelines, self.source, roster, subscription, self._lead),
+            going_back,
         )
         receiver = Receiver(subscription, partition.follows)
         stack.push_async_callback(receiver.stop)

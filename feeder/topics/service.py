@@ -39,7 +39,7 @@ class Feeder:
     to one of them, and to another when that one dies.
 
     ``only`` restricts it to the timelines on the source of that one. ``say`` is told what a person should
-    hear.
+    hear. ``accept_gap``: it goes on where a topic no longer has what timelines have not had, after a restore.
     """
 
     def __init__(
@@ -49,11 +49,13 @@ class Feeder:
         *,
         only: str | None = None,
         say: Callable[[str], None] = print,
+        accept_gap: bool = False,
     ) -> None:
         self.connector = connector
         self.timelines = timelines
         self.only = only
         self.say = say
+        self.accept_gap = accept_gap
         self._turns = Turns()
         self._sources: dict[str, _Fed] = {}
         self._complaints: dict[str, str] = {}
@@ -153,6 +155,7 @@ class Feeder:
                     count,
                     self._turns,
                     telling,
+                    self.accept_gap,
                 )
             )
         self._sources[source_id] = fed

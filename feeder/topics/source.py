@@ -25,6 +25,8 @@ class Input:
 
     def __init__(self, partition: Partition, number: int, begin: Position | None, spec: Spec) -> None:
         self.partition = partition
+        self.number = number
+        self.source_id = spec.source_id
         self.begin = begin
         self.source = spec.source
         self.limits = spec.limits
@@ -70,6 +72,28 @@ class Input:
                 if not messages:
                     return None
             return decode(self.decoder(()), messages)[0].newest
+        finally:
+            cursor.close()
+
+    def oldest(self, at: Position) -> Position | None:
+        """The first message that there still is at a position or behind it, or a little before. Blocks."""
+        cursor = self.partition.read((*at[:-1], at[-1] - 1))
+        try:
+            messages = cursor.receive(PATIENCE_MS) if cursor.more() else NONE
+            return tuple(messages.position[0].tolist()) if messages else None
+        finally:
+            cursor.close()
+
+    def following(self, place: Position) -> Position | None:
+        """The first message that there still is behind a position. Blocks."""
+        cursor = self.partition.read(place)
+        try:
+            while cursor.more():
+                messages = cursor.receive(PATIENCE_MS, AT_ONCE)
+                messages = messages.split(messages.up_to(place))[1]
+                if messages:
+                    return tuple(messages.position[0].tolist())
+            return None
         finally:
             cursor.close()
 

@@ -13,6 +13,7 @@ import pytest
 
 import feeder.stream
 from feeder.leaves import leaves_of
+from feeder.topics.going_back import GoingBack
 from feeder.topics.lead import Lead
 from feeder.topics.live import KeyCheck, Live, MovedError
 from feeder.topics.marking import Marking
@@ -116,6 +117,7 @@ class Parts:
             turns,
             telling,
             Marking(self.client, self.input, self.roster, self.subscription, lead),
+            GoingBack(self.client, self.input, self.roster, self.subscription, self.said.append),
         )
 
     async def settled(self, position: Position) -> None:

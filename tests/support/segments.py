@@ -146,12 +146,25 @@ class SegmentSubscription(SegmentCursor):
         self._mine = False
 
     def acknowledge(self, message: Message) -> None:
+        self._write(message.position)
+
+    def _write(self, position: Position) -> None:
         place = self._offset.with_suffix(".new")
-        place.write_text(json.dumps(message.position))
+        place.write_text(json.dumps(position))
         place.replace(self._offset)
+
+    def seek(self, after: Position | None) -> None:
+        super().seek(after)
+        if after is None:
+            self._offset.unlink(missing_ok=True)
+        else:
+            self._write(after)
 
     def end(self) -> Position | None:
         return self._partition.end()
+
+    def acknowledged(self) -> Position | None:
+        return tuple(json.loads(self._offset.read_text())) if self._offset.exists() else None
 
     def give_up(self) -> None:
         self._offset.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from timeline.language.output_names import VALUE
 from timeline.local.evaluate import Row
 from timeline.operators.outputs import Outputs
 from timeline.plan import Plan, PlanNode
+from timeline.tables.marks import mark_of, place_of
 from timeline.values.scalars import Value
 
 if TYPE_CHECKING:  # rich takes 30 ms to import, and programs want none of it
@@ -51,6 +52,19 @@ def printable(text: str) -> str:
     a\x1b[31m\n☃
     """
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def place_text(place: Sequence[int] | None) -> str:
+    """A place in a stream, with the time of the mark that is there.
+
+    >>> place_text([7, 3]), place_text([7, 3, -1, 5_000]), place_text(None)
+    ('7.3', '7.3 mark 5000 ms', '-')
+    """
+    if place is None:
+        return "-"
+    mark = mark_of(tuple(place))
+    text = ".".join(map(str, place_of(tuple(place))))
+    return text if mark is None else f"{text} mark {mark} ms"
 
 
 def value_text(value: Value) -> str:

@@ -14,7 +14,7 @@ from workflows.client.asking import Asking
 from workflows.client.furthest import places_of
 from workflows.life import Standing, Version
 from workflows.names import REGISTRY_ID
-from workflows.protocol import Segment, Topic
+from workflows.protocol import Gap, Segment, Topic
 from workflows.protocol import registry as protocol
 from workflows.protocol.calls import Query
 
@@ -181,6 +181,15 @@ class Registry:
             TimelineError: the source was fed from files.
         """
         return await self.asking.update(protocol.OPEN_TOPIC, source_id, topic)
+
+    async def gaps(self, source_id: str) -> list[Gap]:
+        """Messages of a topic that are missing, as somebody has accepted."""
+        topic = (await self.topics()).get(source_id)
+        return [] if topic is None else topic.get("gaps", [])
+
+    async def note_gap(self, source_id: str, gap: Gap) -> None:
+        """Accepts that messages of a topic are missing."""
+        await self.asking.update(protocol.NOTE_GAP, source_id, gap)
 
     async def streams(self, spec: Spec) -> range:
         """The numbers of the streams of a timeline's source."""

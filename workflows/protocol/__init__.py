@@ -7,12 +7,13 @@ workflow's handlers are bound to and its callers send by. `calls` says what thos
 from __future__ import annotations
 
 from workflows.protocol.node import MAX_ANSWER, NodeSpec, Subscriber
-from workflows.protocol.registry import RegistryState, Segment, Topic
+from workflows.protocol.registry import Gap, RegistryState, Segment, Topic
 from workflows.protocol.sink import HEARTBEAT, Progress, SinkSpec
 
 __all__ = [
     "HEARTBEAT",
     "MAX_ANSWER",
+    "Gap",
     "NodeSpec",
     "Progress",
     "RegistryState",

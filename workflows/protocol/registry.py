@@ -29,14 +29,25 @@ class Segment(TypedDict):
     mark: NotRequired[int]
 
 
+class Gap(TypedDict):
+    """Messages of a partition that were never fed, because the topic no longer had them: those behind
+    ``after`` and before ``until``."""
+
+    partition: int
+    after: list[int]
+    until: list[int]
+
+
 class Topic(TypedDict):
     """A topic as it was when a feeder first took it: how many partitions, and where each begins.
 
-    A start is a position (ledger, entry, batch index) behind which events are read, or null.
+    A start is a position (ledger, entry, batch index) behind which events are read, or null. ``gaps`` are
+    those that somebody accepted.
     """
 
     partitions: int
     starts: list[list[int] | None]
+    gaps: NotRequired[list[Gap]]
 
 
 def streams_of_source(spec: Spec, topics: Mapping[str, Topic]) -> range:
@@ -82,6 +93,8 @@ REMOVE = Update[[str], list[str]]("remove")
 EXTEND_LOG = Update[[str, list[Segment]], list[Segment]]("extend_log")
 #: A source, and its topic as it is now; as it was when it was first opened.
 OPEN_TOPIC = Update[[str, Topic], Topic]("open_topic")
+#: A source, and a gap in its topic that somebody accepts.
+NOTE_GAP = Update[[str, Gap], None]("note_gap")
 #: The URL of the store in which workers keep large states, and how many bytes those may have.
 USE_STORE = Update[[str, int], None]("use_store")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pulsar
 
 from feeder.sources.base import NONE, Message, Messages
+from feeder.sources.pulsar.acknowledged import acknowledged
 from producer.pulsar.positions import columns_of, id_at, place_of
 from timeline.errors import ServiceError
 from timeline.tables.events import Position
@@ -126,6 +127,8 @@ class PulsarCursor:
 class PulsarSubscription(PulsarCursor):
     """A failover consumer: the broker remembers what was acknowledged, and gives the partition to one."""
 
+    topic = name = ""
+
     @classmethod
     def subscribe(cls, client: pulsar.Client, topic: str, name: str) -> PulsarSubscription:
         with plainly():
@@ -138,7 +141,9 @@ class PulsarSubscription(PulsarCursor):
                 batch_index_ack_enabled=True,
                 batch_receive_policy=pulsar.ConsumerBatchReceivePolicy(QUEUE, BURST_BYTES, TOGETHER_MS),
             )
-        return cls(handle, handle.receive, handle.batch_receive)
+        made = cls(handle, handle.receive, handle.batch_receive)
+        made.topic, made.name = topic, name
+        return made
 
     def acknowledge(self, message: Message) -> None:
         assert isinstance(message, PulsarMessage), "a message of another source"
@@ -150,6 +155,9 @@ class PulsarSubscription(PulsarCursor):
         with plainly():
             place = place_of(self._handle.get_last_message_id())
         return place if place[1] >= 0 else None
+
+    def acknowledged(self) -> Position | None:
+        return acknowledged(self.topic, self.name)
 
     def give_up(self) -> None:
         # The broker may refuse while another feeder still has it; then that one gives it up.

@@ -188,7 +188,7 @@ def _versions(name: str, json: bool) -> None:
 
 
 def _describe(name: str, json: bool) -> None:
-    from timeline.cli.render import console, print_json, printable, short_text
+    from timeline.cli.render import console, place_text, print_json, printable, short_text
 
     async def work(timelines: Client) -> None:
         from rich.table import Table
@@ -201,7 +201,8 @@ def _describe(name: str, json: bool) -> None:
         if json:
             nodes = [{"workflow": i, **state} for _, i, state in found]
             held = await timelines.nodes.quarantined(spec)
-            about = {"version": standing["version"], "paused": standing["paused"]}
+            about: dict[str, Any] = {"version": standing["version"], "paused": standing["paused"]}
+            about |= {"gaps": await timelines.registry.gaps(spec.source_id)} if spec.source.topic else {}
             sinks = {"sinks": await timelines.nodes.sinks(spec)} if spec.sink else {}
             more = {"warnings": [mistake.to_json() for mistake in mistakes_of(spec)], **sinks}
             print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held, **more})
@@ -218,11 +219,14 @@ def _describe(name: str, json: bool) -> None:
             pad_edge=False,
         )
         for (node, workflow_id, _), state in zip(found, states, strict=True):
-            position = ".".join(map(str, state["position"] or ("-",)))
+            position = place_text(state["position"])
             counts = [str(state[c]) for c in ("keys", "rows")]
             taken = [str(state[c]) if node.leaf else "" for c in ("accepted", "refused")]
             table.add_row(Text(short_text(node, spec.plan)), workflow_id, position, *counts, *taken)
         out.print(table)
+        for gap in await timelines.registry.gaps(spec.source_id):
+            places = f"{place_text(gap['after'])} and {place_text(gap['until'])}"
+            out.print(f"gap: partition {gap['partition']} had messages between {places} that were never fed")
         for mistake in mistakes_of(spec):
             out.print(Text(printable(f"warning: {mistake}"), style="yellow"))
         for (node, _, _), state in zip(found, states, strict=True):

@@ -19,17 +19,25 @@ KINDS = ("broken", "ahead", "late", "closed")
 ROWS = 15
 
 
-def feeder() -> None:
+def feeder(
+    accept_gap: Annotated[
+        bool,
+        typer.Option(
+            "--accept-gap",
+            help="Go on although messages are missing: after a restore, where the topic no longer has them.",
+        ),
+    ] = False,
+) -> None:
     """Feed all registered timelines on topics from Pulsar, until it is stopped.
 
     Timelines that are registered or removed meanwhile are noticed. Several feeders share the
     partitions, and one takes over when another dies. Connects as PULSAR_SERVICE_URL and TEMPORAL_ADDRESS
     and their kin say.
     """
-    run_until_signalled(run_feeder(None))
+    run_until_signalled(run_feeder(None, accept_gap))
 
 
-async def run_feeder(only: str | None) -> None:
+async def run_feeder(only: str | None, accept_gap: bool = False) -> None:
     """Runs a feeder, for one timeline's source or for all."""
     from feeder.sources.opening import connect
     from feeder.topics.service import Feeder
@@ -39,7 +47,7 @@ async def run_feeder(only: str | None) -> None:
     connector = await asyncio.to_thread(connect)
     try:
         typer.echo(f"Feeder is ready: {connector.where}. Stop with Ctrl-C.")
-        await Feeder(connector, timelines, only=only, say=typer.echo).run()
+        await Feeder(connector, timelines, only=only, say=typer.echo, accept_gap=accept_gap).run()
     finally:
         await asyncio.to_thread(connector.close)
 
