@@ -96,7 +96,8 @@ def test_our_services_run_commands_that_are_there(name: str) -> None:
     how, *check = service.get("healthcheck", {"test": ["CMD", "timeline", "list"]})["test"]
     assert (how, check[0]) == ("CMD", "timeline")
     parsed(check[1:])
-    assert set(service["environment"]) == {"TEMPORAL_ADDRESS", "PULSAR_SERVICE_URL", "TIMELINE_STORE"}
+    wanted = {"TEMPORAL_ADDRESS", "PULSAR_SERVICE_URL", "TIMELINE_STORE"}
+    assert set(service["environment"]) == wanted | ({"PULSAR_ADMIN_URL"} if name == "feeder" else set())
     assert service["pull_policy"] == "build"
 
 

@@ -1,8 +1,9 @@
 """Random expressions over random streams in random deliveries, against their definition.
 
 Every schedule has late, repeated, reordered and same-tick events, missing columns, nulls and mixed
-types; batches are cut anywhere and sent more than once, patches go through JSON, and nodes continue as
-new between any two. Then every node of every key must be, at every tick, what `tests.support.oracle` says.
+types, marks, either watermark, keys with lives or without; batches are cut anywhere and sent more than
+once, patches go through JSON, and nodes continue as new between any two. Then every node of every key must
+be, at every tick, what `tests.support.oracle` says.
 
     python -m tests.support.schedules --cases 10000 [--seed N]
 
@@ -25,6 +26,7 @@ from rich.console import Console
 
 from tests.support.graphs import POLICIES, WireGraph
 from tests.support.histories import restless
+from tests.support.lives import lives_of
 from tests.support.oracle import Oracle, exact, same
 from tests.support.streams import END, exact_value, expressions, marked_batches
 from timeline.cli.lanes import Lane, draw, plan_lanes
@@ -95,7 +97,8 @@ def check_schedule(expression: Any, drawn: Any, lateness: int, at: list[int], da
     note(f"{plan.result.text}\n{rows}\nlateness {lateness}")
     by_stream = data.draw(st.booleans(), "by the stream")
     marks = marks_of(rows, data.draw(marks_drawn, "marks"))
-    limits = Limits(lateness, 1_000, None, by_stream)
+    ttl = data.draw(st.none() | st.integers(1, 9), "key_ttl")
+    limits = Limits(lateness, 1_000, ttl, by_stream)
     policy = data.draw(st.sampled_from(POLICIES), "policy")
     graph = WireGraph(plan, limits, policy)
     for batch, last in marked_batches(from_rows(rows), at, marks, data.draw(st.booleans(), "marks alone")):
@@ -104,19 +107,32 @@ def check_schedule(expression: Any, drawn: Any, lateness: int, at: list[int], da
             graph.feed(batch, last)
         if data.draw(st.booleans(), "continued as new"):
             graph.continue_as_new(limits, data.draw(st.sampled_from([None, 0, 1 << 20]), "freeze at"))
-    taken = accepted(rows, lateness, marks, by_stream)
+    if ttl is None:
+        taken = accepted(rows, lateness, marks, by_stream)
+        lives = {
+            key: [[(t, v) for (k, t, v), took in zip(rows, taken, strict=True) if k == key and took]]
+            for key in {key for key, _, _ in rows}
+        }
+    else:
+        told = lives_of(rows, lateness, ttl, marks, by_stream)
+        taken, lives = [reason is None for reason in told.refused], told.lives
     for planned, node in zip(plan.nodes, graph.nodes, strict=True):
         if planned.leaf:
             assert (node.state.accepted, node.state.refused.count) == (sum(taken), len(rows) - sum(taken))
             listed = [refusal.position[0] for refusal in node.state.refused.after(None, 100)]
             assert listed == [i for i, took in enumerate(taken) if not took]
-    for key in sorted({key for key, _, _ in rows}):
-        mine = [(t, v) for (k, t, v), took in zip(rows, taken, strict=True) if k == key and took]
-        _check_key(plan, graph, key, Oracle(mine))
+    for key in sorted(lives):
+        for number, life in enumerate(lives[key]):
+            if life:
+                _check_life(plan, graph, key, number, Oracle(life))
+        for node in graph.nodes:
+            answers = Answers(node.state)
+            assert len(answers.lives(key) if lives[key][0] else []) == len(list(filter(None, lives[key])))
 
 
-def _check_key(plan: Plan, graph: WireGraph, key: str, oracle: Oracle) -> None:
-    tables = [Answers(node.state).timeline(key)[0] for node in graph.nodes]
+def _check_life(plan: Plan, graph: WireGraph, key: str, number: int, oracle: Oracle) -> None:
+    asked = [Answers(node.state) for node in graph.nodes]
+    tables = [answers.life(answers.lives(key)[number])[0] for answers in asked]
     for planned, table in zip(plan.nodes, tables, strict=True):
         assert int(table.tick[0]) == oracle.origin
         for tick in range(oracle.origin, END):
