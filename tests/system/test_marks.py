@@ -6,27 +6,32 @@ import asyncio
 import json
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from feeder.broker import Broker
 from feeder.checks.dry_run import compare
 from feeder.checks.topic import check_topic
 from feeder.files import MarkError, feed_files, mark_files
+from feeder.sources.pulsar import PulsarConnector
 from feeder.topics.lead import Lead
+from feeder.topics.service import Feeder
+from producer.pulsar.connection import connect
 from tests.support.cli import Cli
 from tests.support.segments import Segments
 from tests.support.sinks import written
 from tests.support.waiting import eventually
 from tests.system.test_segments import Running
-from timeline.errors import LimitError
+from timeline.errors import LimitError, NotFoundError
 from timeline.limits import Limits
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position, from_rows
 from timeline.tables.marks import mark_of, marked
 from workflows.client import Client
-from workflows.names import fragment_id, node_id
+from workflows.names import fragment_id, node_id, sink_id
 from workflows.protocol import node as protocol
 
 MINUTE = 60_000
@@ -184,6 +189,51 @@ async def test_a_silent_topic_goes_on_with_the_clock(timelines: Client, tmp_path
     for each in (spec, later):
         check = await check_topic(segments, timelines, each)
         assert (check.accepted, check.refused, check.differences) == (4, 1, [])
+
+
+async def test_a_silent_topic_of_pulsar(timelines: Client, broker: Broker, tmp_path: Path) -> None:
+    topic = f"silent-{uuid.uuid4().hex[:8]}"
+    await broker.create_topic(topic, 2)
+    out = tmp_path / "out"
+    wire = heartbeat(topic, {"topic": topic, "idle": "100ms"}, out, allowed_lateness="100ms").to_wire()
+    spec = Spec.from_wire(wire | {"expression": "!has_existed_within(beat == 1, 1s)"})
+    await timelines.registry.register(spec)
+    client = await asyncio.to_thread(connect)
+    connector = PulsarConnector(client)
+    try:
+        # A batch of the client's own, whose messages are of one entry.
+        producer = await asyncio.to_thread(
+            client.create_producer, topic, batching_enabled=True, batching_max_publish_delay_ms=50
+        )
+        for row in beats(("a", 10_000), ("b", 10_200)):
+            producer.send_async(json.dumps(row).encode(), lambda *_: None, partition_key=row["machine"])
+        await asyncio.to_thread(producer.flush)
+
+        # With the feeder that had the messages, and with one that comes when all is read and silent.
+        reached = 11_300
+        for _ in range(2):
+            task = asyncio.create_task(Feeder(connector, timelines, say=lambda _: None).run())
+            await eventually(partial(_stands_later, timelines, spec, reached))
+            task.cancel()
+            await asyncio.wait([task])
+            reached = await _time(timelines, spec)
+        assert {("a", 11_000, True), ("b", 11_200, True)} <= set(await rows_of(out))
+        check = await check_topic(connector, timelines, spec)
+        assert (check.accepted, check.refused, check.differences) == (2, 0, [])
+    finally:
+        await asyncio.to_thread(client.close)
+
+
+async def _time(timelines: Client, spec: Spec) -> int:
+    """The time of the stream that is furthest; all of it is written."""
+    return max([mark_of(await timelines.nodes.position(sink_id(spec, n))) or -1 for n in range(2)])
+
+
+async def _stands_later(timelines: Client, spec: Spec, than: int) -> bool:
+    try:
+        return await _time(timelines, spec) > than
+    except NotFoundError:  # the feeder has not opened the source yet
+        return False
 
 
 async def _has(out: Path, row: tuple[str, int, bool]) -> bool:
