@@ -158,7 +158,7 @@ class Live:
             await self._send(no_events(self._roster.columns, len(place_of(mark))), mark)
             self.sent, self._newest = mark, mark[-1]
             for shard in self._roster.shards:
-                shard.marks.append(mark)
+                shard.note(mark)
         # Later ones would look as if this had taken as long as they came after it.
         await asyncio.gather(*(stream.drain() for stream in self._roster.streams))
 

@@ -11,8 +11,10 @@ from feeder.leaves import interval_of, leaves_of, results_of
 from feeder.stream import Stream
 from feeder.topics.lead import Lead
 from feeder.topics.source import Input
+from timeline.engine.mark_log import MAX_MARKS
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
+from timeline.tables.marks import place_of
 from workflows.client import Client
 
 
@@ -71,6 +73,13 @@ class Shard:
             self.manned.set()
         else:
             self.manned.clear()
+
+    def note(self, mark: Position) -> None:
+        """The live leaves were sent a mark."""
+        if self.marks and place_of(self.marks[-1]) == place_of(mark):
+            self.marks.pop()
+        self.marks.append(mark)
+        del self.marks[:-MAX_MARKS]
 
     def known(self) -> list[str]:
         """The leaves that are not gone."""
