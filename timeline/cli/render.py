@@ -202,7 +202,7 @@ def print_plan(
         text = Text("" if name is None else f"{name}: ", style="magenta")
         text.append(short_text(node, plan), style="bold")
         text.append(f"  {node.kind.value}", style="cyan")
-        reads = f"  reads {', '.join(sorted(node.leaf.columns))}" if node.leaf else ""
+        reads = f"  reads {', '.join(sorted(node.leaf.columns)) or 'every event'}" if node.leaf else ""
         text.append(reads, style="green")
         text.append(f"  {ids(node)[0] if spec else node.digest}", style="dim")
         if users is not None and (others := used_by(node)):
