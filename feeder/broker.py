@@ -16,6 +16,7 @@ from pathlib import Path
 from producer.pulsar.admin import Admin
 from timeline.errors import ServiceError
 from workflows.child import Child, free_port, port_is_free
+from workflows.disk import private_folder, private_open
 
 VERSION = "4.0.7"
 START_TIMEOUT = 240.0
@@ -163,13 +164,7 @@ class Broker(Child):
             if not port_is_free(port):
                 raise ServiceError(f"port {port} is taken: a Pulsar broker may be running; choose another")
         jars = await asyncio.to_thread(install, say)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        config = self.folder / "standalone.conf"
-        ports = {"brokerServicePort": str(self.port), "webServicePort": str(self.web_port)}
-        if self.tls_port is not None:
-            ports["brokerServicePortTls"] = str(self.tls_port)
-        lines = [f"{name}={value}" for name, value in (_SETTINGS | ports | self.settings).items()]
-        config.write_text("\n".join([*lines, ""]))
+        config = self._configured()
         for _ in range(_STARTS):
             await self.spawn(self._command(jars, config), folder=self.folder)
             await self.ready(self._answers, START_TIMEOUT)
@@ -189,6 +184,18 @@ class Broker(Child):
             await asyncio.to_thread(self.admin.ask, path, str(partitions).encode(), "PUT")
         except OSError as error:
             raise ServiceError(f"topic {name} could not be made: {error}") from None
+
+    def _configured(self) -> Path:
+        """Writes the configuration, which may hold tokens and passwords."""
+        private_folder(self.folder)
+        config = self.folder / "standalone.conf"
+        ports = {"brokerServicePort": str(self.port), "webServicePort": str(self.web_port)}
+        if self.tls_port is not None:
+            ports["brokerServicePortTls"] = str(self.tls_port)
+        lines = [f"{name}={value}" for name, value in (_SETTINGS | ports | self.settings).items()]
+        with open(config, "w", opener=private_open) as file:
+            file.write("\n".join([*lines, ""]))
+        return config
 
     def _command(self, jars: Path, config: Path) -> list[str]:
         opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS]

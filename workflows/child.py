@@ -10,10 +10,11 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import BinaryIO, Self, TypeVar
 
 from timeline.errors import ServiceError
 from workflows.backoff import until
+from workflows.disk import private_folder, private_open
 
 T = TypeVar("T")
 
@@ -68,8 +69,7 @@ class Child:
         with contextlib.ExitStack() as stack:
             log = None
             if self.log is not None:
-                self.log.parent.mkdir(parents=True, exist_ok=True)
-                log = stack.enter_context(self.log.open("ab"))
+                log = stack.enter_context(_private_log(self.log))
                 self._begun = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *command,
@@ -79,6 +79,8 @@ class Child:
                 cwd=folder,
                 # A session of its own: Ctrl-C reaches us, and we stop all of them in order.
                 start_new_session=True,
+                # Databases, topics, stores: nobody else's either.
+                umask=0o077,
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
 
@@ -166,6 +168,11 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _private_log(path: Path) -> BinaryIO:
+    private_folder(path.parent)
+    return open(path, "ab", opener=private_open)
 
 
 def _end_with_parent() -> None:

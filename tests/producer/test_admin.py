@@ -40,6 +40,7 @@ def redirecting() -> Iterator[str]:
 def test_a_redirect_is_not_followed(redirecting: str) -> None:
     with pytest.raises(HTTPError) as error:
         Admin(redirecting, "a-secret").ask("clusters")
+    error.value.close()
     assert error.value.code == 307
     assert asked == [("/admin/v2/clusters", "Bearer a-secret")]
 
@@ -55,7 +56,7 @@ def test_a_redirect_is_not_followed(redirecting: str) -> None:
 )
 def test_a_token_does_not_go_in_plain_text(url: str) -> None:
     with pytest.raises(
-        ServiceError, match="a token would go to http://.* in plain text; use https://"
+        ServiceError, match=r"a token would go to http://.* in plain text; use https://"
     ) as error:
         Admin(url, "a-secret")
     assert "a-secret" not in str(error.value)
