@@ -64,14 +64,16 @@ class Child:
         *,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        keep: Sequence[int] = (),
     ) -> None:
-        """Starts the process, in an environment (else ours) and a folder (else ours)."""
+        """Starts the process, in an environment (else ours) and a folder (else ours). It has the descriptors
+        ``keep`` too: locks that last as long as it does."""
         with contextlib.ExitStack() as stack:
             log = None
             if self.log is not None:
                 log = stack.enter_context(_private_log(self.log))
                 self._begun = log.tell()
-            self._process = await asyncio.create_subprocess_exec(
+            starting = asyncio.create_subprocess_exec(
                 *command,
                 stdout=log or asyncio.subprocess.PIPE,
                 stderr=log,
@@ -81,8 +83,17 @@ class Child:
                 start_new_session=True,
                 # Databases, topics, stores: nobody else's either.
                 umask=0o077,
+                pass_fds=keep,
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
+            starts = asyncio.ensure_future(starting)
+            try:
+                self._process = await asyncio.shield(starts)
+            except asyncio.CancelledError:
+                # It may run already, and must not be left behind.
+                self._process = await starts
+                await self.stop(kill=True)
+                raise
 
     async def ready(self, probe: Callable[[], Awaitable[T | None]], within: float) -> T:
         """What the probe finds, as soon as that is true; after a failure the process is killed.
@@ -127,10 +138,13 @@ class Child:
         process = self._started()
         process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), self.grace)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), self.grace)
+        finally:
+            # Also when we are told once more to end: nothing may be left behind.
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     def failure(self, what: str) -> ServiceError:
         """The error that it did something (``ended``, say), with its last words or where they are."""

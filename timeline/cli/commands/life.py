@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
 if TYPE_CHECKING:
     from timeline.errors import NotCaughtUpError
     from timeline.spec.changes import Change
+    from timeline.spec.spec import Spec
     from workflows.client import Client, Registered
 
 #: More timelines than this are told in a line each.
@@ -64,6 +66,8 @@ def register(
     for name, found in mistakes.items():
         tell(found, name)
     refuse(sum(map(len, mistakes.values())), strict, "nothing was registered")
+    for spec in loaded:
+        _refuse_sink(spec)
 
     seconds = (step(patience, "--patience") or 0) / 1000
     late: dict[str, NotCaughtUpError] = {}
@@ -109,6 +113,17 @@ def register(
         typer.echo(f"{len(done)} timelines, {sum(one.new for one in done)} of them new or changed")
     for error in late.values():
         typer.echo(f"note: {error}", err=True)
+
+
+def _refuse_sink(spec: Spec) -> None:
+    """Complains of a sink that may not write, where the environment has the folders that workers allow."""
+    roots = os.environ.get("TIMELINE_SINK_ROOT")
+    if roots and spec.sink is not None and spec.sink.folder is not None:
+        from workflows.writing.roots import outside
+
+        problem = outside(spec.sink.folder, [Path(root) for root in roots.split(os.pathsep)])
+        if problem is not None:
+            raise UsageError(f"{spec.name}: {problem}; nothing was registered")
 
 
 def pause(name: NameArgument) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from timeline.cli.connecting import run_until_signalled
-from timeline.cli.options import StoreOption, UsageError
+from timeline.cli.options import SinkRootOption, StoreOption, UsageError
 from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def dev(
         typer.Option(metavar="FILE", help="Write the server's address here when all is ready."),
     ] = None,
     store: StoreOption = None,
+    sink_root: SinkRootOption = None,
 ) -> None:
     """Run an embedded Temporal server on a database file, with its UI, and a worker.
 
@@ -47,7 +48,7 @@ def dev(
     states in a directory beside it [default: the file's name with .store].
     """
     store = store or f"file:{db.with_suffix('.store')}"
-    run_until_signalled(_dev(db, port, ui_port, headless, store if worker else None, ready_file))
+    run_until_signalled(_dev(db, port, ui_port, headless, store if worker else None, ready_file, sink_root))
 
 
 async def _dev(
@@ -57,6 +58,7 @@ async def _dev(
     headless: bool,
     store: str | None,
     ready_file: Path | None,
+    sink_roots: list[Path] | None,
 ) -> None:
     from workflows.connection import connect_embedded
     from workflows.payloads.server import CodecServer
@@ -68,15 +70,19 @@ async def _dev(
         ui_port = None
     elif ui_port is None:
         ui_port = port + 1000 if port else 0
+    server = DevServer(db, port=port, ui_port=ui_port)
+    # Before the ports: whoever has the database is most likely to have them too.
+    await server.claim()
     _refuse_taken({"--port": port, "--ui-port": ui_port})
     async with contextlib.AsyncExitStack() as stack:
-        codec_url = None if headless else stack.enter_context(CodecServer()).url
-        server = DevServer(db, port=port, ui_port=ui_port, codec_url=codec_url)
+        server.codec_url = None if headless else stack.enter_context(CodecServer()).url
         await stack.enter_async_context(server)
         if store is not None:
             client = await connect_embedded(server.address)
             client, opened = await stack.enter_async_context(with_store(client, store))
-            await stack.enter_async_context(make_worker(client, topic_writer=_to_topic))
+            await stack.enter_async_context(
+                make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
+            )
         if ready_file is not None:
             await asyncio.to_thread(ready_file.write_text, server.address + "\n")
             stack.callback(ready_file.unlink, missing_ok=True)
@@ -129,6 +135,7 @@ async def _broker(port: int, web_port: int, data: Path) -> None:
 
 def worker(
     store: StoreOption = None,
+    sink_root: SinkRootOption = None,
     processes: Annotated[
         int, typer.Option(min=1, max=256, metavar="N", help="So many processes; one uses one core.")
     ] = 1,
@@ -142,12 +149,14 @@ def worker(
         from timeline.cli.processes import run_workers
 
         given = {} if store is None else {"TIMELINE_STORE": store}
+        if sink_root:
+            given["TIMELINE_SINK_ROOT"] = os.pathsep.join(map(str, sink_root))
         run_until_signalled(run_workers(processes, {**os.environ, **given}))
     else:
-        run_until_signalled(_worker(store))
+        run_until_signalled(_worker(store, sink_root))
 
 
-async def _worker(store: str | None) -> None:
+async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
     from workflows.connection import connect, task_queue
     from workflows.stores.opening import with_store
     from workflows.worker import attend, make_worker
@@ -159,7 +168,9 @@ async def _worker(store: str | None) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if store is not None:
                 client, opened = await stack.enter_async_context(with_store(client, store))
-            await stack.enter_async_context(make_worker(client, topic_writer=_to_topic))
+            await stack.enter_async_context(
+                make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
+            )
             typer.echo(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
             await attend(client, opened)
             await asyncio.Event().wait()
