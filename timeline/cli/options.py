@@ -75,6 +75,10 @@ SinkRootOption = Annotated[
         help="Sinks may write files here and below; may be repeated [default: the working folder].",
     ),
 ]
+RawOption = Annotated[
+    bool,
+    typer.Option("--raw", help="CSV without the ' before text that a spreadsheet would take for a formula."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 FragmentsOption = Annotated[
     Fragments | None,

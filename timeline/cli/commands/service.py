@@ -13,6 +13,7 @@ import typer
 
 from timeline.cli.connecting import run_until_signalled
 from timeline.cli.options import SinkRootOption, StoreOption, UsageError
+from timeline.cli.saying import say
 from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -87,13 +88,13 @@ async def _dev(
             await asyncio.to_thread(ready_file.write_text, server.address + "\n")
             stack.callback(ready_file.unlink, missing_ok=True)
         ui = "" if server.ui_port is None else f"  UI         http://127.0.0.1:{server.ui_port}\n"
-        typer.echo(
+        say(
             f"Timeline is ready.\n  Temporal   {server.address}\n{ui}  database   {db}\n"
             f"  worker     {'running here' if store else 'none; start `timeline worker`'}"
         )
         if server.port != DEFAULT_PORT:
-            typer.echo(f"For other commands: export TEMPORAL_ADDRESS={server.address}")
-        typer.echo("Stop with Ctrl-C.")
+            say(f"For other commands: export TEMPORAL_ADDRESS={server.address}")
+        say("Stop with Ctrl-C.")
         if store is not None:
             await attend(client, opened)
         await asyncio.Event().wait()
@@ -123,11 +124,11 @@ async def _broker(port: int, web_port: int, data: Path) -> None:
     _refuse_taken({"--port": port, "--web-port": web_port})
     running = Broker(data, port=port, web_port=web_port)
     try:
-        await running.start(lambda text: typer.echo(text, err=True))
-        typer.echo(f"Pulsar is ready.\n  broker     {running.service_url}\n  admin API  {running.web_url}")
+        await running.start(lambda text: say(text, err=True))
+        say(f"Pulsar is ready.\n  broker     {running.service_url}\n  admin API  {running.web_url}")
         if running.port != DEFAULT_BROKER_PORT:
-            typer.echo(f"For other commands: export PULSAR_SERVICE_URL={running.service_url}")
-        typer.echo("Stop with Ctrl-C.")
+            say(f"For other commands: export PULSAR_SERVICE_URL={running.service_url}")
+        say("Stop with Ctrl-C.")
         await asyncio.Event().wait()
     finally:
         await running.stop()
@@ -171,7 +172,7 @@ async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
             await stack.enter_async_context(
                 make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
             )
-            typer.echo(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+            say(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
             await attend(client, opened)
             await asyncio.Event().wait()
     except RuntimeError as error:
@@ -213,7 +214,7 @@ async def _codec(port: int) -> None:
 
     _refuse_taken({"--port": port})
     with CodecServer(port) as server:
-        typer.echo(f"Codec endpoint is ready: {server.url}. Stop with Ctrl-C.")
+        say(f"Codec endpoint is ready: {server.url}. Stop with Ctrl-C.")
         await asyncio.Event().wait()
 
 
@@ -231,7 +232,7 @@ def keygen(
 
     line = new_key(name)
     if file is None:
-        typer.echo(line)
+        say(line)
         return
     from workflows.disk import private_open
 
