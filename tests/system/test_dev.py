@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 from pathlib import Path
@@ -71,6 +72,36 @@ async def test_its_server_goes_with_it(local_cli: Cli, signals: list[signal.Sign
 
     await eventually(gone)
     assert code == (-signal.SIGKILL if last is signal.SIGKILL else 0)
+
+
+def test_a_sink_elsewhere_waits_for_a_worker_that_may(local_cli: Cli) -> None:
+    folder = local_cli.folder
+    here, there = folder / "here", folder / "there"
+    here.mkdir()
+    there.mkdir()
+    spec = f"name = 't'\nexpression = 'count(x == 1)'\n[sink]\nfolder = {str(there / 'rows')!r}\n"
+    (here / "t.toml").write_text(spec)
+    events = [{"key": "a", "time": 1, "x": 1}, {"key": "a", "time": 900_000, "x": 1}]
+    (here / "e.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    first = Cli(None, here)
+    dev = first.start("dev", "--headless", "--db", "dev.db", "--port", "0")
+    first.environment["TEMPORAL_ADDRESS"] = address(dev)
+    wait_for_line(dev, "Stop with Ctrl-C.")
+    first.good("register", "t.toml")
+    feeding = first.start("feed", "t", "e.jsonl")  # which waits for the sink
+    problem = f"the sink's folder {there / 'rows'} is not below {here}, where sinks of this worker may write"
+    described = (first.good("describe", "t") for _ in range(300))
+    assert any(problem in said for said in described)
+    assert list(there.iterdir()) == []
+    stop(feeding)
+    assert stop(dev) == 0
+    dev = first.start("dev", "--headless", "--db", "dev.db", "--port", "0", "--sink-root", "../there")
+    first.environment["TEMPORAL_ADDRESS"] = address(dev)
+    wait_for_line(dev, "Stop with Ctrl-C.")
+    first.good("feed", "t", "e.jsonl")
+    [file] = (there / "rows").iterdir()
+    assert [json.loads(line)["value"] for line in file.read_text().splitlines()] == [1]
+    assert stop(dev) == 0
 
 
 def servers(folder: Path) -> list[str]:
