@@ -104,17 +104,38 @@ def test_a_key_and_a_time_of_many_digits_stay_what_they_are(tmp_path: Path) -> N
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_what_a_float_is_written_as_is_no_decimal(numbers: list[float]) -> None:
     for text in map(json.dumps, numbers):
-        assert not rounds(f'{{"x": {text}, "y":{text}}}'.encode())
-    assert not rounds("".join(json.dumps({"x": n}) + "\n" for n in numbers).encode())
+        assert not rounds(f'{{"x": {text}, "y":{text}}}'.encode(), ["x", "y"])
+    assert not rounds("".join(json.dumps({"x": n}) + "\n" for n in numbers).encode(), ["x"])
 
 
-@given(st.decimals(-(10**20), 10**20, places=8), st.sampled_from(["", " "]))
-def test_what_no_float_stands_for_is_found(number: Decimal, space: str) -> None:
-    data = f'{{"x":{space}{number:f}}}'.encode()
-    row = full_object(data, {"x": float(number)})
-    assert rounds(data) == isinstance(number_of(number), Decimal) == isinstance(row["x"], Decimal)
+NAMES = ["x", "é", "a b", 'q"t', "back\\slash", "\u2028", ""]
+
+
+@given(
+    st.decimals(-(10**20), 10**20, places=8),
+    st.sampled_from(NAMES),
+    st.sampled_from(["", " ", "  ", "\t"]),
+    st.booleans(),
+)
+def test_what_no_float_stands_for_is_found(number: Decimal, name: str, space: str, escape: bool) -> None:
+    quoted = "".join(f"\\u{ord(c):04x}" for c in name) if escape else orjson.dumps(name).decode()[1:-1]
+    line = f'{{"other": 1, "{quoted}":{space}{number:f}}}'
+    data = line.encode()
+    row = {"x": full_object(data, {name: float(number)})[name]}
+    assert (
+        rounds(data, [*NAMES[3:], *NAMES[:3]])
+        == isinstance(number_of(number), Decimal)
+        == isinstance(row["x"], Decimal)
+    )
     if isinstance(row["x"], Decimal):
         assert row["x"] == number
+
+
+def test_only_columns_that_are_read_are_looked_at() -> None:
+    data = b'{"y": 0.30000000000000001, "time":1.00000000000000001, "x":"0.30000000000000001", "xx":2}'
+    assert not rounds(data, ["x", "xx"])
+    assert rounds(data, ["y"])
+    assert rounds(data, ["time"])
 
 
 def test_states_and_predicates_see_the_nearest_float(tmp_path: Path) -> None:

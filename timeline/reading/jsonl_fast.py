@@ -37,7 +37,8 @@ class Fast:
         kinds = self._kinds(piece)
         if kinds is None:
             return None
-        if pa.float64() in kinds.values() and rounds(piece.data):
+        fractions = [name for name in self.wanted.columns if kinds[name] == pa.float64()]
+        if fractions and rounds(piece.data, fractions):
             return None
         try:
             table = pa.json.read_json(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, cast
 
 import numpy as np
+import orjson
+from numpy.typing import NDArray
 
 from timeline.values.scalars import number_of
 from timeline.values.vocabulary import I64
@@ -39,16 +42,19 @@ def _fraction(text: str) -> Any:
     return number_of(Decimal(text))
 
 
-def rounds(data: bytes) -> bool:
-    """Whether JSON holds a fraction for which the nearest float does not stand; all at once, by Arrow.
+def rounds(data: bytes, names: Sequence[str]) -> bool:
+    """Whether JSON may hold, in one of these columns, a fraction for which no float stands; all at once, by
+    Arrow.
 
-    >>> rounds(b'{"x": 0.30000000000000004}'), rounds(b'{"x": 0.30000000000000001}')
+    >>> rounds(b'{"x": 0.30000000000000004}', ["x"]), rounds(b'{"x": 0.30000000000000001}', ["x"])
     (False, True)
+    >>> rounds(b'{"y": 0.30000000000000001}', ["x"])
+    False
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    starts, ends = _fractions(data)
+    starts, ends = _fractions(data, names)
     if not len(starts):
         return False
     raw = np.frombuffer(data, np.uint8)
@@ -70,7 +76,7 @@ def rounds(data: bytes) -> bool:
     return any(isinstance(number_of(Decimal(text)), Decimal) for text in rest)
 
 
-def _fractions(data: bytes) -> tuple[I64, I64]:
+def _fractions(data: bytes, names: Sequence[str]) -> tuple[I64, I64]:
     """Where values begin that are many digits with a point or an exponent, and where the digits end."""
     raw = np.frombuffer(data, np.uint8)
     digits = ((raw - ord("0")) < 10) | (raw == _POINT)
@@ -82,10 +88,30 @@ def _fractions(data: bytes) -> tuple[I64, I64]:
         return starts, starts
     signed = raw[starts - 1] == _MINUS
     before = raw[np.maximum(starts - 1 - signed, 0)]
-    starts = starts[(before == ord(":")) | (before <= ord(" "))]
+    values = (before == ord(":")) | (before <= ord(" "))
+    starts, signed = starts[values], signed[values]
+    starts = starts[_may_be_of(raw, starts - 1 - signed, names)]
     others = np.append(np.flatnonzero(~digits), len(raw))
     ends = others[np.searchsorted(others, starts)]
     points = np.flatnonzero(raw == _POINT)
     broken = np.searchsorted(points, starts) < np.searchsorted(points, ends)
     broken |= (raw[np.minimum(ends, len(raw) - 1)] | 32) == ord("e")
     return starts[broken], ends[broken]
+
+
+def _may_be_of(raw: NDArray[np.uint8], before: I64, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether values may be of these columns, given where the byte before each is: all whose name is spelled
+    in another way than we look for may."""
+    colon = before - ((raw[before] == ord(" ")) & (raw[np.maximum(before - 1, 0)] == ord(":")))
+    may: NDArray[np.bool_] = (raw[colon] != ord(":")) | (raw[np.maximum(colon - 1, 0)] != ord('"'))
+    longest = 0
+    for name in names:
+        quoted = np.frombuffer(orjson.dumps(name), np.uint8)
+        longest = max(longest, len(quoted))
+        places = np.maximum(colon[:, None] + np.arange(-len(quoted), 0), 0)
+        may |= (raw[places] == quoted).all(axis=1)
+    # A character has up to twelve of JSON.
+    escapes = np.flatnonzero(raw == ord("\\"))
+    reach = np.maximum(colon - 12 * longest, 0)
+    may |= np.searchsorted(escapes, reach) < np.searchsorted(escapes, colon)
+    return may
