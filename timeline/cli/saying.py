@@ -36,4 +36,4 @@ def printable_json(text: str) -> str:
 
 def say(text: str, *, err: bool = False) -> None:
     """Says lines on standard output, or standard error."""
-    typer.echo(printable_lines(text), err=err)
+    typer.echo(printable_lines(text), err=err)  # noqa: TID251
