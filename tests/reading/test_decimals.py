@@ -68,6 +68,7 @@ def files(tmp_path: Path, numbers: Sequence[Decimal]) -> list[Path]:
         ["0.1", "12345678901234567.1"],
         ["0.1234567890", "-0.1234567889", "99999999999999999999999999.0000000001"],
         ["9007199254740993.5", "9007199254740993.5", "-9007199254740993"],
+        ["9223372036854700000", "0.5", "-23511045950428210"],
         ["18446744073709551617", "-36893488147419103233", "0.5"],
         ["1.5", "2", "2.0"],
     ],
@@ -185,6 +186,18 @@ def test_a_long_time_stays_one(tmp_path: Path) -> None:
     rows, rejected = read(text_file(tmp_path, "k,t,x\na,1700000000000.1234567,1\na,soon,1\n"))
     assert [row[2] for row in rows] == [1_700_000_000_000]
     assert rejected == [(3, "not a time")]
+
+
+@pytest.mark.parametrize("text", ["9.2233720368547e18", "9.22337203685e18", "2.351104595042821e+16", "5e18"])
+def test_a_large_whole_number_with_an_exponent(tmp_path: Path, text: str) -> None:
+    lines = "".join(f'{{"k": "a", "t": {t}, "x": {x}}}\n' for t, x in enumerate([0.5, text]))
+    more = '{"k": "b", "t": 1, "x": 0.5}\n' * 4_000
+    for path in (
+        text_file(tmp_path, f"k,t,x\na,0,0.5\na,1,{text}\n"),
+        text_file(tmp_path, lines, "short.jsonl"),
+        text_file(tmp_path, lines + more, "long.jsonl"),
+    ):
+        assert total(events_of(path)) == Fraction("0.5") + Fraction(text), path.name
 
 
 def test_a_little_more_than_a_float_counts(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from timeline.reading import jsonl as jsonl_module
 from timeline.reading.model import REASONS, Part, Wanted
 from timeline.reading.records import Piece
 from timeline.reading.times import tick_of
-from timeline.values.scalars import canonical
 
 
 def test_line_numbers_count_blank_and_broken_lines(tmp_path: Path) -> None:
@@ -181,6 +180,16 @@ def test_of_a_repeated_name_the_last_counts(tmp_path: Path) -> None:
     assert read(jsonl(tmp_path, '{"k":"a","t":1,"x":1,"k":"b","x":"s"}'))[0] == [(1, "b", 1, {"x": "s"})]
 
 
+def carried(value: Any) -> Any:
+    """A value of JSON that was read with all its digits: what no float is written as, stays as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return value
+    if value == int(value) and -(2**63) <= value < 2**64:
+        return int(value)
+    nearest = float(value)
+    return nearest if Decimal(repr(nearest)) == value else Decimal(value)
+
+
 def oracle(data: bytes) -> tuple[list[Row], list[tuple[int, str]]]:
     """JSON Lines by the rules, one line after the other."""
     rows: list[Row] = []
@@ -197,11 +206,14 @@ def oracle(data: bytes) -> tuple[list[Row], list[tuple[int, str]]]:
         if not isinstance(row, dict):
             rejected.append((line, "not a JSON object"))
             continue
-        key, time, x = row.get("k"), row.get("t"), row.get("x")
+        exact = json.loads(text, parse_float=Decimal)
+        key, time, x = exact.get("k"), row.get("t"), exact.get("x")
         tick = tick_of(time, "ms")
         if key is None or key == "":
             rejected.append((line, "no key"))
-        elif isinstance(key, bool | dict | list) or isinstance(canonical(key), float) > isinstance(key, int):
+        elif isinstance(key, bool | dict | list) or (
+            isinstance(key, Decimal) and not isinstance(carried(key), int)
+        ):
             rejected.append((line, "key is not text or a whole number"))
         elif tick < 0:
             rejected.append((line, REASONS[-tick]))
@@ -209,8 +221,8 @@ def oracle(data: bytes) -> tuple[list[Row], list[tuple[int, str]]]:
             rejected.append((line, "column 'x' holds a nested value"))
         else:
             # A key is as it is written, however many digits it has.
-            name = str(key) if isinstance(key, str | int) else str(canonical(key))
-            rows.append((line, name, tick, {"x": canonical(x)}))
+            name = str(key) if isinstance(key, str | int) else str(carried(key))
+            rows.append((line, name, tick, {"x": carried(x)}))
     return rows, rejected
 
 

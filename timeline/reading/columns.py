@@ -74,8 +74,8 @@ def scalar_of_text(text: str) -> Carried:
     nearest = float(text)
     if nearest in (float("inf"), float("-inf")):
         return None
-    # So few digits a float always has.
-    if len(text) > 16:
+    # So few digits a float always has, but not of a large whole number.
+    if len(text) > 16 or match[3]:
         return number_of(Decimal(text))
     return nearest if match[2] or match[3] else int(text)
 

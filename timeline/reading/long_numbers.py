@@ -17,7 +17,8 @@ from timeline.values.vocabulary import I64
 
 #: Numbers of fewer characters than this are what the nearest float is written as.
 _LONG = 16
-_LONG_RUN = re.compile(rb"[0-9.]{%d}" % _LONG)
+#: Or they are whole, and so large that floats leave some out.
+_LONG_OR_LARGE = re.compile(rb"[0-9.]{%d}|[0-9][eE]\+?[0-9]" % _LONG)
 _NUMBER = re.compile(rb"[0-9.]+(?:[eE][+-]?[0-9]+)?")
 _POINT, _MINUS = ord("."), ord("-")
 
@@ -29,7 +30,7 @@ def full_object(line: bytes, row: dict[str, Any]) -> dict[str, Any]:
     >>> full_object(b'{"x": 12345678901234567.1, "y": 0.5}', {"x": 1.2345678901234568e16, "y": 0.5})
     {'x': Decimal('12345678901234567.1'), 'y': 0.5}
     """
-    if _LONG_RUN.search(line) is None:
+    if _LONG_OR_LARGE.search(line) is None:
         return row
     try:
         full: dict[str, Any] = json.loads(line, parse_float=_fraction)
