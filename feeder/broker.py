@@ -16,9 +16,10 @@ from pathlib import Path
 from producer.pulsar.admin import Admin
 from timeline.errors import ServiceError
 from workflows.child import Child, free_port, port_is_free
+from workflows.disk import private_folder, private_open
 
 VERSION = "4.0.7"
-START_TIMEOUT = 120.0
+START_TIMEOUT = 240.0
 INSTALL = "on Debian and Ubuntu: apt-get install openjdk-17-jre-headless maven"
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -49,6 +50,11 @@ _SETTINGS = {
     "defaultRetentionTimeInMinutes": "10080",
     "defaultRetentionSizeInMB": "10240",
 }
+#: What the log says whenever the storage registers itself anew; and how often that is no accident any more.
+_REGISTERED_ANEW = "Successfully re-acquired lock at /ledgers/available/"
+_TOO_OFTEN = 10
+#: How many starts a broker that was killed gets.
+_STARTS = 5
 _OPENS = ["java.io", "java.util.zip", "java.nio", "jdk.internal.misc", "sun.net"]
 _DRIVERS = "org.apache.pulsar.metadata.bookkeeper.PulsarMetadata"
 
@@ -149,7 +155,7 @@ class Broker(Child):
         return Admin(self.web_url, self.token)
 
     async def start(self, say: Callable[[str], None] = lambda _: None) -> None:
-        """Starts the broker, and waits until it answers; 6 to 12 s.
+        """Starts the broker, and waits until topics can be written and read; 6 to 15 s.
 
         Raises:
             ServiceError: it cannot run here, ended at once or does not answer; with its last words.
@@ -158,15 +164,14 @@ class Broker(Child):
             if not port_is_free(port):
                 raise ServiceError(f"port {port} is taken: a Pulsar broker may be running; choose another")
         jars = await asyncio.to_thread(install, say)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        config = self.folder / "standalone.conf"
-        ports = {"brokerServicePort": str(self.port), "webServicePort": str(self.web_port)}
-        if self.tls_port is not None:
-            ports["brokerServicePortTls"] = str(self.tls_port)
-        lines = [f"{name}={value}" for name, value in (_SETTINGS | ports | self.settings).items()]
-        config.write_text("\n".join([*lines, ""]))
-        await self.spawn(self._command(jars, config), folder=self.folder)
-        await self.ready(self._answers, START_TIMEOUT)
+        config = self._configured()
+        for _ in range(_STARTS):
+            await self.spawn(self._command(jars, config), folder=self.folder)
+            await self.ready(self._answers, START_TIMEOUT)
+            if not self._at_odds():
+                return
+            await self.stop()
+        raise self.failure("does not come up after it was killed; start it once more")
 
     async def create_topic(self, name: str, partitions: int) -> None:
         """Makes a topic with so many partitions in the namespace public/default.
@@ -179,6 +184,18 @@ class Broker(Child):
             await asyncio.to_thread(self.admin.ask, path, str(partitions).encode(), "PUT")
         except OSError as error:
             raise ServiceError(f"topic {name} could not be made: {error}") from None
+
+    def _configured(self) -> Path:
+        """Writes the configuration, which may hold tokens and passwords."""
+        private_folder(self.folder)
+        config = self.folder / "standalone.conf"
+        ports = {"brokerServicePort": str(self.port), "webServicePort": str(self.web_port)}
+        if self.tls_port is not None:
+            ports["brokerServicePortTls"] = str(self.tls_port)
+        lines = [f"{name}={value}" for name, value in (_SETTINGS | ports | self.settings).items()]
+        with open(config, "w", opener=private_open) as file:
+            file.write("\n".join([*lines, ""]))
+        return config
 
     def _command(self, jars: Path, config: Path) -> list[str]:
         opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS]
@@ -194,10 +211,26 @@ class Broker(Child):
         ]
 
     async def _answers(self) -> bool:
+        """Whether topics can be used, or it has to be started anew."""
+        if self._at_odds():
+            return True
         try:
-            # The namespace of all topics is the last that it makes at its first start.
-            return b"public/default" in await asyncio.to_thread(self.admin.ask, "namespaces/public")
+            # The namespace of all topics is the last that it makes at its first start. It answers before it
+            # can load topics: to be healthy it writes and reads one, which takes a slow machine long.
+            spaces = await asyncio.to_thread(self.admin.ask, "namespaces/public")
+            if b"public/default" not in spaces:
+                return False
+            return await asyncio.to_thread(self.admin.ask, "brokers/health") == b"ok"
         except urllib.error.HTTPError as error:
             return error.code == 401  # it is there, and wants to know who asks
         except OSError:
             return False
+
+    def _at_odds(self) -> bool:
+        """Whether its storage registers itself over and over, a thousand times a second.
+
+        The entry of a killed broker is taken away when the next one registers. If that is told a moment late
+        (Pulsar 4.0.7), the storage takes it for the loss of its own entry, which it makes anew by taking it
+        away, which is told again, and so on. Stopped in order it leaves no entry.
+        """
+        return self._said().count(_REGISTERED_ANEW) >= _TOO_OFTEN

@@ -3,11 +3,13 @@ from .errors import KindError as KindError
 from .errors import SpecError as SpecError
 from .errors import TimelineError as TimelineError
 from .language.builder import col as col
+from .language.calls import alive as alive
 from .language.calls import count as count
 from .language.calls import count_rises as count_rises
 from .language.calls import duration_in_cur_state as duration_in_cur_state
 from .language.calls import duration_in_prior_state as duration_in_prior_state
 from .language.calls import duration_where as duration_where
+from .language.calls import gaps as gaps
 from .language.calls import has_existed as has_existed
 from .language.calls import has_existed_within as has_existed_within
 from .language.calls import if_ as if_

@@ -10,10 +10,11 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import BinaryIO, Self, TypeVar
 
 from timeline.errors import ServiceError
 from workflows.backoff import until
+from workflows.disk import private_folder, private_open
 
 T = TypeVar("T")
 
@@ -63,15 +64,16 @@ class Child:
         *,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        keep: Sequence[int] = (),
     ) -> None:
-        """Starts the process, in an environment (else ours) and a folder (else ours)."""
+        """Starts the process, in an environment (else ours) and a folder (else ours). It has the descriptors
+        ``keep`` too: locks that last as long as it does."""
         with contextlib.ExitStack() as stack:
             log = None
             if self.log is not None:
-                self.log.parent.mkdir(parents=True, exist_ok=True)
-                log = stack.enter_context(self.log.open("ab"))
+                log = stack.enter_context(_private_log(self.log))
                 self._begun = log.tell()
-            self._process = await asyncio.create_subprocess_exec(
+            starting = asyncio.create_subprocess_exec(
                 *command,
                 stdout=log or asyncio.subprocess.PIPE,
                 stderr=log,
@@ -79,8 +81,19 @@ class Child:
                 cwd=folder,
                 # A session of its own: Ctrl-C reaches us, and we stop all of them in order.
                 start_new_session=True,
+                # Databases, topics, stores: nobody else's either.
+                umask=0o077,
+                pass_fds=keep,
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
+            starts = asyncio.ensure_future(starting)
+            try:
+                self._process = await asyncio.shield(starts)
+            except asyncio.CancelledError:
+                # It may run already, and must not be left behind.
+                self._process = await starts
+                await self.stop(kill=True)
+                raise
 
     async def ready(self, probe: Callable[[], Awaitable[T | None]], within: float) -> T:
         """What the probe finds, as soon as that is true; after a failure the process is killed.
@@ -125,10 +138,13 @@ class Child:
         process = self._started()
         process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), self.grace)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), self.grace)
+        finally:
+            # Also when we are told once more to end: nothing may be left behind.
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     def failure(self, what: str) -> ServiceError:
         """The error that it did something (``ended``, say), with its last words or where they are."""
@@ -166,6 +182,11 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _private_log(path: Path) -> BinaryIO:
+    private_folder(path.parent)
+    return open(path, "ab", opener=private_open)
 
 
 def _end_with_parent() -> None:

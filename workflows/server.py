@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from timeline.errors import ServiceError
+from workflows.backoff import until
 from workflows.child import Child, free_port
 from workflows.connection import connect_embedded
+from workflows.disk import private_folder, private_open
 
 #: Seconds. `WorkflowEnvironment.start_local` of the SDK would start it too, but gives up after 5 s, which a
 #: cold disk or a busy machine exceeds, and does not let its server be killed and started again.
 START_TIMEOUT = 120.0
+#: Seconds that a server may need to end whose process was killed: it has the database until then.
+LEFT_BEHIND = 15.0
 #: Measured to help (see docs): transfers between workflows wait for this queue, and the defaults of
 #: SQLite sync to disk at every write.
 TUNING = (
@@ -61,6 +69,8 @@ class DevServer(Child):
         options: Sequence[str] = (),
     ) -> None:
         super().__init__("the embedded Temporal server", log=database.with_suffix(".log"))
+        self._lock_path = database.with_suffix(".lock")
+        self._lock: BinaryIO | None = None
         self.database = database
         self.port = port or free_port()
         self.ui_port = free_port() if ui_port == 0 else ui_port
@@ -85,10 +95,67 @@ class DevServer(Child):
         """Starts the server and waits until it answers.
 
         Raises:
-            ServiceError: it ended at once, or did not answer within two minutes; with its last words.
+            ServiceError: another server has the database, or this one ended at once, or did not answer within
+                two minutes; with its last words.
         """
-        await self.spawn(self.command())
-        return await self.ready(self._client, START_TIMEOUT)
+        lock = await self.claim()
+        try:
+            await self.spawn(self.command(), keep=[lock])
+            return await self.ready(self._client, START_TIMEOUT)
+        except BaseException:
+            self._release()
+            raise
+
+    async def stop(self, *, kill: bool = False) -> None:
+        await super().stop(kill=kill)
+        self._release()
+
+    async def claim(self) -> int:
+        """Takes the database for this server, if it has not got it yet; the descriptor of the lock.
+
+        The server holds the lock too, so that nobody gets it while one that was left behind still runs.
+
+        Raises:
+            ServiceError: another has it; with its process and address.
+        """
+        if self._lock is None:
+            try:
+                self._lock = await until(self._locked, LEFT_BEHIND)
+            except TimeoutError:
+                raise self._taken() from None
+        return self._lock.fileno()
+
+    async def _locked(self) -> BinaryIO | None:
+        """The lock; ``None`` if whoever has it is about to go."""
+        try:
+            lock = _open_lock(self._lock_path)
+        except OSError as error:
+            raise ServiceError(f"{self._lock_path} cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            if _is_running(self._holder()):
+                raise self._taken() from None
+            return None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}, whose server is at {self.address}".encode())
+        lock.flush()
+        return lock
+
+    def _holder(self) -> str:
+        return self._lock_path.read_bytes()[:200].decode("utf-8", "replace")
+
+    def _taken(self) -> ServiceError:
+        who = self._holder() or "another process"
+        return ServiceError(
+            f"{self.database} is in use by {who}; use that, stop it, or choose another database"
+        )
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     async def _client(self) -> Client | None:
         try:
@@ -99,3 +166,20 @@ class DevServer(Child):
         except (RuntimeError, RPCError):
             return None
         return client
+
+
+def _open_lock(path: Path) -> BinaryIO:
+    private_folder(path.parent)
+    return open(path, "a+b", opener=private_open)
+
+
+def _is_running(holder: str) -> bool:
+    """Whether the process of a lock's holder is there; false also if it does not say which that is."""
+    found = re.match(r"process (\d{1,9}),", holder)
+    try:
+        os.kill(int(found[1]) if found else 0, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return found is not None

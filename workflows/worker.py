@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -62,12 +63,17 @@ def sandbox(also: Sequence[str] = ()) -> SandboxedWorkflowRunner:
 
 
 def make_worker(
-    client: Client, *, max_cached_workflows: int = 2_000, topic_writer: Open | None = None
+    client: Client,
+    *,
+    max_cached_workflows: int = 2_000,
+    topic_writer: Open | None = None,
+    sink_roots: Sequence[Path] | None = None,
 ) -> Worker:
     """A worker for the task queue; run it with ``async with`` or ``await worker.run()``.
 
     The cache must hold all live nodes: one that falls out is replayed at its next signal. Rows of sinks
-    go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.TopicWriter`).
+    go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.TopicWriter`), and to files in folders that are or
+    lie below ``sink_roots`` (the working folder).
     """
     # A grammar is read at the first expression or list of aggregates: here, because a workflow's first
     # task has 2 s in all, which a loaded machine may well need for it.
@@ -77,7 +83,10 @@ def make_worker(
         client,
         task_queue=task_queue(),
         workflows=WORKFLOWS,
-        activities=[SinkActivity(topic_writer).write, HandoverActivity(client).hand_over],
+        activities=[
+            SinkActivity([Path.cwd()] if sink_roots is None else sink_roots, topic_writer).write,
+            HandoverActivity(client).hand_over,
+        ],
         workflow_runner=sandbox(),
         max_cached_workflows=max_cached_workflows,
         max_concurrent_workflow_tasks=8,

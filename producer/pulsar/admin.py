@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import urllib.request
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from timeline.errors import ServiceError
 
 #: How long (s) an answer may take.
 ANSWER_TIMEOUT = 30.0
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Goes nowhere else: urllib would take the token along, to whatever host an answer names."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 #: Without what the environment may say of a proxy, which knows nothing of this machine's ports.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+
+
+def is_this_machine(host: str | None) -> bool:
+    """Whether nothing that goes to a host leaves this machine.
+
+    >>> is_this_machine("localhost"), is_this_machine("127.8.0.1"), is_this_machine("localhost.example.com")
+    (True, True, False)
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 class Admin:
-    """The admin API at a URL; ``token`` says who asks, if anybody must."""
+    """The admin API at a URL; ``token`` says who asks, if anybody must.
+
+    Raises:
+        ServiceError: the token would go over the network in plain text.
+    """
 
     def __init__(self, url: str, token: str | None = None) -> None:
+        parts = urlsplit(url)
+        if token is not None and parts.scheme != "https" and not is_this_machine(parts.hostname):
+            raise ServiceError(
+                f"a token would go to {parts.scheme}://{parts.netloc.rpartition('@')[2]} in plain text; use "
+                "https:// in PULSAR_ADMIN_URL"
+            )
         self.url = f"{url.rstrip('/')}/admin/v2"
         self._token = token
 
@@ -34,7 +70,8 @@ class Admin:
         """What the API answers; by default to GET, or to POST if there is a body. Blocks.
 
         Raises:
-            OSError: it is not there, or refuses (an `urllib.error.HTTPError`).
+            OSError: it is not there, refuses or answers that another is to be asked (an
+                `urllib.error.HTTPError`).
         """
         headers = {"Content-Type": "application/json"}
         if self._token is not None:

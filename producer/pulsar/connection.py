@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 
 import pulsar
 
+from producer.pulsar.admin import is_this_machine
 from timeline.errors import ServiceError
 
 DEFAULT_URL = "pulsar://localhost:6650"
 CONNECT_TIMEOUT_MS = 5_000
 OPERATION_TIMEOUT_S = 15
-LOCAL = ("localhost", "127.0.0.1", "::1")
 _OAUTH2 = {
     "PULSAR_OAUTH2_ISSUER_URL": "issuer_url",
     "PULSAR_OAUTH2_PRIVATE_KEY_FILE": "private_key",
@@ -93,7 +93,9 @@ def connect() -> pulsar.Client:
     _log.words = []
     return pulsar.Client(
         url,
-        authentication=_authentication(os.environ, parts.scheme == "pulsar+ssl" or parts.hostname in LOCAL),
+        authentication=_authentication(
+            os.environ, parts.scheme == "pulsar+ssl" or is_this_machine(parts.hostname)
+        ),
         operation_timeout_seconds=OPERATION_TIMEOUT_S,
         connection_timeout_ms=CONNECT_TIMEOUT_MS,
         tls_trust_certs_file_path=_file("PULSAR_TLS_TRUST_CERTS_FILE"),

@@ -109,7 +109,9 @@ class Begun(Oracle):
         if not begin:
             return super()._at(part, tick)
         ticks = range(begin, tick + 1)
-        of: ex.Expression = part.parts[0]
+        of = part.parts[0] if part.parts else part
+        if isinstance(part, ex.Call) and part.name == "gaps":
+            of = ex.Not(trees.call("alive")(*part.arguments))
         match part.name:
             case "has_existed":
                 return any(self.at(of, t) for t in ticks)
@@ -125,7 +127,7 @@ class Begun(Oracle):
                 since = self.since(of, tick, begin)
                 lasted = None if since == begin else self.at(trees.DurationInCurState(of), since - 1)
                 return None if lasted is None else lasted + Fraction(1, 1000)
-            case "count_rises":
+            case "count_rises" | "gaps":
                 return Fraction(
                     sum(
                         self.at(of, t) is True and (t == begin or self.at(of, t - 1) is not True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
 
@@ -21,10 +22,10 @@ def test_csv_types(tmp_path: Path) -> None:
     assert rejected == []
 
 
-def test_csv_integers_stay_exact_up_to_64_bits(tmp_path: Path) -> None:
+def test_csv_integers_stay_exact(tmp_path: Path) -> None:
     path = text_file(tmp_path, "k,t,x\na,1,9007199254740993\na,1,99999999999999999999\na,1,1e400\n")
     rows, rejected = read(path)
-    assert [row[3]["x"] for row in rows] == [9007199254740993, 1e20]
+    assert [row[3]["x"] for row in rows] == [9007199254740993, Decimal(99999999999999999999)]
     assert rejected == [(4, "column 'x' holds NaN or an infinity")]
 
 

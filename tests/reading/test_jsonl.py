@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from timeline.reading import jsonl as jsonl_module
 from timeline.reading.model import REASONS, Part, Wanted
 from timeline.reading.records import Piece
 from timeline.reading.times import tick_of
-from timeline.values.scalars import canonical
 
 
 def test_line_numbers_count_blank_and_broken_lines(tmp_path: Path) -> None:
@@ -146,7 +146,10 @@ def test_values_keep_their_types(tmp_path: Path) -> None:
         (["9007199254740993", "1.5"], [9007199254740993, 1.5]),
         (["9007199254740993", "9007199254740992"], [9007199254740993, 9007199254740992]),
         (["18446744073709551615", "1"], [18446744073709551615, 1]),
-        (["99999999999999999999", "-99999999999999999999"], [1e20, -1e20]),
+        (
+            ["99999999999999999999", "-99999999999999999999"],
+            [Decimal(99999999999999999999), Decimal(-99999999999999999999)],
+        ),
         (["true", "null", "false"], [True, None, False]),
         (['"2026-03-01"', '"2026-03-01T00:00:00Z"'], ["2026-03-01", "2026-03-01T00:00:00Z"]),
         (['"NaN"', '"Infinity"', '"é€😀"', '""'], ["NaN", "Infinity", "é€😀", ""]),
@@ -160,9 +163,9 @@ def test_values_exactly(tmp_path: Path, texts: list[str], want: list[Any]) -> No
 def test_a_column_that_changes_its_type_late(tmp_path: Path) -> None:
     lines = [f'{{"k":"a","t":{i},"x":{i}}}' for i in range(500)]
     lines[333] = '{"k":"a","t":333,"x":"s"}'
-    lines[444] = '{"k":"a","t":444,"x":9007199254740993.0}'
+    lines[444] = '{"k":"a","t":444,"x":9007199254740993.5}'
     rows, _ = read(jsonl(tmp_path, *lines), block_bytes=3000)
-    want = [*range(333), "s", *range(334, 444), 9007199254740992, *range(445, 500)]
+    want = [*range(333), "s", *range(334, 444), Decimal("9007199254740993.5"), *range(445, 500)]
     assert [row[3]["x"] for row in rows] == want
 
 
@@ -175,6 +178,16 @@ def test_nested_value_in_a_needed_column_only(tmp_path: Path) -> None:
 
 def test_of_a_repeated_name_the_last_counts(tmp_path: Path) -> None:
     assert read(jsonl(tmp_path, '{"k":"a","t":1,"x":1,"k":"b","x":"s"}'))[0] == [(1, "b", 1, {"x": "s"})]
+
+
+def carried(value: Any) -> Any:
+    """A value of JSON that was read with all its digits: what no float is written as, stays as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return value
+    if value == int(value) and -(2**63) <= value < 2**64:
+        return int(value)
+    nearest = float(value)
+    return nearest if Decimal(repr(nearest)) == value else Decimal(value)
 
 
 def oracle(data: bytes) -> tuple[list[Row], list[tuple[int, str]]]:
@@ -193,11 +206,14 @@ def oracle(data: bytes) -> tuple[list[Row], list[tuple[int, str]]]:
         if not isinstance(row, dict):
             rejected.append((line, "not a JSON object"))
             continue
-        key, time, x = row.get("k"), row.get("t"), row.get("x")
+        exact = json.loads(text, parse_float=Decimal)
+        key, time, x = exact.get("k"), row.get("t"), exact.get("x")
         tick = tick_of(time, "ms")
         if key is None or key == "":
             rejected.append((line, "no key"))
-        elif isinstance(key, bool | dict | list) or isinstance(canonical(key), float) > isinstance(key, int):
+        elif isinstance(key, bool | dict | list) or (
+            isinstance(key, Decimal) and not isinstance(carried(key), int)
+        ):
             rejected.append((line, "key is not text or a whole number"))
         elif tick < 0:
             rejected.append((line, REASONS[-tick]))
@@ -205,8 +221,8 @@ def oracle(data: bytes) -> tuple[list[Row], list[tuple[int, str]]]:
             rejected.append((line, "column 'x' holds a nested value"))
         else:
             # A key is as it is written, however many digits it has.
-            name = str(key) if isinstance(key, str | int) else str(canonical(key))
-            rows.append((line, name, tick, {"x": canonical(x)}))
+            name = str(key) if isinstance(key, str | int) else str(carried(key))
+            rows.append((line, name, tick, {"x": carried(x)}))
     return rows, rejected
 
 

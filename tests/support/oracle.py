@@ -155,7 +155,7 @@ class Oracle:
 
 
 #: Of the operators that make numbers those that are 0 before the origin; the others are null.
-FROM_ZERO = ("duration_where", "count", "sum", "count_rises")
+FROM_ZERO = ("duration_where", "count", "sum", "count_rises", "gaps")
 Definition = Callable[..., Any]
 #: What an operator says at a tick, by its name: of the oracle, the tick, and the arguments of the call.
 DEFINITIONS: dict[str, Definition] = {}
@@ -191,6 +191,17 @@ def _has_existed_within(o: Oracle, tick: int, of: ex.Expression, d: int) -> bool
     if is_predicate(of):
         return any(t <= tick < t + d and matches(of, e) for t, e in o.events)
     return any(o.at(of, t) for t in o.ticks(tick) if t > tick - d - 1)
+
+
+@defines("alive")
+def _alive(o: Oracle, tick: int, d: int) -> bool:
+    return any(t <= tick < t + d for t, _ in o.events)
+
+
+@defines("gaps")
+def _gaps(o: Oracle, tick: int, d: int) -> Fraction:
+    ends = (not _alive(o, t, d) and _alive(o, t - 1, d) for t in o.ticks(tick))
+    return Fraction(sum(ends))
 
 
 @defines("duration_where")

@@ -25,10 +25,10 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevS
 
 
 @pytest.fixture(scope="session")
-async def timelines(server: DevServer) -> AsyncIterator[Client]:
+async def timelines(server: DevServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
     """A client of that server, with a worker in this process."""
     client = await connect_embedded(server.address)
-    async with make_worker(client):
+    async with make_worker(client, sink_roots=[tmp_path_factory.getbasetemp()]):
         yield Client(client)
 
 

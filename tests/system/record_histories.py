@@ -55,7 +55,7 @@ async def record(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with DevServer(Path(folder) / "dev.db", options=often) as server:
             client = await connect_embedded(server.address)
-            async with make_worker(client):
+            async with make_worker(client, sink_roots=[Path(SINK["sink"]["folder"])]):
                 timelines = Client(client)
                 file = Path(folder) / "events.jsonl"
                 ids = {REGISTRY_ID: REGISTRY_ID}

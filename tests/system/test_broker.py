@@ -177,6 +177,30 @@ def test_what_is_missing_is_named(
     assert cache_folder().is_relative_to(tmp_path)
 
 
+async def test_a_broker_that_registers_over_and_over_is_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    said = "ResourceLockImpl@338] - Successfully re-acquired lock at /ledgers/available/127.0.0.1:3181"
+    words = "\n".join([said] * 10)
+    program(
+        programs / "java",
+        f"""case "$1" in
+-version) echo 'openjdk version "21.0.2"' >&2 ;;
+*) echo started >> {tmp_path}/starts; echo '{words}'; exec sleep 600 ;;
+esac""",
+    )
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cache_folder().mkdir(parents=True)
+    broker = Broker(tmp_path / "pulsar")
+    with pytest.raises(ServiceError, match="does not come up after it was killed; start it once more"):
+        await broker.start()
+    assert (tmp_path / "starts").read_text().split() == ["started"] * 5
+    assert not broker.running
+
+
 @needs_java
 def test_command(local_cli: Cli) -> None:
     process = local_cli.start("broker", "--port", "0", "--web-port", "0", "--data", "topics")

@@ -122,6 +122,18 @@ async def test_timelines_that_come_and_go_while_the_feeder_runs(topic: Topic) ->
         assert (await check_topic(topic.connector, topic.timelines, spec)).differences == []
 
 
+async def test_every_message_keeps_a_key_alive(topic: Topic) -> None:
+    spec = topic_spec(topic.name, "come-silent", "gaps(5s)")
+    await topic.timelines.registry.register(spec)
+    async with topic.fed():
+        await topic.send(
+            {"session": "a", "time": 1_000}, event(4_000, "play"), {"session": "a", "time": 12_000}
+        )
+        assert await topic.value(spec, "a", 8_999) == 0
+        assert await topic.value(spec, "a", 12_000) == 1
+    assert (await check_topic(topic.connector, topic.timelines, spec)).differences == []
+
+
 async def test_one_that_comes_later_is_registered_once_a_feeder_has_brought_it_all(topic: Topic) -> None:
     first = topic_spec(topic.name, "caught-first")
     second = topic_spec(topic.name, "caught-second", 'count(state == "play")')

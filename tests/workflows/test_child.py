@@ -72,10 +72,37 @@ async def test_one_that_is_never_ready_is_killed(tmp_path: Path) -> None:
 
 
 async def test_one_that_does_not_want_to_stop_is_killed() -> None:
-    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready')"
-    child = Script(f"{deaf}\nwhile True: signal.pause()", grace=0.1)
+    child = Script(DEAF, grace=0.1)
     await child.start()
     await child.stop()
+    assert await child.wait() == -signal.SIGKILL
+
+
+DEAF = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready')\nwhile True: signal.pause()"
+)
+
+
+async def cancelled(task: asyncio.Task[object]) -> None:
+    """Lets a task begin, and cancels it."""
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_who_is_told_twice_to_stop_leaves_nothing_behind() -> None:
+    child = Script(DEAF)
+    await child.start()
+    await cancelled(asyncio.ensure_future(child.stop()))
+    assert not child.running
+    assert await child.wait() == -signal.SIGKILL
+
+
+async def test_who_is_told_to_stop_while_it_starts_leaves_nothing_behind() -> None:
+    child = Script(WAITING)
+    await cancelled(asyncio.ensure_future(child.start()))
+    assert not child.running
     assert await child.wait() == -signal.SIGKILL
 
 

@@ -23,25 +23,44 @@ def decoded(payload: Payload) -> Payload:
     return asyncio.run(TimelineCodec().decode([payload]))[0]
 
 
+def keys_file(path: Path, text: str, mode: int = 0o600) -> str:
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o660, 0o644])
+def test_a_keys_file_that_others_can_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    line = new_key("2026-11")
+    monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", keys_file(tmp_path / "keys", line, mode))
+    with pytest.raises(
+        EncryptionError, match=rf"keys can be read by others \(mode {mode:o}\): `chmod 600"
+    ) as e:
+        coded(Payload(data=b"x"))
+    assert line.partition(":")[2] not in str(e.value)
+
+
 def test_keys_rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Payload(metadata={"encoding": b"json/plain"}, data=b'"x"')
     before = coded(plain)
     assert before == plain
     old, new = new_key("2026-10"), new_key("2026-11")
     file = tmp_path / "keys"
-    file.write_text(f"# the first one encrypts\n{old}\n")
+    keys_file(file, f"# the first one encrypts\n{old}\n")
     monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(file))
     first = coded(plain)
     assert first.metadata == {"encoding": ENCODING, "key-id": b"2026-10"}
     both = tmp_path / "both"
-    both.write_text(f"{new}\n{old}\n")
+    keys_file(both, f"{new}\n{old}\n")
     monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(both))
     second = coded(plain)
     assert second.metadata["key-id"] == b"2026-11"
     assert [decoded(p) for p in (before, first, second)] == [plain] * 3
     assert coded(plain).data != second.data  # another nonce each time
     only = tmp_path / "only"
-    only.write_text(new)
+    keys_file(only, new)
     monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(only))
     with pytest.raises(EncryptionError, match="encrypted with key '2026-10', and here there are 2026-11"):
         decoded(first)
@@ -85,5 +104,11 @@ def test_command_line(local_cli: Cli) -> None:
     line = local_cli.good("keygen", "2026-11").strip()
     assert list(Keys([line], "here").ciphers) == ["2026-11"]
     assert "a key's name has letters" in local_cli.bad("keygen", "no spaces")
+    assert local_cli.good("keygen", "2026-12", "--out", "keys") == ""
+    keys = local_cli.folder / "keys"
+    assert list(Keys(keys.read_text().split(), "here").ciphers) == ["2026-12"]
+    assert keys.stat().st_mode & 0o777 == 0o600
+    assert "keys is there already" in local_cli.bad("keygen", "2026-12", "--out", "keys")
+    assert "cannot be written: No such file" in local_cli.bad("keygen", "2026-12", "--out", "nowhere/keys")
     local_cli.environment["TIMELINE_ENCRYPTION_KEYS_FILE"] = "nowhere"
     assert "TIMELINE_ENCRYPTION_KEYS_FILE nowhere cannot be read" in local_cli.bad("list")

@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from timeline.cli.render import console, printable, short_text, value_text
+from timeline.cli.render import console, short_text, value_text
+from timeline.cli.saying import printable
 from timeline.local.evaluate import Evaluation
 from timeline.plan import Plan, PlanNode
 from timeline.values.exact import user_fraction

@@ -11,6 +11,7 @@ from importlib import import_module
 
 import typer
 
+from timeline.cli.saying import say
 from timeline.errors import NotCaughtUpError, PlacedError, TimelineError
 
 #: Each command with the function that it is. A command's module is imported when it is called: all of
@@ -101,9 +102,9 @@ def _run() -> None:
     try:
         make_app(sys.argv[1:])()
     except TimelineError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", err=True)
         if isinstance(error, PlacedError) and (caret := error.caret()):
-            print("\n".join(f"  {line}" for line in caret.splitlines()), file=sys.stderr)
+            say("\n".join(f"  {line}" for line in caret.splitlines()), err=True)
         # What is on its way is no wrong use: the answer is not there yet.
         raise SystemExit(1 if isinstance(error, NotCaughtUpError) else 2) from None
     except KeyboardInterrupt:
@@ -117,7 +118,7 @@ def _run() -> None:
 
 def _complain(error: OSError) -> int:
     where = f": {error.filename}" if error.filename else ""
-    print(f"error: {error.strerror or error}{where}", file=sys.stderr)
+    say(f"error: {error.strerror or error}{where}", err=True)
     return 2
 
 

@@ -66,6 +66,19 @@ StoreOption = Annotated[
         help="Where states go that are too large for a message: file:PATH, s3://BUCKET/PREFIX, gs://...",
     ),
 ]
+SinkRootOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--sink-root",
+        metavar="DIR",
+        envvar="TIMELINE_SINK_ROOT",
+        help="Sinks may write files here and below; may be repeated [default: the working folder].",
+    ),
+]
+RawOption = Annotated[
+    bool,
+    typer.Option("--raw", help="CSV without the ' before text that a spreadsheet would take for a formula."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 FragmentsOption = Annotated[
     Fragments | None,

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import typer
-
+from timeline.cli.saying import say
 from timeline.errors import ServiceError
 from workflows.child import Child
 
@@ -59,7 +58,7 @@ async def run_workers(count: int, environment: Mapping[str, str]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             ready = [group.create_task(worker.start()) for worker in workers]
-        typer.echo(f"{count} processes. {ready[0].result()}")
+        say(f"{count} processes. {ready[0].result()}")
         async with asyncio.TaskGroup() as group:
             for worker in workers:
                 group.create_task(_keep(worker))
@@ -75,7 +74,7 @@ async def _keep(worker: Command) -> None:
         code = await worker.wait()
         if code >= 0:
             raise worker.failure(f"ended with code {code}")
-        typer.echo(f"worker {worker.pid} was ended by signal {-code}; starting another", err=True)
+        say(f"worker {worker.pid} was ended by signal {-code}; starting another", err=True)
         await asyncio.sleep(PAUSE)
         await worker.start()
-        typer.echo(f"worker {worker.pid} is ready", err=True)
+        say(f"worker {worker.pid} is ready", err=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import typer
 
 from timeline.cli.options import (
     Format,
 )
+from timeline.cli.saying import printable, printable_json, say
 from timeline.language.output_names import VALUE
 from timeline.local.evaluate import Row
 from timeline.operators.outputs import Outputs
@@ -32,26 +32,17 @@ if TYPE_CHECKING:  # rich takes 30 ms to import, and programs want none of it
     from timeline.spec.spec import Spec
 
 
+#: With what a spreadsheet begins a formula: CSV does not say what is text.
+_FORMULA = frozenset("=+-@\t\r")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
 def console() -> Console:
     """Standard output; wide enough for whole texts where it is not a terminal."""
-    from rich.console import Console
+    from timeline.cli.drawing import make_console
 
-    out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    if not out.is_terminal:
-        out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=100_000)
-    return out
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    r"""Text of the data with what would steer a terminal written as escapes.
-
-    >>> print(printable("a\x1b[31m\n☃"))
-    a\x1b[31m\n☃
-    """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    out = make_console()
+    return out if out.is_terminal else make_console(width=100_000)
 
 
 def place_text(place: Sequence[int] | None) -> str:
@@ -74,43 +65,67 @@ def value_text(value: Value) -> str:
 
 def print_json(value: Any) -> None:
     """One line of JSON."""
-    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.write(printable_json(orjson.dumps(value).decode()) + "\n")
 
 
-def print_rows(rows: Iterable[Row], names: Sequence[str], format: Format) -> None:
-    """Rows of an evaluation, with a column for each of the outputs ``names``."""
+def print_rows(rows: Iterable[Row], names: Sequence[str], format: Format, raw: bool = False) -> None:
+    """Rows of an evaluation, with a column for each of the outputs ``names``; CSV is `marked` if not raw."""
     if format is Format.JSONL:
         sys.stdout.writelines(map(_json_line, rows))
     elif format is Format.CSV:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(["key", "at", *names])
+        write = _csv_writer(raw)
+        write(["key", "at", *names])
         for row in rows:
-            values = ("" if v is None else value_text(v) for v in _columns(row))
-            writer.writerow([row.key, row.at, *values])
+            write([row.key, row.at, *_columns(row)])
     else:
         lines = ([row.key, str(row.at), *map(value_text, _columns(row))] for row in rows)
         _print_lines(["key", "at (ms)", *names], lines)
 
 
-def print_columns(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], format: Format) -> None:
-    """Rows of an answer over all keys; ``columns`` are what each of them has."""
+def print_columns(
+    columns: Sequence[str], rows: Iterable[Mapping[str, Any]], format: Format, raw: bool = False
+) -> None:
+    """Rows of an answer over all keys, with ``columns`` each; CSV is `marked` if not raw."""
     if format is Format.JSONL:
-        sys.stdout.writelines(orjson.dumps(row).decode() + "\n" for row in rows)
+        sys.stdout.writelines(printable_json(orjson.dumps(row).decode()) + "\n" for row in rows)
     elif format is Format.CSV:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
+        write = _csv_writer(raw)
+        write(columns)
         for row in rows:
-            writer.writerow("" if row[c] is None else value_text(row[c]) for c in columns)
+            write([row[c] for c in columns])
     else:
         lines = ([value_text(row[c]) for c in columns] for row in rows)
         _print_lines(["at (ms)" if c == "at" else c for c in columns], lines)
+
+
+def marked(text: str) -> str:
+    """Text of the data as a cell of CSV that no spreadsheet takes for a formula; numbers stay what they are.
+
+    >>> marked("=1+1"), marked("play"), marked("-5"), marked("-5+x")
+    ("'=1+1", 'play', '-5', "'-5+x")
+    """
+    formula = text[:1] in _FORMULA and _PLAIN_NUMBER.fullmatch(text) is None
+    return f"'{text}" if formula else text
+
+
+def _csv_writer(raw: bool) -> Callable[[Sequence[Value]], object]:
+    """What writes a row of CSV: `marked` if not raw, and to a terminal without what would steer it."""
+    write = csv.writer(sys.stdout, lineterminator="\n").writerow
+    escape = printable if sys.stdout.isatty() else str
+
+    def cell(value: Value) -> str:
+        if value is None:
+            return ""
+        return escape(marked(value) if isinstance(value, str) and not raw else value_text(value))
+
+    return lambda row: write(map(cell, row))
 
 
 def _print_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Texts under their heads. Rich's tables take 0.1 s to import, and wrap what one may want to copy."""
     from rich.cells import cell_len
 
-    texts = [list(head), *(list(map(printable, row)) for row in rows)]
+    texts = [list(map(printable, head)), *(list(map(printable, row)) for row in rows)]
     widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     for line in texts:
         cells = (text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True))
@@ -123,7 +138,7 @@ def _columns(row: Row) -> Iterable[Value]:
 
 def _json_line(row: Row) -> str:
     values = row.value if isinstance(row.value, dict) else {VALUE: row.value}
-    return orjson.dumps({"key": row.key, "at": row.at, **values}).decode() + "\n"
+    return printable_json(orjson.dumps({"key": row.key, "at": row.at, **values}).decode()) + "\n"
 
 
 def short_text(node: PlanNode, plan: Plan) -> str:
@@ -202,7 +217,7 @@ def print_plan(
         text = Text("" if name is None else f"{name}: ", style="magenta")
         text.append(short_text(node, plan), style="bold")
         text.append(f"  {node.kind.value}", style="cyan")
-        reads = f"  reads {', '.join(sorted(node.leaf.columns))}" if node.leaf else ""
+        reads = f"  reads {', '.join(sorted(node.leaf.columns)) or 'every event'}" if node.leaf else ""
         text.append(reads, style="green")
         text.append(f"  {ids(node)[0] if spec else node.digest}", style="dim")
         if users is not None and (others := used_by(node)):
@@ -271,13 +286,11 @@ def complain(first: Sequence[Rejected], count: int, ahead: int = 0) -> None:
     """Says on standard error how many lines were no events (of which ``ahead`` are, but too far ahead of the
     clock), and shows the first of them."""
     for one in first[:MAX_SHOWN]:
-        typer.echo(f"skipped {printable(str(one))}", err=True)
+        say(f"skipped {printable(str(one))}", err=True)
     if ahead:
-        typer.echo(
-            f"{ahead} event{'s' if ahead != 1 else ''} skipped that limits.max_ahead refuses", err=True
-        )
+        say(f"{ahead} event{'s' if ahead != 1 else ''} skipped that limits.max_ahead refuses", err=True)
     if count := count - ahead:
-        typer.echo(f"{count} line{'s' if count != 1 else ''} skipped that hold no event", err=True)
+        say(f"{count} line{'s' if count != 1 else ''} skipped that hold no event", err=True)
 
 
 def workers_of(spec: Spec) -> dict[str, Any]:
@@ -306,15 +319,15 @@ def print_workers(spec: Spec, workers: dict[str, Any], verb: str = "registered")
     streams = spec.limits.shards
     many = f"{streams} stream{'s' if streams != 1 else ''}"
     each = " for each partition of its topic" if spec.source.topic else ""
-    typer.echo(f"{verb} {spec.name}: {len(spec.plan.nodes)} nodes on {many}{each}")
+    say(f"{verb} {spec.name}: {len(spec.plan.nodes)} nodes on {many}{each}")
     for title, ids in workers.items():
-        typer.echo(f"{title}:")
+        say(f"{title}:")
         for workflow_id in [ids] if isinstance(ids, str) else ids:
-            typer.echo(f"  {workflow_id}")
+            say(f"  {workflow_id}")
     wave = wave_of(spec.fragments)
     if wave.workflows > 1:
         least = wave_of(fragments_of(spec.plan, "stream"))
-        typer.echo(
+        say(
             f"a wave is {wave.signals + wave.between} signals, {wave.actions} Temporal actions; with all "
             f"nodes in one workflow (--fragments stream) it would be {least.signals}, {least.actions}"
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from timeline.cli.options import UsageError
+from timeline.cli.saying import printable, say
 from timeline.errors import EventError
 
 if TYPE_CHECKING:
@@ -24,11 +25,10 @@ StrictOption = Annotated[
 
 def tell(mistakes: Sequence[Mistake], about: str = "") -> None:
     """Warns of mistakes on standard error."""
-    from timeline.cli.render import printable
 
     where = f"{about}: " if about else ""
     for mistake in mistakes:
-        typer.echo(f"warning: {where}{printable(str(mistake))}", err=True)
+        say(f"warning: {where}{printable(str(mistake))}", err=True)
 
 
 def refuse(count: int, strict: bool, undone: str) -> None:

@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from timeline.cli.saying import printable
+
 if TYPE_CHECKING:
     from timeline.spec.spec import Spec
     from workflows.client import Client
@@ -69,7 +71,7 @@ def _page(spec: Spec, look: dict[str, Any]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from timeline.cli.render import printable, value_text
+    from timeline.cli.render import value_text
 
     table = Table("key", "value", "at (ms)", "stream", box=None, pad_edge=False)
     for row in look["keys"]:

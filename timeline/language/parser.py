@@ -57,8 +57,8 @@ right=Constant(value='seek')), 5000))
     Traceback (most recent call last):
     ...
     timeline.errors.ExpressionError: line 1, column 1: unknown operator has_existed_wihin; \
-expected col, latest_event_to_state, has_existed, has_existed_within, duration_where, \
-duration_in_cur_state, duration_in_prior_state, prior_state, count, sum, count_rises, if, lag, \
+expected col, latest_event_to_state, has_existed, has_existed_within, alive, duration_where, \
+duration_in_cur_state, duration_in_prior_state, prior_state, count, sum, count_rises, gaps, if, lag, \
 max_so_far, min_so_far; \
 did you mean has_existed_within(...)?
     """

@@ -10,6 +10,7 @@ from timeline.values.kinds import Kind
 _NEVER_BELOW_0 = (
     "count",
     "count_rises",
+    "gaps",
     "duration_where",
     "duration_in_cur_state",
     "duration_in_prior_state",

@@ -16,12 +16,12 @@ import numpy as np
 from timeline.language.checking import kind_of
 from timeline.language.expression import Expression
 from timeline.language.signatures import DURATION, MATCH, Signature, arguments_of
-from timeline.operators.base import Lowered, Operator
+from timeline.operators.base import Leaf, Lowered, Operator
 from timeline.operators.matching import Matching
 from timeline.tables.history import History
 from timeline.tables.packing import end_of, key_of, same_key, tick_of
 from timeline.tables.splicing import coalesce, cut, merge, rows_in
-from timeline.tables.table import Table, Window, lookup
+from timeline.tables.table import Table, Window, empty, lookup
 from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
@@ -89,15 +89,11 @@ class HasExistedWithin(Operator):
 
 
 @dataclass(frozen=True)
-class HasExistedWithinEvent(HasExistedWithin, Matching):
-    """Over a predicate: an event that matches at s makes ``[s, s + duration)`` true.
+class HeldEvents(HasExistedWithin, Leaf):
+    """Over events, each of which makes ``[s, s + duration)`` true; which ones is said where they are read."""
 
-    >>> from timeline.local.example import run
-    >>> run('has_existed_within(state == "seek", 5s)', {1: "play", 2: "seek", 4: "seek"})
-    1 s False
-    2 s True
-    9 s False
-    """
+    def empty_raw(self) -> Table:
+        return empty(Kind.BOOL)
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         raw = inputs[0]
@@ -122,3 +118,15 @@ class HasExistedWithinEvent(HasExistedWithin, Matching):
 
     def forget(self, raw: History, horizon: I64) -> None:
         raw.drop(horizon)
+
+
+@dataclass(frozen=True)
+class HasExistedWithinEvent(HeldEvents, Matching):
+    """Over a predicate: an event that matches at s makes ``[s, s + duration)`` true.
+
+    >>> from timeline.local.example import run
+    >>> run('has_existed_within(state == "seek", 5s)', {1: "play", 2: "seek", 4: "seek"})
+    1 s False
+    2 s True
+    9 s False
+    """

@@ -29,6 +29,10 @@ class Matching(Leaf):
         return empty(Kind.BOOL)
 
     def read(self, events: Events, at: I64, raw: Table) -> Table:
-        rows = np.flatnonzero(matches(self.predicate, events))
-        rows = rows[sort_rows(at[rows], keep="first")]
-        return Table(Kind.BOOL, at[rows], np.ones(len(rows), bool))
+        return true_at(at[matches(self.predicate, events)])
+
+
+def true_at(at: I64) -> Table:
+    """The raw rows of events at these places, each place once."""
+    at = at[sort_rows(at, keep="first")]
+    return Table(Kind.BOOL, at, np.ones(len(at), bool))

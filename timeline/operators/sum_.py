@@ -26,9 +26,8 @@ from timeline.values.vocabulary import I64
 class Sum(Running):
     """At t: the sum of the numbers that the events at or before t carry in ``column``.
 
-    Exact, as the numbers are written: ten times 0.1 is 1. Of JSON as the nearest float is written, of
-    decimals (Parquet) and CSV with all their digits. What is no number adds nothing; several events at
-    one tick all count.
+    Exact, with all digits (to 400) that the numbers are written with: ten times 0.1 is 1. What is no
+    number adds nothing; several events at one tick all count.
 
     >>> from timeline.local.example import run
     >>> run('sum(state)', {1: 0.1, 2: 0.2, 3: "x", 5: -1})

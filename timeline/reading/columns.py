@@ -71,11 +71,13 @@ def scalar_of_text(text: str) -> Carried:
     match = re.match(NUMBER, text)
     if match is None or text.endswith("\n") or len(text) > _MAX_NUMBER_CHARS:
         return text
-    number = float(text) if match[2] or match[3] else int(text)
-    if number in (float("inf"), float("-inf")):
+    nearest = float(text)
+    if nearest in (float("inf"), float("-inf")):
         return None
-    # So few digits a float always has.
-    return number if len(text) <= 16 or isinstance(number, int) else number_of(Decimal(text))
+    # So few digits a float always has, but not of a large whole number.
+    if len(text) > 16 or match[3]:
+        return number_of(Decimal(text))
+    return nearest if match[2] or match[3] else int(text)
 
 
 def retyped(column: EventColumn) -> tuple[EventColumn, Unfit]:

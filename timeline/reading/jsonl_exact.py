@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from decimal import Decimal
 from typing import Any, cast
 
 import numpy as np
 import orjson
 
 from timeline.reading.judging import Parsed, judge
+from timeline.reading.long_numbers import full_object
 from timeline.reading.model import NESTED, Part, TimeUnit, Wanted, reject
 from timeline.reading.records import Piece
 from timeline.reading.times import tick_of
 from timeline.tables.events import EventColumn
-from timeline.values.scalars import Scalar
+from timeline.values.scalars import Scalar, as_scalar, number_of
 from timeline.values.vocabulary import I64, Vocabulary
 
 _BLANK = b" \t\r"
@@ -26,6 +27,7 @@ def read_exactly(wanted: Wanted, piece: Piece) -> Part:
     rows: list[dict[str, Any]] = []
     good: list[int] = []
     broken = []
+    long = False
     for i, line in enumerate(piece.records()):
         try:
             row = orjson.loads(line)
@@ -34,13 +36,15 @@ def read_exactly(wanted: Wanted, piece: Piece) -> Part:
                 broken.append(reject(wanted, piece, i, "not JSON"))
             continue
         if type(row) is dict:
-            rows.append(row)
+            full = full_object(line, row)
+            long = long or full is not row
+            rows.append(full)
             good.append(i)
         else:
             broken.append(reject(wanted, piece, i, "not a JSON object"))
     objects = piece.only(good)
-    values = {name: _values(objects, rows, name) for name in wanted.names}
-    tick = _ticks(values[wanted.time], wanted.unit)
+    values: dict[str, list[Any]] = {name: [row.get(name) for row in rows] for name in wanted.names}
+    tick = _ticks(list(map(as_scalar, values[wanted.time])), wanted.unit)
     coded, unfit, texts = {}, {}, set()
     for name in dict.fromkeys((wanted.key, *wanted.columns)):
         column = values[name]
@@ -51,7 +55,7 @@ def read_exactly(wanted: Wanted, piece: Piece) -> Part:
             mask = [type(value) in (dict, list) for value in column]
             unfit[name] = {NESTED: np.array(mask, bool)}
             column = [None if bad else v for bad, v in zip(mask, column, strict=True)]
-        coded[name] = _encoded(column)
+        coded[name] = _encoded(_whole(column) if long else column)
         if name == wanted.key:
             # As text, because a value beyond 64 bits would be rounded, and keys must not meet.
             key = _encoded([str(value) if type(value) is int else value for value in column])
@@ -59,14 +63,12 @@ def read_exactly(wanted: Wanted, piece: Piece) -> Part:
     return judge(wanted, objects, Parsed(key, tick, columns, unfit, texts), broken)
 
 
-def _values(objects: Piece, rows: list[dict[str, Any]], name: str) -> list[Any]:
-    values = [row.get(name) for row in rows]
-    if float in set(map(type, values)):
-        for i, value in enumerate(values):
-            # orjson makes a float of an integer beyond 64 bits; json keeps it, which a key needs.
-            if type(value) is float and abs(value) >= 2.0**63:
-                values[i] = json.loads(objects.record(i))[name]
-    return values
+def _whole(values: list[Any]) -> list[Any]:
+    """Whole numbers beyond 64 bits, which a key is as they are written, as an event carries them."""
+    return [
+        number_of(Decimal(value)) if type(value) is int and value.bit_length() > 63 else value
+        for value in values
+    ]
 
 
 def _arrow(values: list[Any]) -> Any | None:

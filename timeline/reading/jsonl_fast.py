@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from timeline.reading.arrow import all_exact, flat, judge_arrays
+from timeline.reading.long_numbers import rounds
 from timeline.reading.model import Part, Wanted
 from timeline.reading.records import Piece, is_utf8
 
@@ -35,6 +36,9 @@ class Fast:
             return None
         kinds = self._kinds(piece)
         if kinds is None:
+            return None
+        fractions = [name for name in self.wanted.columns if kinds[name] == pa.float64()]
+        if fractions and rounds(piece.data, fractions):
             return None
         try:
             table = pa.json.read_json(

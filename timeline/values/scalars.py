@@ -41,14 +41,16 @@ def number_of(value: Decimal) -> int | float | Decimal:
 
     >>> number_of(Decimal("1.50")), number_of(Decimal("2.00")), number_of(Decimal("12345678901234567.1"))
     (1.5, 2, Decimal('12345678901234567.1'))
+    >>> number_of(Decimal("9.2233720368547e18"))  # whose nearest float is another whole number
+    9223372036854700000
     """
+    if -_EXACT <= value < 2 * _EXACT and value == value.to_integral_value():
+        return int(value)
     nearest = float(value)
     if Decimal(repr(nearest)) == value or not fits_decimal(value):
         plain = canonical(nearest)
         assert isinstance(plain, int | float)
         return plain
-    if value == value.to_integral_value() and -_EXACT <= value < 2 * _EXACT:
-        return int(value)
     return value
 
 

@@ -128,10 +128,17 @@ def _keys(file: str, line: str) -> Keys | None:
     if not file:
         return None
     try:
+        mode = (stat := os.stat(file)).st_mode
         text = Path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise EncryptionError(f"TIMELINE_ENCRYPTION_KEYS_FILE {file} cannot be read: {reason}") from None
+    # Another's file that we may read as one of its group is a secret that was mounted for us.
+    if mode & (0o077 if stat.st_uid == os.geteuid() else 0o007):
+        raise EncryptionError(
+            f"TIMELINE_ENCRYPTION_KEYS_FILE {file} can be read by others (mode {mode & 0o777:o}): "
+            f"`chmod 600 {file}`, and make new keys if they may have been read"
+        )
     lines = [line.strip() for line in text.splitlines()]
     return Keys([line for line in lines if line and not line.startswith("#")], file)
 

@@ -23,7 +23,7 @@ from temporalio.converter import (
 
 from timeline.errors import StoreError
 from workflows.backoff import retry
-from workflows.disk import sync_folder
+from workflows.disk import private_folder, sync_folder
 
 #: In every claim that was ever written: it must not change.
 NAME = "timeline.directory"
@@ -88,7 +88,7 @@ class DirectoryDriver(StorageDriver):
             StoreError: it cannot be made or written to.
         """
         try:
-            (self.root / self.folder).mkdir(parents=True, exist_ok=True)
+            private_folder(self.root / self.folder)
             with tempfile.TemporaryFile(dir=self.root / self.folder):
                 pass
         except OSError as error:
@@ -190,7 +190,7 @@ def _owner(place: str) -> str:
 @retry(on=FileNotFoundError, attempts=3, wait_initial=0.0, wait_jitter=0.05)
 def _write_whole(path: Path, data: bytes) -> None:
     """Writes a file so that it is on the disk in whole, or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -11,12 +13,14 @@ from timeline.errors import ServiceError, TimelineError
 from timeline.sinks.batches import Batch, Open, Written, write_batch
 from workflows.protocol import HEARTBEAT
 from workflows.writing.files import JsonLines, Parquet
+from workflows.writing.roots import outside
 
 
 class SinkActivity:
-    """Writes batches by their kind. A worker that is given no way to Pulsar writes files only."""
+    """Writes batches by their kind: files below ``roots``, and to Pulsar if it is given a way there."""
 
-    def __init__(self, topic: Open | None = None) -> None:
+    def __init__(self, roots: Sequence[Path], topic: Open | None = None) -> None:
+        self.roots = roots
         self.writers: dict[str, Open] = {"jsonl": JsonLines, "parquet": Parquet}
         if topic is not None:
             self.writers["topic"] = topic
@@ -29,6 +33,8 @@ class SinkActivity:
                 raise ServiceError(
                     "this worker was started without a way to Pulsar; start one with `timeline worker`"
                 )
+            if batch["kind"] != "topic" and (problem := outside(batch["place"], self.roots)) is not None:
+                raise ServiceError(problem)
             writing = asyncio.create_task(asyncio.to_thread(write_batch, self.writers[batch["kind"]], batch))
             while not (await asyncio.wait([writing], timeout=HEARTBEAT.total_seconds() / 4))[0]:
                 activity.heartbeat()

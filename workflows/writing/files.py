@@ -16,7 +16,7 @@ import orjson
 
 from timeline.errors import ServiceError
 from timeline.sinks.batches import Batch, Written
-from workflows.disk import sync_folder
+from workflows.disk import private_folder, private_open, sync_folder
 
 #: The columns that rows have beside outputs or aggregates.
 _TYPES = {"id": "text", "timeline": "text", "stream": "int", "key": "text", "at": "int"}
@@ -42,8 +42,8 @@ class JsonLines:
         offset = batch["offset"]
         end = offset + len(content)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+            private_folder(path.parent)
+            with os.fdopen(private_open(path, os.O_RDWR | os.O_CREAT), "r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 size = os.fstat(file.fileno()).st_size
                 if size < offset:
@@ -95,9 +95,9 @@ class Parquet:
             columns[name] = pa.array(values, arrow[kind])
         temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             try:
-                with temporary.open("wb") as file:
+                with open(temporary, "wb", opener=private_open) as file:
                     parquet.write_table(pa.table(columns), file)
                     file.flush()
                     os.fsync(file.fileno())

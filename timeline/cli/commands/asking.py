@@ -16,6 +16,7 @@ from timeline.cli.options import (
     between,
     utf8,
 )
+from timeline.cli.saying import printable, say
 from timeline.cli.telling import mistakes_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _list(json: bool) -> None:
                 print_json(spec.to_wire() | about)
             return
         if not specs:
-            typer.echo("no timelines are registered; see `timeline register`")
+            say("no timelines are registered; see `timeline register`")
             return
         table = Table("timeline", "version", "source", "streams", "expression", box=None, pad_edge=False)
         for spec in specs.values():
@@ -165,7 +166,7 @@ def describe(
 def _versions(name: str, json: bool) -> None:
     from datetime import UTC, datetime
 
-    from timeline.cli.render import print_json, printable, value_text
+    from timeline.cli.render import print_json, value_text
     from timeline.spec.changes import changes
     from timeline.spec.spec import Spec
 
@@ -178,17 +179,17 @@ def _versions(name: str, json: bool) -> None:
             at = version["at"]
             when = "" if at is None else f"  {datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
             spec = Spec.from_wire(version["spec"])
-            typer.echo(f"v{version['number']}{when}  {printable(spec.definition)}")
+            say(f"v{version['number']}{when}  {printable(spec.definition)}")
             if before is not None:
                 for place, was, now in changes(before, spec).settings:
-                    typer.echo(printable(f"    {place}: {value_text(was)} -> {value_text(now)}"))
+                    say(printable(f"    {place}: {value_text(was)} -> {value_text(now)}"))
             before = spec
 
     connected(work)
 
 
 def _describe(name: str, json: bool) -> None:
-    from timeline.cli.render import console, place_text, print_json, printable, short_text
+    from timeline.cli.render import console, place_text, print_json, short_text
 
     async def work(timelines: Client) -> None:
         from rich.table import Table
@@ -268,7 +269,7 @@ def _sink_line(sink: Mapping[str, Any]) -> str:
 
 def refused(name: NameArgument, json: JsonOption = False) -> None:
     """List refused events: too late, or of a closed key (the last 5000 of each stream are kept)."""
-    from timeline.cli.render import console, print_json, printable
+    from timeline.cli.render import console, print_json
 
     async def work(timelines: Client) -> None:
         from rich.table import Table
@@ -288,7 +289,7 @@ def refused(name: NameArgument, json: JsonOption = False) -> None:
             if table.row_count:
                 console().print(table)
             else:
-                typer.echo("no events were refused")
+                say("no events were refused")
 
     connected(work)
 
@@ -304,7 +305,7 @@ def release(name: NameArgument, key: KeyArgument, json: JsonOption = False) -> N
     if json:
         print_json({"timeline": name, "key": key, "released": nodes})
     else:
-        typer.echo(f"released {key} in {len(nodes)} nodes; `timeline describe {name}` shows if it stays so")
+        say(f"released {key} in {len(nodes)} nodes; `timeline describe {name}` shows if it stays so")
 
 
 def remove(name: NameArgument, json: JsonOption = False) -> None:
@@ -315,4 +316,4 @@ def remove(name: NameArgument, json: JsonOption = False) -> None:
     if json:
         print_json({"timeline": name, "stopped": stopped})
     else:
-        typer.echo(f"removed {name}; {len(stopped)} workflows stopped")
+        say(f"removed {name}; {len(stopped)} workflows stopped")

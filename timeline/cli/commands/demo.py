@@ -16,6 +16,7 @@ import typer
 
 from timeline.cli.connecting import run_until_signalled
 from timeline.cli.options import JsonOption, UsageError
+from timeline.cli.saying import say
 from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -89,15 +90,15 @@ async def _demo(
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         begun = time.monotonic()
 
-        def say(text: str) -> None:
-            typer.echo(f"{time.monotonic() - begun:6.1f} s  {text}", err=True)
+        def note(text: str) -> None:
+            say(f"{time.monotonic() - begun:6.1f} s  {text}", err=True)
 
         broker = Broker(folder / "pulsar")
         stack.push_async_callback(broker.stop)
-        await broker.start(say)
-        say(f"Pulsar broker at {broker.service_url}")
+        await broker.start(note)
+        note(f"Pulsar broker at {broker.service_url}")
         server = await stack.enter_async_context(DevServer(folder / "temporal" / "dev.db"))
-        say(f"Temporal server at {server.address}")
+        note(f"Temporal server at {server.address}")
         os.environ |= {"TEMPORAL_ADDRESS": server.address, "PULSAR_SERVICE_URL": broker.service_url}
 
         def command(*arguments: str) -> Command:
@@ -111,14 +112,14 @@ async def _demo(
         await stack.enter_async_context(command("worker"))
         timelines = Client(await connect_embedded(server.address))
         await timelines.registry.register(spec)
-        say("timeline cirr is registered")
+        note("timeline cirr is registered")
         await stack.enter_async_context(command("feeder"))
         pace = ["--flat-out"] if check else ["--speed", speed]
         limit = [] if events is None else ["--events", str(events)]
         # A feeder that took the topic before it has anything follows from the first message on.
         wanted = ["produce", "--to", TOPIC, "--json", "--sessions", str(sessions), *pace, *limit, *FAULTS]
         producer = await stack.enter_async_context(command(*wanted))
-        say("worker, feeder and producer run")
+        note("worker, feeder and producer run")
         connector = await asyncio.to_thread(connect)
         stack.callback(connector.close)
         watching = asyncio.create_task(watch_timeline(timelines, spec, 1.0, 12, False, json))
@@ -201,15 +202,15 @@ async def _check(connector: Connector, timelines: Client, spec: Spec, folder: Pa
         )
         return right
     kinds = ", ".join(f"{count} {kind}" for kind, count in sent.items())
-    typer.echo(f"sent          {total}: {kinds}")
-    typer.echo(f"accounted for {sum(counts.values())}: " + ", ".join(f"{n} {k}" for k, n in counts.items()))
-    typer.echo(f"dead letters  {letters.total()}: " + ", ".join(f"{n} {k}" for k, n in letters.items()))
+    say(f"sent          {total}: {kinds}")
+    say(f"accounted for {sum(counts.values())}: " + ", ".join(f"{n} {k}" for k, n in counts.items()))
+    say(f"dead letters  {letters.total()}: " + ", ".join(f"{n} {k}" for k, n in letters.items()))
     for difference in found.differences[:10]:
-        typer.echo(
+        say(
             f"{difference.key}, {difference.node.text}:\n  workflows {difference.workflows}\n"
             f"  local     {difference.local}",
             err=True,
         )
     wrong = f"{len(found.differences)} differ" if found.differences else "all equal to local evaluation"
-    typer.echo(f"{found.timelines} timelines ({found.keys} keys, {len(spec.plan.nodes)} nodes): {wrong}")
+    say(f"{found.timelines} timelines ({found.keys} keys, {len(spec.plan.nodes)} nodes): {wrong}")
     return right

@@ -21,6 +21,7 @@ from timeline.cli.options import (
     step,
     times,
 )
+from timeline.cli.saying import printable, say
 from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _feed_topic(name: str) -> None:
 
 def _feed_files(name: str, files: list[Path], again: bool, strict: bool, json: bool) -> None:
     from feeder.files.feed import feed_files
-    from timeline.cli.render import complain, print_json, printable
+    from timeline.cli.render import complain, print_json
 
     async def work(timelines: Client) -> tuple[Report, list[Mistake]]:
         spec = await timelines.registry.spec(name)
@@ -83,7 +84,7 @@ def _feed_files(name: str, files: list[Path], again: bool, strict: bool, json: b
 
     report, mistakes = connected(work)
     for known in report.known:
-        typer.echo(printable(str(known)), err=True)
+        say(printable(str(known)), err=True)
     ahead = report.ahead
     complain(report.rejected, len(report.rejected), ahead)
     if json:
@@ -98,14 +99,14 @@ def _feed_files(name: str, files: list[Path], again: bool, strict: bool, json: b
 
 def _print_report(name: str, report: Report) -> None:
     if not report.events and not report.rejected:
-        typer.echo(f"{name}: nothing new in these files")
+        say(f"{name}: nothing new in these files")
         return
     # Too late, or of a closed key: which, the leaves know of each.
     refused = f", {report.refused} refused (timeline refused {name})" if report.refused else ""
     ahead = f", {report.ahead} ahead of the clock" if report.ahead else ""
     skipped = len(report.rejected) - report.ahead
     bad = f", {skipped} lines skipped" if skipped else ""
-    typer.echo(f"{name}: {report.accepted} events accepted{refused}{ahead}{bad}")
+    say(f"{name}: {report.accepted} events accepted{refused}{ahead}{bad}")
 
 
 @contextmanager
@@ -178,7 +179,7 @@ def dry_run(
         known = (await timelines.registry.specs()).get(loaded.name)
         if loaded.sink is not None and (known is None or known.to_wire() != loaded.to_wire()):
             loaded = loaded.model_copy(update={"sink": None})
-            typer.echo(
+            say(
                 f"its [sink] is left out; before it is registered with it: timeline remove {loaded.name}",
                 err=True,
             )
@@ -211,7 +212,7 @@ def _print_comparison(comparison: Comparison, values: list[tuple[Any, Any, str |
     from rich.table import Table
     from rich.text import Text
 
-    from timeline.cli.render import console, print_json, printable, value_text
+    from timeline.cli.render import console, print_json, value_text
 
     if json:
         for row, value, error in values:
@@ -228,7 +229,7 @@ def _print_comparison(comparison: Comparison, values: list[tuple[Any, Any, str |
             table.add_row(Text(printable(row.key)), str(row.at), Text(printable(theirs)), mine, verdict)
         console().print(table)
     for difference in comparison.differences[:10]:
-        typer.echo(
+        say(
             f"{difference.key}, {difference.node.text}:\n  workflows {difference.workflows}\n"
             f"  local     {difference.local}",
             err=True,
@@ -239,4 +240,4 @@ def _print_comparison(comparison: Comparison, values: list[tuple[Any, Any, str |
         wrong = len(comparison.differences)
         verdict = f"{wrong} differ" if wrong else "all equal to local evaluation"
         of_keys = f"{keys} key{'s' if keys != 1 else ''}"
-        typer.echo(f"{comparison.timelines} timelines ({of_keys}, {nodes} nodes): {verdict}")
+        say(f"{comparison.timelines} timelines ({of_keys}, {nodes} nodes): {verdict}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,11 +13,13 @@ import typer
 
 from timeline.cli.connecting import NameArgument, connected
 from timeline.cli.options import FragmentsOption, JsonOption, UsageError, step
+from timeline.cli.saying import printable, say
 from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
 
 if TYPE_CHECKING:
     from timeline.errors import NotCaughtUpError
     from timeline.spec.changes import Change
+    from timeline.spec.spec import Spec
     from workflows.client import Client, Registered
 
 #: More timelines than this are told in a line each.
@@ -64,6 +67,8 @@ def register(
     for name, found in mistakes.items():
         tell(found, name)
     refuse(sum(map(len, mistakes.values())), strict, "nothing was registered")
+    for spec in loaded:
+        _refuse_sink(spec)
 
     seconds = (step(patience, "--patience") or 0) / 1000
     late: dict[str, NotCaughtUpError] = {}
@@ -102,13 +107,24 @@ def register(
             warnings = [mistake.to_json() for mistake in mistakes[one.spec.name]]
             print_json({"timeline": one.spec.name, **about, **workers, "warnings": warnings})
         elif len(done) > MAX_IN_FULL:
-            typer.echo(f"{_verb(one)} {one.spec.name}: {len(one.spec.plan.nodes)} nodes")
+            say(f"{_verb(one)} {one.spec.name}: {len(one.spec.plan.nodes)} nodes")
         else:
             _print_registered(one, workers)
     if len(done) > MAX_IN_FULL and not json:
-        typer.echo(f"{len(done)} timelines, {sum(one.new for one in done)} of them new or changed")
+        say(f"{len(done)} timelines, {sum(one.new for one in done)} of them new or changed")
     for error in late.values():
-        typer.echo(f"note: {error}", err=True)
+        say(f"note: {error}", err=True)
+
+
+def _refuse_sink(spec: Spec) -> None:
+    """Complains of a sink that may not write, where the environment has the folders that workers allow."""
+    roots = os.environ.get("TIMELINE_SINK_ROOT")
+    if roots and spec.sink is not None and spec.sink.folder is not None:
+        from workflows.writing.roots import outside
+
+        problem = outside(spec.sink.folder, [Path(root) for root in roots.split(os.pathsep)])
+        if problem is not None:
+            raise UsageError(f"{spec.name}: {problem}; nothing was registered")
 
 
 def pause(name: NameArgument) -> None:
@@ -127,7 +143,7 @@ def _pause(name: str, paused: bool) -> None:
 
     changed = connected(work)
     state = "paused" if paused else "running"
-    typer.echo(f"{name} is {state}" if changed else f"{name} was {state} already")
+    say(f"{name} is {state}" if changed else f"{name} was {state} already")
 
 
 def _specs(paths: Sequence[Path]) -> list[Path]:
@@ -180,21 +196,21 @@ def _print_registered(one: Registered, workers: dict[str, Any]) -> None:
 
     print_workers(one.spec, workers, _verb(one))
     if one.stopped:
-        typer.echo(f"stopped: {len(one.stopped)} workflows that nobody uses any more")
+        say(f"stopped: {len(one.stopped)} workflows that nobody uses any more")
 
 
 def _print_change(change: Change) -> None:
     """What a changed spec comes to, node by node."""
-    from timeline.cli.render import printable, value_text
+    from timeline.cli.render import value_text
 
-    typer.echo(f"{change.name} changes:")
+    say(f"{change.name} changes:")
     for place, before, after in change.settings:
         was, now = ("-" if v is None else printable(value_text(v)) for v in (before, after))
-        typer.echo(f"  {place}: {was} -> {now}")
+        say(f"  {place}: {was} -> {now}")
     for title, texts in (("stays", change.stays), ("new", change.new), ("goes", change.goes)):
         for text in texts:
-            typer.echo(f"  {title:<5}  {printable(text)}")
+            say(f"  {title:<5}  {printable(text)}")
     if change.moves:
-        typer.echo("  Other workflows host the nodes: they get all that is known, and nothing is read again.")
+        say("  Other workflows host the nodes: they get all that is known, and nothing is read again.")
     if change.anew:
-        typer.echo("  Source, limits or more are others, so all nodes begin anew, and read the source again.")
+        say("  Source, limits or more are others, so all nodes begin anew, and read the source again.")

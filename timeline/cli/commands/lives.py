@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from timeline.cli.connecting import KeyArgument, NameArgument, NodeOption, connected
 from timeline.cli.options import JsonOption, utf8
+from timeline.cli.saying import printable, say
 
 if TYPE_CHECKING:
     from workflows.client import Client
@@ -23,7 +22,7 @@ def lives(name: NameArgument, key: KeyArgument, node: NodeOption = None, json: J
 
     async def work(timelines: Client) -> None:
         from timeline.cli.options import Format
-        from timeline.cli.render import print_columns, print_json, printable, value_text
+        from timeline.cli.render import print_columns, print_json, value_text
 
         spec = await timelines.registry.spec(name)
         asked = spec.plan.result if node is None else spec.plan.find(node)
@@ -43,6 +42,6 @@ def lives(name: NameArgument, key: KeyArgument, node: NodeOption = None, json: J
             return
         print_columns(["from", "newest", "to", "closed", "value"], shown, Format.TABLE)
         if ttl is None:
-            typer.echo("limits.key_ttl is not given: a key has one life")
+            say("limits.key_ttl is not given: a key has one life")
 
     connected(work)

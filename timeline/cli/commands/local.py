@@ -19,6 +19,7 @@ from timeline.cli.options import (
     FragmentsOption,
     FromOption,
     JsonOption,
+    RawOption,
     ToOption,
     UsageError,
     between,
@@ -27,6 +28,7 @@ from timeline.cli.options import (
     times,
     utf8,
 )
+from timeline.cli.saying import say
 from timeline.cli.telling import StrictOption, refuse, tell
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ def evaluate_files(
         typer.Option(metavar="N", min=1, help="Cores that work on it [default: all]."),
     ] = None,
     strict: StrictOption = False,
+    raw: RawOption = False,
 ) -> None:
     """Evaluate an expression over files of events, here and now.
 
@@ -106,7 +109,7 @@ def evaluate_files(
             events_were = "event" if spill.refused == 1 else "events"
             closed = spec is not None and spec.limits.key_ttl is not None
             why = "later than allowed_lateness permits" + (", or of a closed key" if closed else "")
-            typer.echo(f"{spill.refused} {events_were} refused: {why}", err=True)
+            say(f"{spill.refused} {events_were} refused: {why}", err=True)
         if lanes:
             from timeline.cli.lanes import print_evaluations
 
@@ -114,7 +117,8 @@ def evaluate_files(
             return
         from timeline.cli.render import print_rows
 
-        print_rows(spill.values(ats, every=interval, start=start, end=end), list(plan.outputs), format)
+        rows = spill.values(ats, every=interval, start=start, end=end)
+        print_rows(rows, list(plan.outputs), format, raw)
 
 
 def explain(

@@ -8,6 +8,7 @@ import typer
 
 from timeline.cli.connecting import NameArgument, connected
 from timeline.cli.options import JsonOption, times
+from timeline.cli.saying import say
 
 if TYPE_CHECKING:
     from workflows.client import Client
@@ -41,4 +42,4 @@ def mark(
 
         print_json({"timeline": name, "time": reached})
     else:
-        typer.echo(f"{name}: the time of the stream is {reached} ms")
+        say(f"{name}: the time of the stream is {reached} ms")

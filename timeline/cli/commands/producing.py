@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from timeline.cli.options import JsonOption, UsageError
+from timeline.cli.saying import say
 
 if TYPE_CHECKING:
     from producer.messages import Chunk
@@ -87,7 +88,7 @@ def produce(
         count = partitions(client, to)
         if not json:
             where = f"{count} partitions" if count else "one partition"
-            typer.echo(f"sending to {full_name(to)} ({where}); stop with Ctrl-C", err=True)
+            say(f"sending to {full_name(to)} ({where}); stop with Ctrl-C", err=True)
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -100,7 +101,7 @@ def produce(
         return
     kinds = ", ".join(f"{count} {kind}" for kind, count in report.sent.items() if count)
     speed_was = f"{report.total / max(report.seconds, 1e-9):.0f} a second"
-    typer.echo(f"sent {report.total} messages in {report.seconds:.1f} s ({speed_was}): {kinds or 'nothing'}")
+    say(f"sent {report.total} messages in {report.seconds:.1f} s ({speed_was}): {kinds or 'nothing'}")
 
 
 def _chunks(

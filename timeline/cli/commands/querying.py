@@ -13,6 +13,7 @@ from timeline.cli.options import (
     Format,
     FromOption,
     JsonOption,
+    RawOption,
     ToOption,
     UsageError,
     between,
@@ -20,6 +21,7 @@ from timeline.cli.options import (
     times,
     utf8,
 )
+from timeline.cli.saying import printable, say
 
 if TYPE_CHECKING:
     from timeline.aggregate import Result
@@ -61,6 +63,7 @@ def query(
         bool, typer.Option("--exact", help="Without keys that were counted from later than they begin.")
     ] = False,
     format: Annotated[Format | None, typer.Option(help="How to print: table, jsonl or csv.")] = None,
+    raw: RawOption = False,
     json: JsonOption = False,
 ) -> None:
     """Ask the result workflow of a timeline, or any node, for the value of a key; or ask over all keys.
@@ -83,6 +86,7 @@ def query(
             "--lives": lives or None,
             "--exact": exact or None,
             "--format": format,
+            "--raw": raw or None,
         }
         for option, value in asked_of_all.items():
             if value is not None:
@@ -129,11 +133,11 @@ def query(
 
         print_json({"timeline": spec.name, **result.to_json()})
     else:
-        _print(result, format or Format.TABLE)
+        _print(result, format or Format.TABLE, raw)
 
 
 def _query_key(name: str, key: str, at: list[str] | None, node: str | None, json: bool) -> None:
-    from timeline.cli.render import print_json, printable, value_text
+    from timeline.cli.render import print_json, value_text
     from timeline.errors import TimelineError
 
     ats: list[int | None] = [None] if at is None else [*(times(at) or [])]
@@ -160,11 +164,11 @@ def _query_key(name: str, key: str, at: list[str] | None, node: str | None, json
                 state = "final" if answer.final else "not final"
                 place = ".".join(map(str, answer.position or ()))
                 value = printable(value_text(answer.value))
-                typer.echo(f"{value}  ({printable(key)} at {answer.at} ms, position {place}, {state})")
+                say(f"{value}  ({printable(key)} at {answer.at} ms, position {place}, {state})")
                 if answer.counted_from is not None:
-                    typer.echo(f"counted from {answer.counted_from} ms on, not from where the key begins")
+                    say(f"counted from {answer.counted_from} ms on, not from where the key begins")
                 elif answer.exact_from is not None:
-                    typer.echo(f"exact from {answer.exact_from} ms on; what was before is not known")
+                    say(f"exact from {answer.exact_from} ms on; what was before is not known")
 
     connected(work)
 
@@ -174,13 +178,13 @@ def _late(answer: Answer) -> dict[str, int]:
     return {name: tick for name, tick in late.items() if tick is not None}
 
 
-def _print(result: Result, format: Format) -> None:
+def _print(result: Result, format: Format, raw: bool) -> None:
     """The rows; and what they stand on: below a table, on standard error beside data for programs."""
     from timeline.cli.render import print_columns
 
-    print_columns(result.columns, result.rows, format)
+    print_columns(result.columns, result.rows, format, raw)
     for line in _about(result):
-        typer.echo(line, err=format is not Format.TABLE)
+        say(line, err=format is not Format.TABLE)
 
 
 def _about(result: Result) -> list[str]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from timeline.cli.connecting import run_until_signalled
-from timeline.cli.options import StoreOption, UsageError
+from timeline.cli.options import SinkRootOption, StoreOption, UsageError
+from timeline.cli.saying import say
 from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def dev(
         typer.Option(metavar="FILE", help="Write the server's address here when all is ready."),
     ] = None,
     store: StoreOption = None,
+    sink_root: SinkRootOption = None,
 ) -> None:
     """Run an embedded Temporal server on a database file, with its UI, and a worker.
 
@@ -47,7 +49,7 @@ def dev(
     states in a directory beside it [default: the file's name with .store].
     """
     store = store or f"file:{db.with_suffix('.store')}"
-    run_until_signalled(_dev(db, port, ui_port, headless, store if worker else None, ready_file))
+    run_until_signalled(_dev(db, port, ui_port, headless, store if worker else None, ready_file, sink_root))
 
 
 async def _dev(
@@ -57,6 +59,7 @@ async def _dev(
     headless: bool,
     store: str | None,
     ready_file: Path | None,
+    sink_roots: list[Path] | None,
 ) -> None:
     from workflows.connection import connect_embedded
     from workflows.payloads.server import CodecServer
@@ -68,26 +71,30 @@ async def _dev(
         ui_port = None
     elif ui_port is None:
         ui_port = port + 1000 if port else 0
+    server = DevServer(db, port=port, ui_port=ui_port)
+    # Before the ports: whoever has the database is most likely to have them too.
+    await server.claim()
     _refuse_taken({"--port": port, "--ui-port": ui_port})
     async with contextlib.AsyncExitStack() as stack:
-        codec_url = None if headless else stack.enter_context(CodecServer()).url
-        server = DevServer(db, port=port, ui_port=ui_port, codec_url=codec_url)
+        server.codec_url = None if headless else stack.enter_context(CodecServer()).url
         await stack.enter_async_context(server)
         if store is not None:
             client = await connect_embedded(server.address)
             client, opened = await stack.enter_async_context(with_store(client, store))
-            await stack.enter_async_context(make_worker(client, topic_writer=_to_topic))
+            await stack.enter_async_context(
+                make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
+            )
         if ready_file is not None:
             await asyncio.to_thread(ready_file.write_text, server.address + "\n")
             stack.callback(ready_file.unlink, missing_ok=True)
         ui = "" if server.ui_port is None else f"  UI         http://127.0.0.1:{server.ui_port}\n"
-        typer.echo(
+        say(
             f"Timeline is ready.\n  Temporal   {server.address}\n{ui}  database   {db}\n"
             f"  worker     {'running here' if store else 'none; start `timeline worker`'}"
         )
         if server.port != DEFAULT_PORT:
-            typer.echo(f"For other commands: export TEMPORAL_ADDRESS={server.address}")
-        typer.echo("Stop with Ctrl-C.")
+            say(f"For other commands: export TEMPORAL_ADDRESS={server.address}")
+        say("Stop with Ctrl-C.")
         if store is not None:
             await attend(client, opened)
         await asyncio.Event().wait()
@@ -117,11 +124,11 @@ async def _broker(port: int, web_port: int, data: Path) -> None:
     _refuse_taken({"--port": port, "--web-port": web_port})
     running = Broker(data, port=port, web_port=web_port)
     try:
-        await running.start(lambda text: typer.echo(text, err=True))
-        typer.echo(f"Pulsar is ready.\n  broker     {running.service_url}\n  admin API  {running.web_url}")
+        await running.start(lambda text: say(text, err=True))
+        say(f"Pulsar is ready.\n  broker     {running.service_url}\n  admin API  {running.web_url}")
         if running.port != DEFAULT_BROKER_PORT:
-            typer.echo(f"For other commands: export PULSAR_SERVICE_URL={running.service_url}")
-        typer.echo("Stop with Ctrl-C.")
+            say(f"For other commands: export PULSAR_SERVICE_URL={running.service_url}")
+        say("Stop with Ctrl-C.")
         await asyncio.Event().wait()
     finally:
         await running.stop()
@@ -129,6 +136,7 @@ async def _broker(port: int, web_port: int, data: Path) -> None:
 
 def worker(
     store: StoreOption = None,
+    sink_root: SinkRootOption = None,
     processes: Annotated[
         int, typer.Option(min=1, max=256, metavar="N", help="So many processes; one uses one core.")
     ] = 1,
@@ -142,12 +150,14 @@ def worker(
         from timeline.cli.processes import run_workers
 
         given = {} if store is None else {"TIMELINE_STORE": store}
+        if sink_root:
+            given["TIMELINE_SINK_ROOT"] = os.pathsep.join(map(str, sink_root))
         run_until_signalled(run_workers(processes, {**os.environ, **given}))
     else:
-        run_until_signalled(_worker(store))
+        run_until_signalled(_worker(store, sink_root))
 
 
-async def _worker(store: str | None) -> None:
+async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
     from workflows.connection import connect, task_queue
     from workflows.stores.opening import with_store
     from workflows.worker import attend, make_worker
@@ -159,8 +169,10 @@ async def _worker(store: str | None) -> None:
         async with contextlib.AsyncExitStack() as stack:
             if store is not None:
                 client, opened = await stack.enter_async_context(with_store(client, store))
-            await stack.enter_async_context(make_worker(client, topic_writer=_to_topic))
-            typer.echo(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+            await stack.enter_async_context(
+                make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
+            )
+            say(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
             await attend(client, opened)
             await asyncio.Event().wait()
     except RuntimeError as error:
@@ -202,14 +214,34 @@ async def _codec(port: int) -> None:
 
     _refuse_taken({"--port": port})
     with CodecServer(port) as server:
-        typer.echo(f"Codec endpoint is ready: {server.url}. Stop with Ctrl-C.")
+        say(f"Codec endpoint is ready: {server.url}. Stop with Ctrl-C.")
         await asyncio.Event().wait()
 
 
 def keygen(
     name: Annotated[str, typer.Argument(metavar="ID", help="The key's name, such as 2026-11.")],
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="A new file for it, which only you can read [default: print it]."
+        ),
+    ] = None,
 ) -> None:
     """Make a key for the encryption of payloads: a line for TIMELINE_ENCRYPTION_KEYS_FILE."""
     from workflows.payloads.encryption import new_key
 
-    typer.echo(new_key(name))
+    line = new_key(name)
+    if file is None:
+        say(line)
+        return
+    from workflows.disk import private_open
+
+    try:
+        with open(file, "x", opener=private_open) as keys:
+            keys.write(line + "\n")
+    except FileExistsError:
+        raise UsageError(
+            f"{file} is there already; put the line that `timeline keygen {name}` prints in it"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None

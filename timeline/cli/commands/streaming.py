@@ -9,6 +9,7 @@ import typer
 
 from timeline.cli.connecting import NameArgument, connected, run_until_signalled
 from timeline.cli.options import JsonOption, UsageError
+from timeline.cli.saying import printable, say
 from timeline.cli.watching import watch_timeline
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ async def run_feeder(only: str | None, accept_gap: bool = False) -> None:
     timelines = await Client.connect()
     connector = await asyncio.to_thread(connect)
     try:
-        typer.echo(f"Feeder is ready: {connector.where}. Stop with Ctrl-C.")
-        await Feeder(connector, timelines, only=only, say=typer.echo, accept_gap=accept_gap).run()
+        say(f"Feeder is ready: {connector.where}. Stop with Ctrl-C.")
+        await Feeder(connector, timelines, only=only, say=say, accept_gap=accept_gap).run()
     finally:
         await asyncio.to_thread(connector.close)
 
@@ -80,7 +81,7 @@ def dead_letters(
     json: JsonOption = False,
 ) -> None:
     """List the messages that no timeline took: broken ones and refused events, with reason and place."""
-    from timeline.cli.render import print_json, printable
+    from timeline.cli.render import print_json
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}")
@@ -94,7 +95,7 @@ def dead_letters(
         source = connector.source(spec)
         if send_again and kind is not None:
             count = source.send_again(kind)
-            typer.echo(f"sent {count} {kind} messages to {spec.source.topic} again")
+            say(f"sent {count} {kind} messages to {spec.source.topic} again")
             return
         count = 0
         for letter in source.letters():
@@ -112,8 +113,8 @@ def dead_letters(
                 )
             else:
                 cut = text if len(text) <= 120 else text[:117] + "..."
-                typer.echo(f"{letter.partition}  {place}  {letter.kind}: {letter.reason}  {printable(cut)}")
+                say(f"{letter.partition}  {place}  {letter.kind}: {letter.reason}  {printable(cut)}")
         if not count and not json:
-            typer.echo("no dead letters")
+            say("no dead letters")
     finally:
         connector.close()
