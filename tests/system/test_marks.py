@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,18 @@ from feeder.topics.lead import Lead
 from feeder.topics.service import Feeder
 from producer.pulsar.connection import connect
 from tests.support.cli import Cli
+from tests.support.places import ROOT
 from tests.support.segments import Segments
 from tests.support.sinks import written
 from tests.support.waiting import eventually
 from tests.system.test_segments import Running
 from timeline.errors import LimitError, NotFoundError
 from timeline.limits import Limits
+from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position, from_rows
 from timeline.tables.marks import mark_of, marked
+from timeline.values.ticks import parse_time
 from workflows.client import Client
 from workflows.names import fragment_id, node_id, sink_id
 from workflows.protocol import node as protocol
@@ -106,6 +110,29 @@ async def test_an_alert_of_files_comes_when_time_goes_on(timelines: Client, tmp_
     status = await timelines.leaves.status(other, 0)
     assert (status["accepted"], status["refused"], status["newest"]) == (4, 1, 20 * MINUTE)
     assert (await compare(timelines, other)).differences == []
+
+
+async def test_the_example_tells_who_is_silent(timelines: Client, tmp_path: Path) -> None:
+    for path in (ROOT / "examples").glob("heartbeat.*"):
+        (tmp_path / path.name).write_text(path.read_text())
+    example = load_spec(tmp_path / "heartbeat.toml")
+    assert Spec.from_wire(example.to_wire()) == example
+    await timelines.registry.register(example)
+    await feed_files(timelines, example, [Path(file) for file in example.source.files])
+
+    def alerts() -> list[tuple[str, str, int]]:
+        at = "%H:%M:%S"
+        rows = written(tmp_path / "silences")
+        found = [
+            (r["key"], datetime.fromtimestamp(r["at"] / 1_000, UTC).strftime(at), r["silences"]) for r in rows
+        ]
+        return sorted(found)
+
+    assert alerts() == [("press", "08:08:05", 1), ("saw", "08:19:20", 1)]
+    await mark_files(timelines, example, parse_time("2026-11-29T08:30:00Z"))
+    assert alerts() == [("press", "08:08:05", 1), ("press", "08:29:05", 2), ("saw", "08:19:20", 1)]
+    assert (await compare(timelines, example)).differences == []
+    await timelines.registry.remove(example.name)
 
 
 async def test_mark_on_the_command_line(timelines: Client, cli: Cli, tmp_path: Path) -> None:
