@@ -218,6 +218,47 @@ async def test_a_silent_topic_goes_on_with_the_clock(timelines: Client, tmp_path
         assert (check.accepted, check.refused, check.differences) == (4, 1, [])
 
 
+async def test_a_feeder_that_died_between_two_leaves(timelines: Client, tmp_path: Path) -> None:
+    topic = f"uneven-{uuid.uuid4().hex[:8]}"
+    wire = heartbeat(topic, {"topic": topic, "idle": "never"}).to_wire()
+    spec = Spec.from_wire(wire | {"expression": "count(beat == 1) + sum(beat)"})
+    segments = Segments(tmp_path)
+    segments.create(topic, 1)
+    await timelines.registry.register(spec)
+    [partition] = segments.source(spec).partitions()
+    leaves = [fragment_id(spec, fragment, 0) for fragment in spec.fragments if fragment.leaves]
+    assert len(leaves) == 2
+
+    def send(*events: tuple[str, int]) -> None:
+        for row in beats(*events):
+            partition.append(json.dumps(row).encode(), row["machine"])
+
+    one = Silent(tmp_path, timelines)
+    async with one.running():
+        send(("a", 10_000))
+        await eventually(lambda: _stands(timelines, leaves, (1, 1)))
+    # It gave one leaf a mark, and the other none.
+    lead = Lead(timelines)
+    await lead.take(leaves)
+    assert lead.leader is not None
+    nothing = from_rows([("a", 1, {"beat": 1})]).take(slice(0, 0))
+    mark, about = marked((1, 1), 90_000), {leaves[0]: protocol.About(leader=lead.leader)}
+    await timelines.leaves.signal_events({leaves[0]: frozenset(["beat"])}, nothing, mark, about)
+    send(("a", 84_999), ("a", 85_000))
+    async with one.running():
+        await eventually(lambda: _stands(timelines, leaves, (1, 3)))
+    for leaf in leaves:
+        status = await timelines.nodes.status(leaf)
+        assert (status["accepted"], status["refused"], status["newest"]) == (2, 1, 90_000)
+        assert await timelines.leaves.marks(leaf) == [mark]
+    check = await check_topic(segments, timelines, spec)
+    assert (check.accepted, check.refused, check.differences) == (2, 1, [])
+
+
+async def _stands(timelines: Client, leaves: Sequence[str], place: Position) -> bool:
+    return all([(await timelines.leaves.stands(leaf)).position == place for leaf in leaves])
+
+
 async def test_a_silent_topic_of_pulsar(timelines: Client, broker: Broker, tmp_path: Path) -> None:
     topic = f"silent-{uuid.uuid4().hex[:8]}"
     await broker.create_topic(topic, 2)
