@@ -55,6 +55,8 @@ async def test_a_feeder_that_died_between_two_leaves(timelines: Client, tmp_path
         assert await timelines.leaves.marks(leaf) == [mark]
     check = await check_topic(segments, timelines, spec)
     assert (check.accepted, check.refused, check.differences) == (2, 1, [])
+    # Feeders of other tests would look for its topic.
+    await timelines.registry.remove(spec.name)
 
 
 async def _stands(timelines: Client, leaves: Sequence[str], place: Position) -> bool:

@@ -214,6 +214,8 @@ async def test_a_silent_topic_goes_on_with_the_clock(timelines: Client, tmp_path
     for each in (spec, later):
         check = await check_topic(segments, timelines, each)
         assert (check.accepted, check.refused, check.differences) == (4, 1, [])
+        # Feeders of other tests would look for its topic.
+        await timelines.registry.remove(each.name)
 
 
 async def test_a_silent_topic_of_pulsar(timelines: Client, broker: Broker, tmp_path: Path) -> None:
@@ -245,6 +247,7 @@ async def test_a_silent_topic_of_pulsar(timelines: Client, broker: Broker, tmp_p
         assert {("a", 11_000, True), ("b", 11_200, True)} <= set(await rows_of(out))
         check = await check_topic(connector, timelines, spec)
         assert (check.accepted, check.refused, check.differences) == (2, 0, [])
+        await timelines.registry.remove(spec.name)
     finally:
         await asyncio.to_thread(client.close)
 
