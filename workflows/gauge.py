@@ -20,6 +20,9 @@ MAX_INLINE = (2 << 20) - (64 << 10)
 MAX_STORED_STATE = 8 << 20
 #: No row and no key takes more bytes, apart from text: four numbers of 64 bits.
 MOST_BYTES = 32
+#: In a store: so many times what those take that were measured. A node measures its state anew at the latest
+#: when it continues as new, after 4 MiB of history, so that it does not get far above its limit by that.
+WIDER = 2
 #: What one takes that was not measured yet, about, and a character of text at most.
 SOME_BYTES, TEXT_BYTES = 8, 4
 
@@ -45,16 +48,21 @@ class Gauge:
     @property
     def about(self) -> int:
         """About how many bytes the state has."""
-        return self._with(SOME_BYTES)
+        return self._with(self._bytes_a_row if self._measured_rows else SOME_BYTES)
 
     @property
     def may_be_full(self) -> bool:
         """Whether the state may have more bytes than it may."""
-        return self._with(MOST_BYTES) > self.limit
+        known = self.stored and self._measured_rows > 0
+        return self._with(min(WIDER * self._bytes_a_row, MOST_BYTES) if known else MOST_BYTES) > self.limit
 
-    def _with(self, bytes_a_row: int) -> int:
+    @property
+    def _bytes_a_row(self) -> float:
+        return self._measured / max(1, self._measured_rows)
+
+    def _with(self, bytes_a_row: float) -> int:
         more = max(0, self._now - self._measured_rows)
-        return self._measured + bytes_a_row * more + TEXT_BYTES * self._unmeasured_text
+        return self._measured + int(bytes_a_row * more) + TEXT_BYTES * self._unmeasured_text
 
     def grown(self, rows: int, patches: Iterable[Patch]) -> bool:
         """Whether the state may have grown by a quarter since it was last asked, by rows or by text."""
