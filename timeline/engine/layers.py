@@ -102,7 +102,7 @@ def to_layer(state: NodeState, extent: NodeExtent) -> Wire:
     codes = np.arange(len(state.keys)) if extent.touched.whole else key_of(extent.touched.window)
     columns = {n: differences(state.by_key[n][codes]) for n, k in state.by_key.kinds.items() if k.carried}
     return {
-        "names": [extent.names, state.keys.names[extent.names :]],
+        "names": [extent.names, state.keys.since(extent.names)],
         "touched": differences(codes),
         "columns": columns,
         "tables": [_table(table, part, values) for table, part, values in tables],
