@@ -122,8 +122,8 @@ def put_layer(state: NodeState, wire: Wire) -> NodeExtent:
     codes = sums(wire["touched"])
     state.by_key.touch(codes)
     for name, column in wire["columns"].items():
-        if name in state.by_key.kinds:
-            state.by_key[name][codes] = sums(column)
+        if name in state.by_key.kinds and not np.array_equal(state.by_key[name][codes], new := sums(column)):
+            state.by_key.own(name)[codes] = new
     values, tables = [], []
     for table, part in zip(state.tables, wire["tables"], strict=True):
         values.append(part["values"][0])
