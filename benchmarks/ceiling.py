@@ -30,7 +30,7 @@ from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import shards_of
 from workflows.server import DevServer
-from workflows.worker import sandbox
+from workflows.worker import RUNNER
 
 TASK_QUEUE = "ceiling"
 PLAN = make_plan(CIRR)
@@ -116,8 +116,7 @@ async def serve(address: str, path: Path, streams: int) -> None:
     """Runs the worker until it is killed."""
     record(path, streams)
     client = await connect_embedded(address)
-    runner = sandbox(also=("benchmarks", "feeder"))
-    worker = Worker(client, task_queue=TASK_QUEUE, workflows=[Nothing], workflow_runner=runner)
+    worker = Worker(client, task_queue=TASK_QUEUE, workflows=[Nothing], workflow_runner=RUNNER)
     async with worker:
         print("ready", flush=True)
         await asyncio.Event().wait()

@@ -94,7 +94,7 @@ class Asked:
             "refused": reader.refused.count,
             "newest": root.stream_time,
             "waiting": len(self.inbox),
-            "state_bytes": self.gauge.measured,
+            "state_bytes": self.gauge.about,
             "full": self.full,
             "held": self.held,
             "subscribers": [s["workflow"] for s in self.spec["subscribers"]],

@@ -77,7 +77,7 @@ class NodeWorkflow(Asked):
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
             rest = self.frozen.load(state, pieces)
-            self.gauge.measured = len(state) + sum(len(data) for _, data in pieces)
+            self.gauge.measured(len(state) + sum(len(data) for _, data in pieces), self.live.size())
             self.inbox = from_carried(rest["inbox"])
             self.newcomers = rest["newcomers"]
             self.full = rest["full"]
@@ -250,10 +250,12 @@ class NodeWorkflow(Asked):
 
     def _is_full(self) -> str | None:
         """Why no more events can be taken, if that is so. What lies in pieces twice does not count."""
-        size = self.frozen.measure(**self._rest()) if self.gauge.stored else None
-        if size is None or size > self.gauge.limit:
-            size = len(self._state())
-        return self.gauge.full(size, len(self.live.root.state.keys))
+        if self.gauge.may_be_full:
+            size = self.frozen.measure(**self._rest()) if self.gauge.stored else None
+            if size is None or size > self.gauge.limit:
+                size = len(self._state())
+            self.gauge.measured(size, self.live.size())
+        return self.gauge.full(len(self.live.root.state.keys))
 
     async def _welcome(self) -> None:
         """Sends new subscribers a snapshot, and counts them among the others from then on."""

@@ -26,11 +26,14 @@ from workflows.disk import private_folder, private_open
 START_TIMEOUT = 120.0
 #: Seconds that a server may need to end whose process was killed: it has the database until then.
 LEFT_BEHIND = 15.0
-#: Measured to help (see docs): transfers between workflows wait for this queue, and the defaults of
-#: SQLite sync to disk at every write.
+#: Measured to help (see docs): transfers between workflows wait for this queue; of a busy workflow only one
+#: may ask something by default, and whoever asks beside that one waits a second; the defaults of SQLite sync
+#: to disk at every write.
 TUNING = (
     "--dynamic-config-value",
     "history.transferProcessorMaxPollRPS=2000",
+    "--dynamic-config-value",
+    "history.maxBufferedQueryCount=100",
     "--sqlite-pragma",
     "journal_mode=WAL",
     "--sqlite-pragma",

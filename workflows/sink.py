@@ -59,7 +59,7 @@ class SinkWorkflow:
         self.gauge = Gauge(args.get("max_state", MAX_STATE))
         if state is not None:
             rest = from_state(state, [self.node.state])
-            self.gauge.measured = len(state)
+            self.gauge.measured(len(state), 0)
             self.inbox = from_carried(rest["inbox"])
             self.progress = rest["progress"]
             self.written = rest["written"]
@@ -79,7 +79,7 @@ class SinkWorkflow:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # No await from here on: what has come in meanwhile goes along in the inbox.
                 carried = self._state()
-                self.gauge.measured = len(carried)
+                self.gauge.measured(len(carried), 0)
                 if self.gauge.fits(carried):
                     workflow.continue_as_new(args=[self.args, carried])
 
@@ -114,7 +114,7 @@ class SinkWorkflow:
             "position": self.written,
             **self.progress,
             "waiting": len(self.inbox),
-            "state_bytes": self.gauge.measured,
+            "state_bytes": self.gauge.about,
             "full": self.full,
         }
 

@@ -15,7 +15,7 @@ from workflows.names import node_id
 from workflows.payloads.codec import data_converter
 from workflows.payloads.encryption import new_key
 from workflows.server import DevServer
-from workflows.worker import WORKFLOWS, make_worker, sandbox
+from workflows.worker import RUNNER, WORKFLOWS, make_worker
 
 WORD = "very-private-session"
 
@@ -36,7 +36,7 @@ async def fill(folder: Path) -> bytes:
             [answer] = await timelines.questions.values(timeline, timeline.plan.result, [(WORD, None)])
             assert answer.value is True
         leaf = client.get_workflow_handle(node_id(timeline, timeline.plan.result, 0))
-        replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)
+        replayer = Replayer(workflows=WORKFLOWS, workflow_runner=RUNNER, data_converter=data_converter)
         await replayer.replay_workflow(await leaf.fetch_history())
     return await asyncio.to_thread(database, folder)
 

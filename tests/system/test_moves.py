@@ -17,7 +17,7 @@ from timeline.spec.spec import Source, Spec
 from workflows.client import Client
 from workflows.names import REGISTRY_ID, fragment_id
 from workflows.payloads.codec import data_converter
-from workflows.worker import WORKFLOWS, sandbox
+from workflows.worker import RUNNER, WORKFLOWS
 
 BUFFERING = 'latest_event_to_state(playerStateChange) == "buffer"'
 
@@ -147,7 +147,7 @@ async def test_histories_of_moves_replay(timelines: Client, tmp_path: Path) -> N
     moved = cirr.by_policy("operator")
     await timelines.registry.register_all([moved], {cirr.name: 1})
     await feed_files(timelines, moved, [write(tmp_path / "b.jsonl", many(3, 12)[30:])])
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=RUNNER, data_converter=data_converter)
     nodes = [fragment_id(one, fragment, 0) for one in (cirr, moved) for fragment in one.fragments]
     for workflow_id in [REGISTRY_ID, *nodes]:
         history = await timelines.temporal.get_workflow_handle(workflow_id).fetch_history()

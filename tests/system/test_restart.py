@@ -19,7 +19,7 @@ from workflows.connection import connect_embedded
 from workflows.names import REGISTRY_ID, node_id
 from workflows.payloads.codec import data_converter
 from workflows.server import DevServer
-from workflows.worker import WORKFLOWS, make_worker, sandbox
+from workflows.worker import RUNNER, WORKFLOWS, make_worker
 
 
 def query(cli: Cli, *at: str) -> list[object]:
@@ -107,7 +107,7 @@ async def test_continuing_as_new_carries_everything(tmp_path: Path) -> None:
                 query = f'WorkflowId = "{workflow_id}"'
                 runs[workflow_id] = [w async for w in client.list_workflows(query)]
             assert all(len(found) > 2 for found in runs.values()), runs
-            replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)
+            replayer = Replayer(workflows=WORKFLOWS, workflow_runner=RUNNER, data_converter=data_converter)
             for workflow_id in [*ids, REGISTRY_ID]:
                 history = await client.get_workflow_handle(workflow_id).fetch_history()
                 await replayer.replay_workflow(history)

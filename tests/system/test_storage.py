@@ -32,7 +32,7 @@ from workflows.server import DevServer
 from workflows.stores.opening import with_store
 from workflows.stores.store import Store
 from workflows.stores.sweep import places, sweep
-from workflows.worker import WORKFLOWS, agree, make_worker, sandbox
+from workflows.worker import RUNNER, WORKFLOWS, agree, make_worker
 
 OFTEN = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=12")
 LEAF = 'has_existed(playerStateChange == "play")'
@@ -261,7 +261,7 @@ async def test_too_large_to_be_carried_inline(tmp_path: Path, monkeypatch: pytes
             assert await feed() != first
             assert (await compare(timelines, one)).differences == []
         # A version that finds other sizes must decide as was decided then.
-        replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)
+        replayer = Replayer(workflows=WORKFLOWS, workflow_runner=RUNNER, data_converter=data_converter)
         to_state = "timeline.engine.state_wire.to_state"
         for size in (1, 1 << 22):
             monkeypatch.setattr(to_state, lambda *_, size=size, **__: bytes(size))

@@ -13,14 +13,14 @@ from temporalio.worker import Replayer
 from timeline.language.signatures import signatures
 from workflows.names import REGISTRY_ID
 from workflows.payloads.codec import data_converter
-from workflows.worker import WORKFLOWS, sandbox
+from workflows.worker import RUNNER, WORKFLOWS
 
 HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=[path.stem for path in HISTORIES])
 async def test_recorded_history_replays(path: Path) -> None:
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=data_converter)
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=RUNNER, data_converter=data_converter)
     workflow_id = REGISTRY_ID if REGISTRY_ID in path.stem else path.stem
     text = await asyncio.to_thread(path.read_text)
     await replayer.replay_workflow(WorkflowHistory.from_json(workflow_id, text))

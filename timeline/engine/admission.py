@@ -39,9 +39,9 @@ def admit(key: I64, tick: I64, newest: I64, stream: I64, limits: Limits) -> Admi
     """Judges each event by its place in the stream, so that it does not matter where batches end.
 
     ``key``, ``tick`` (n) in stream order, ``stream`` (n) the stream's time before each (`time_before`);
-    ``newest`` one a key code, -1 where no event was heard of. An event is late if it is older than the
-    newest of its key before it, or with ``limits.by_stream`` than the stream's time, by more than the allowed
-    lateness.
+    ``newest`` one a key code, -1 where no event was heard of, and never above the stream's time. An event is
+    late if it is older than the newest of its key before it, or with ``limits.by_stream`` than the stream's
+    time, by more than the allowed lateness.
 
     >>> key, tick, newest = np.array([0, 0, 1]), np.array([9, 3, 3]), np.array([-1, -1])
     >>> stream = time_before(tick, -1)
@@ -50,14 +50,19 @@ def admit(key: I64, tick: I64, newest: I64, stream: I64, limits: Limits) -> Admi
     >>> admit(key, tick, newest, stream, Limits(5, by_stream=True)).refused.tolist()
     [1, 2]
     """
-    count = len(key)
-    every = np.arange(count)
-    if not count or limits.allowed_lateness is None:
-        return Admission(every, every[:0], every[:0])
-    before = stream if limits.by_stream else _newest_before(key, tick, newest)
-    late = tick < before - limits.allowed_lateness
-    rows = np.flatnonzero(late)
-    return Admission(np.flatnonzero(~late), rows, np.full(len(rows), Reason.LATE, np.int64))
+    live = np.ones(len(key), bool)
+    if limits.allowed_lateness is not None:
+        # No key is ahead of its stream: only what is late by the stream's time may be so by its key's.
+        rows = np.flatnonzero(tick < stream - limits.allowed_lateness)
+        if len(rows) and not limits.by_stream:
+            doubtful = np.zeros(len(newest), bool)
+            doubtful[key[rows]] = True
+            rows = np.flatnonzero(doubtful[key])
+            before = _newest_before(key[rows], tick[rows], newest)
+            rows = rows[tick[rows] < before - limits.allowed_lateness]
+        live[rows] = False
+    refused = np.flatnonzero(~live)
+    return Admission(np.flatnonzero(live), refused, np.full(len(refused), Reason.LATE, np.int64))
 
 
 def time_before(tick: I64, stream_time: int) -> I64:

@@ -62,10 +62,14 @@ class KeyColumns:
         self.kinds: Mapping[str, KeyColumn] = {**COLUMNS, **(more or {})}
         #: The codes of keys of which something was set, if somebody wants to know.
         self.changes: Notes | None = None
-        #: Each column with room behind it that holds its fill, so that keys may come one by one.
+        #: Each column with room behind it that holds its fill, so that keys may come one by one. Sparse ones
+        #: that nobody has written to are not here: they are one number, and cannot be written to.
         self._roomy: dict[str, I64] = {}
-        for name in self.kinds:
-            self[name] = np.empty(0, np.int64)
+        for name, kind in self.kinds.items():
+            if kind.sparse:
+                setattr(self, name, _all_alike(kind, 0))
+            else:
+                self[name] = np.empty(0, np.int64)
 
     def __getitem__(self, name: str) -> I64:
         column: I64 = getattr(self, name)
@@ -78,11 +82,20 @@ class KeyColumns:
     def __len__(self) -> int:
         return len(self.newest)
 
+    def own(self, name: str) -> I64:
+        """A column, to be written to."""
+        if name not in self._roomy:
+            self[name] = self[name].copy()
+        return self[name]
+
     def grow(self, count: int) -> None:
         """To at least ``count`` keys."""
         for name, kind in self.kinds.items():
             column = self[name]
             if count <= len(column):
+                continue
+            if name not in self._roomy:
+                setattr(self, name, _all_alike(kind, count))
                 continue
             roomy = self._roomy[name]
             if count > len(roomy):
@@ -98,12 +111,19 @@ class KeyColumns:
 
     def renumber(self, kept: I64) -> None:
         """Only the keys of these codes stay, in their order."""
-        for name in self.kinds:
-            self[name] = self[name][kept]
+        for name, kind in self.kinds.items():
+            if name in self._roomy:
+                self[name] = self[name][kept]
+            else:
+                setattr(self, name, _all_alike(kind, len(kept)))
 
     def bear(self, codes: I64) -> None:
         """Puts keys back to what they are before their first event."""
         self.touch(codes)
         for name, kind in self.kinds.items():
-            if kind.born:
+            if kind.born and name in self._roomy:
                 self[name][codes] = kind.fill
+
+
+def _all_alike(kind: KeyColumn, count: int) -> I64:
+    return np.broadcast_to(np.int64(kind.fill), count)

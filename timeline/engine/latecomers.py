@@ -32,14 +32,13 @@ def begin_late(state: NodeState, origins: I64, counted: I64) -> None:
         heads = edge.table.heads(codes)
         np.maximum.at(begin, np.searchsorted(codes, key_of(heads)), tick_of(heads))
     remembers = state.operator.remembers
-    state.by_key.known_from[codes] = np.minimum(begin + (0 if remembers else state.operator.reach), MAX_TICK)
+    known_from, counted_from = (state.by_key.own(name) for name in ("known_from", "counted_from"))
+    known_from[codes] = np.minimum(begin + (0 if remembers else state.operator.reach), MAX_TICK)
     state.by_key.origin[codes] = tick_of(new)
     counted = counted[np.isin(key_of(counted), codes)]
-    np.maximum.at(state.by_key.counted_from, key_of(counted), tick_of(counted))
+    np.maximum.at(counted_from, key_of(counted), tick_of(counted))
     if remembers:
-        state.by_key.counted_from[codes] = np.maximum(
-            state.by_key.counted_from[codes], state.by_key.known_from[codes]
-        )
+        counted_from[codes] = np.maximum(counted_from[codes], known_from[codes])
 
 
 def from_there(state: NodeState, window: Window) -> Window:

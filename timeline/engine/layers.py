@@ -102,7 +102,7 @@ def to_layer(state: NodeState, extent: NodeExtent) -> Wire:
     codes = np.arange(len(state.keys)) if extent.touched.whole else key_of(extent.touched.window)
     columns = {n: differences(state.by_key[n][codes]) for n, k in state.by_key.kinds.items() if k.carried}
     return {
-        "names": [extent.names, state.keys.names[extent.names :]],
+        "names": [extent.names, state.keys.since(extent.names)],
         "touched": differences(codes),
         "columns": columns,
         "tables": [_table(table, part, values) for table, part, values in tables],
@@ -122,8 +122,8 @@ def put_layer(state: NodeState, wire: Wire) -> NodeExtent:
     codes = sums(wire["touched"])
     state.by_key.touch(codes)
     for name, column in wire["columns"].items():
-        if name in state.by_key.kinds:
-            state.by_key[name][codes] = sums(column)
+        if name in state.by_key.kinds and not np.array_equal(state.by_key[name][codes], new := sums(column)):
+            state.by_key.own(name)[codes] = new
     values, tables = [], []
     for table, part in zip(state.tables, wire["tables"], strict=True):
         values.append(part["values"][0])

@@ -90,7 +90,7 @@ class Lives:
         self._known = True
         codes = np.flatnonzero(newest >= 0)
         for code in codes[np.argsort(begun[codes], kind="stable")].tolist():
-            self._recent.setdefault(key_named(self.keys.names[code]), []).append(code)
+            self._recent.setdefault(key_named(self.keys.name(code)), []).append(code)
 
     def _lives(self, names: Sequence[str], newest: I64, floor: int) -> tuple[I64, I64]:
         """The lives of keys that may matter, in order of key and time: whose they are, and their codes.

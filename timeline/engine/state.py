@@ -28,6 +28,7 @@ from timeline.tables.table import Table, Window, empty
 from timeline.values.kinds import Kind
 from timeline.values.life_names import LifeKeys, key_named
 from timeline.values.scalars import Scalar
+from timeline.values.shared_keys import SharedKeys
 from timeline.values.vocabulary import I64, NULL_CODE, Keys, Vocabulary
 
 
@@ -54,7 +55,7 @@ class NodeState:
         self.position: Position | None = None
         has_lives = limits.key_ttl is not None
         #: With ``key_ttl`` every life is a key of its own.
-        self.keys: Keys = LifeKeys() if has_lives else Keys()
+        self.keys: Keys = LifeKeys() if has_lives else SharedKeys()
         self.lives = Lives(limits, LifeKeys()) if self.leaf is not None and has_lives else None
         self.by_key = KeyColumns({**(columns or {}), **({"first": FIRST} if self.lives else {})})
         self.stream_time = -1
@@ -96,7 +97,7 @@ class NodeState:
 
     def key_of_code(self, code: int) -> str:
         """The key that a code stands for, or a life of which it stands for."""
-        name = self.keys.names[code]
+        name = self.keys.name(code)
         return key_named(name) if isinstance(self.keys, LifeKeys) else name
 
     def codes_of(self, key: str) -> Sequence[int]:
@@ -189,7 +190,7 @@ class NodeState:
         new = np.full(len(self.keys), -1, np.int64)
         new[kept] = np.arange(len(kept))
         self.by_key.renumber(kept)
-        self.name([self.keys.names[code] for code in kept.tolist()])
+        self.name([self.keys.name(code) for code in kept.tolist()])
         rows = self.own.whole()
         self.own.become(replace(rows, at=recode(rows.at, new)))
         self.quarantined = {int(new[code]): held for code, held in self.quarantined.items()}

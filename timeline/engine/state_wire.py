@@ -119,7 +119,7 @@ def _from_columns(wire: Wire, columns: KeyColumns, count: int) -> None:
     columns.grow(count)
     for name, kind in columns.kinds.items():
         if kind.sparse and "begun" in wire:
-            columns[name][sums(wire["begun"])] = sums(wire[name])
+            columns.own(name)[sums(wire["begun"])] = sums(wire[name])
         elif kind.carried and not kind.sparse and name in wire:
             columns[name] = sums(wire[name])
 

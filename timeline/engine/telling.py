@@ -21,13 +21,13 @@ def patch_of(state: NodeState, heard: I64, window: Window, rows: Table, said: di
     patch = Patch(
         state.position,
         state.sent_names,
-        state.keys.names[state.sent_names :],
+        state.keys.since(state.sent_names),
         state.sent_values,
         values[state.sent_values :],
         heard,
         window,
         rows,
-        quarantined={state.keys.names[code]: reason for code, reason in said.items()},
+        quarantined={state.keys.name(code): reason for code, reason in said.items()},
     )
     state.sent_names = len(state.keys)
     state.sent_values = max(1, len(values))
@@ -55,7 +55,7 @@ def snapshot_of(state: NodeState) -> Patch | None:
         pack(known, state.by_key.newest[known]),
         begin,
         rows,
-        quarantined={state.keys.names[c]: q.told(state.operator.name) for c, q in state.quarantined.items()},
+        quarantined={state.keys.name(c): q.told(state.operator.name) for c, q in state.quarantined.items()},
         origins=origins,
         counted=counted,
         time=state.stream_time,

@@ -70,7 +70,7 @@ class Evaluation:
     def _names(self) -> list[str]:
         """The key of each code."""
         named = key_named if isinstance(self.keys, LifeKeys) else str
-        return [named(self.keys.names[code]) for code in self.codes.tolist()]
+        return [named(self.keys.name(code)) for code in self.codes.tolist()]
 
     @cached_property
     def _ranges(self) -> dict[str, range]:
@@ -320,7 +320,7 @@ def compute(
     if after is not None:
         known = np.flatnonzero(stream_time - newest < after).tolist()
     named = key_named if isinstance(keys, LifeKeys) else str
-    by_name = np.array(sorted(known, key=lambda i: (named(keys.names[codes[i]]), origin[i])), np.int64)
+    by_name = np.array(sorted(known, key=lambda i: (named(keys.name(int(codes[i]))), origin[i])), np.int64)
     return Evaluation(
         plan,
         keys,

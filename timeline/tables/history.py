@@ -22,9 +22,9 @@ from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, Vocabulary
 
 #: A key that moves gets room for one row more for so many that it has (and for one).
-SPARE = 2
+SPARE = 4
 #: Columns that are full grow by this; if less than that share of them is lived in, they are tidied too.
-GROWTH = 1.5
+GROWTH = 1.25
 LIVED_IN = 0.75
 
 

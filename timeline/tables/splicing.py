@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from timeline.tables.packing import first_of_keys, first_of_runs, follows_in_key, key_of, same_key
+from timeline.tables.packing import Bools, first_of_keys, first_of_runs, follows_in_key, key_of, same_key
 from timeline.tables.table import Rows, Table, Window, in_one_unit, lookup, same_rows, values_at
 from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64, Vocabulary
@@ -152,16 +152,73 @@ def difference(old: Table, new: Table, window: Window) -> Window:
     A key whose rows begin earlier than they did differs from its new origin on.
     """
     old, new = in_one_unit((cut(old, window), new))
+    first = np.full(len(window), _FAR)
+    olds, news = _Steps(old, window), _Steps(new, window)
+    # Most keys differ at their first or second place: they are looked at place by place, all keys at once.
+    among = np.arange(len(window))
+    for _ in range(_PLACES):
+        at = np.minimum(olds.at[among], news.at[among])
+        there = at < _FAR
+        among, at = among[there], at[there]
+        differs = _differ(old, olds.rows(among, at), new, news.rows(among, at), at)
+        first[among[differs]] = at[differs]
+        among, at = among[~differs], at[~differs]
+        if not len(among):
+            break
+        olds.go_beyond(among, at)
+        news.go_beyond(among, at)
+    if len(among):
+        rest = Window(window.at[among])
+        places = _difference_by_rows(cut(old, rest), cut(new, rest))
+        return Window(np.sort(np.concatenate((first[first < _FAR], places))))
+    return Window(first[first < _FAR])
+
+
+#: So many places of a key are looked at before all of its rows are, and a place behind all.
+_PLACES = 6
+_FAR = np.iinfo(np.int64).max
+
+
+class _Steps:
+    """For each key of a window the next of a table's rows to come to: its place (``at``)."""
+
+    def __init__(self, table: Table, window: Window) -> None:
+        self._places = np.append(table.at, _FAR)
+        self._begin = np.searchsorted(table.at, window.at)
+        self._end = np.searchsorted(table.at, window.end)
+        self._next = self._begin.copy()
+        self.at = np.where(self._next < self._end, self._places[self._next], _FAR)
+
+    def rows(self, keys: I64, at: I64) -> I64:
+        """The row of each key that holds at a place no later than its next; below 0: none."""
+        row = self._next[keys] - (self.at[keys] > at)
+        return np.where(row >= self._begin[keys], row, -1)
+
+    def go_beyond(self, keys: I64, at: I64) -> None:
+        """The next is behind those places."""
+        self._next[keys] += self.at[keys] == at
+        self.at[keys] = np.where(self._next[keys] < self._end[keys], self._places[self._next[keys]], _FAR)
+
+
+def _differ(old: Table, row_old: I64, new: Table, row_new: I64, at: I64) -> Bools:
+    """Whether the rows say something else at places; one that is not there (below 0) says nothing."""
+    in_old, in_new = row_old >= 0, row_new >= 0
+    differs: Bools = in_old != in_new
+    both = np.flatnonzero(in_old & in_new)
+    row_old, row_new, at = row_old[both], row_new[both], at[both]
+    equal = same_rows(values_at(old, row_old, at), values_at(new, row_new, at))
+    if old.slope is not None and new.slope is not None:
+        equal &= same_rows(old.slope[row_old], new.slope[row_new])
+    differs[both] = ~equal
+    return differs
+
+
+def _difference_by_rows(old: Table, new: Table) -> I64:
+    """Where two tables first differ, by key."""
     at = np.concatenate((old.at, new.at))
     at.sort(kind="stable")
     at = at[first_of_runs(at)]
-    row_old, in_old = lookup(old, at)
-    row_new, in_new = lookup(new, at)
-    differs = in_old != in_new
-    both = np.flatnonzero(in_old & in_new)
-    equal = same_rows(values_at(old, row_old[both], at[both]), values_at(new, row_new[both], at[both]))
-    if old.slope is not None and new.slope is not None:
-        equal &= same_rows(old.slope[row_old[both]], new.slope[row_new[both]])
-    differs[both] = ~equal
-    at = at[differs]
-    return Window(at[first_of_keys(at)])
+    (row_old, in_old), (row_new, in_new) = lookup(old, at), lookup(new, at)
+    rows = np.where(in_old, row_old, -1), np.where(in_new, row_new, -1)
+    at = at[_differ(old, rows[0], new, rows[1], at)]
+    return at[first_of_keys(at)]

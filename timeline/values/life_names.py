@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from timeline.values.vocabulary import I64, Keys
+from timeline.values.shared_keys import SharedKeys
+from timeline.values.vocabulary import I64
 
 _AT = "@"
 
@@ -36,7 +37,7 @@ def is_life(name: str) -> bool:
     return name.rpartition(_AT)[2].isdecimal() and _AT in name
 
 
-class LifeKeys(Keys):
+class LifeKeys(SharedKeys):
     """Lives by code, and the lives of each key.
 
     >>> keys = LifeKeys()
@@ -49,9 +50,8 @@ class LifeKeys(Keys):
     __slots__ = ("_of",)
 
     def __init__(self, names: Sequence[str] = ()) -> None:
-        super().__init__(names)
         self._of: dict[str, list[int]] = {}
-        self._note(0)
+        super().__init__(names)
 
     def encode(self, names: Sequence[str]) -> I64:
         before = len(self)
@@ -64,5 +64,5 @@ class LifeKeys(Keys):
         return self._of.get(key, [])
 
     def _note(self, first: int) -> None:
-        for code, name in enumerate(self.names[first:], first):
+        for code, name in enumerate(self.since(first), first):
             self._of.setdefault(key_named(name), []).append(code)

@@ -72,21 +72,34 @@ class Vocabulary:
 
 
 class Keys:
-    """The names of keys, in order of first appearance; ``names[code]`` is the name of a code.
+    """The names of keys, in order of first appearance.
 
     >>> k = Keys()
     >>> k.encode(["a", "b", "a"]).tolist(), k.find("b"), k.find("z")
     ([0, 1, 0], 1, None)
     """
 
-    __slots__ = ("_codes", "names")
+    __slots__ = ("_codes", "_names")
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self.names: list[str] = list(names)
-        self._codes: dict[str, int] = {name: code for code, name in enumerate(self.names)}
+        self._names: list[str] = list(names)
+        self._codes: dict[str, int] = {name: code for code, name in enumerate(self._names)}
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._names)
+
+    @property
+    def names(self) -> list[str]:
+        """All names."""
+        return self._names
+
+    def name(self, code: int) -> str:
+        """The name of a code."""
+        return self._names[code]
+
+    def since(self, first: int) -> list[str]:
+        """The names from a code on."""
+        return self._names[first:]
 
     def find(self, name: str) -> int | None:
         """The code of a name; ``None`` if it was never seen."""
@@ -101,6 +114,6 @@ class Keys:
             missing = [names[i] for i in unknown.tolist()]
             new = list(dict.fromkeys(missing))
             known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
-            self.names += new
+            self._names += new
             codes[unknown] = [known[name] for name in missing]
         return codes

@@ -93,6 +93,7 @@ class NodeStatus(Late):
     newest: int
     #: Signals in the inbox.
     waiting: int
+    #: About how many bytes its state has.
     state_bytes: int
     #: Why no more events are taken.
     full: str | None

@@ -62,6 +62,7 @@ async def _dev(
     sink_roots: list[Path] | None,
 ) -> None:
     from workflows.connection import connect_embedded
+    from workflows.memory import sparing_memory
     from workflows.payloads.server import CodecServer
     from workflows.server import DevServer
     from workflows.stores.opening import with_store
@@ -76,6 +77,7 @@ async def _dev(
     await server.claim()
     _refuse_taken({"--port": port, "--ui-port": ui_port})
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(sparing_memory())
         server.codec_url = None if headless else stack.enter_context(CodecServer()).url
         await stack.enter_async_context(server)
         if store is not None:
@@ -159,26 +161,28 @@ def worker(
 
 async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
     from workflows.connection import connect, task_queue
+    from workflows.memory import sparing_memory
     from workflows.stores.opening import with_store
     from workflows.worker import attend, make_worker
 
-    client = await connect()
-    target = client.service_client.config.target_host
-    opened = None
-    try:
-        async with contextlib.AsyncExitStack() as stack:
-            if store is not None:
-                client, opened = await stack.enter_async_context(with_store(client, store))
-            await stack.enter_async_context(
-                make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
-            )
-            say(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
-            await attend(client, opened)
-            await asyncio.Event().wait()
-    except RuntimeError as error:
-        # The SDK's word for all that keeps a worker from polling: no such namespace, no permission.
-        detail = str(error).split("Status {")[0].strip().rstrip(":")
-        raise ServiceError(f"no worker can run at {target}: {detail}") from None
+    async with sparing_memory():
+        client = await connect()
+        target = client.service_client.config.target_host
+        opened = None
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                if store is not None:
+                    client, opened = await stack.enter_async_context(with_store(client, store))
+                await stack.enter_async_context(
+                    make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
+                )
+                say(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+                await attend(client, opened)
+                await asyncio.Event().wait()
+        except RuntimeError as error:
+            # The SDK's word for all that keeps a worker from polling: no such namespace, no permission.
+            detail = str(error).split("Status {")[0].strip().rstrip(":")
+            raise ServiceError(f"no worker can run at {target}: {detail}") from None
 
 
 def _refuse_taken(ports: Mapping[str, int | None]) -> None:
