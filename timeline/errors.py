@@ -10,6 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+#: Characters of what was got that a message shows, and of a line that a caret stands under.
+MAX_SHOWN = 200
+MAX_LINE = 160
+
+
+def shortened(text: str, most: int = MAX_SHOWN) -> str:
+    """A text of any length as a message shows it.
+
+    >>> shortened("a" * 1_000_000, 3)
+    'aaa... (1000000 characters)'
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+
+
 class TimelineError(Exception):
     """Root of all errors raised on purpose; ``str(error)`` is fit to be shown to a user."""
 
@@ -48,11 +62,11 @@ class PlacedError(TimelineError):
 
     def __str__(self) -> str:
         where = "" if self.span is None else f"line {self.span.line}, column {self.span.column}: "
-        text = where + self.message
+        text = where + shortened(self.message, 4 * MAX_SHOWN)
         if self.expected:
             text += f"; expected {', '.join(self.expected)}"
         if self.suggestion:
-            text += f"; did you mean {self.suggestion}?"
+            text += f"; did you mean {shortened(self.suggestion)}?"
         return text
 
     def caret(self) -> str:
@@ -61,8 +75,14 @@ class PlacedError(TimelineError):
             return ""
         lines = self.source.split("\n") or [""]
         line = lines[self.span.line - 1] if self.span.line <= len(lines) else ""
-        pad = "".join("\t" if c == "\t" else " " for c in line[: self.span.column - 1])
-        return f"{line}\n{pad}{'^' * max(1, self.span.length)}"
+        column, length = self.span.column - 1, self.span.length
+        if len(line) > MAX_LINE:
+            begin = max(0, column - MAX_LINE // 2)
+            part = line[begin : begin + MAX_LINE]
+            column, length = column - begin, min(length, begin + len(part) - column)
+            line = part
+        pad = "".join("\t" if c == "\t" else " " for c in line[:column])
+        return f"{line}\n{pad}{'^' * max(1, length)}"
 
 
 class ExpressionError(PlacedError):

@@ -15,6 +15,10 @@ from timeline.language.expression import MAX_DEPTH, too_deep
 if TYPE_CHECKING:  # lark takes 40 ms to import, and most of what imports this module never parses
     from lark import Lark, Token, Tree
 
+#: The most words and signs of one expression, and characters: what is longer takes seconds to read.
+MAX_TOKENS = 10_000
+MAX_LENGTH = 256 << 10
+
 # What was meant by characters that begin no token.
 _MEANT = {"=>": ">=", "=<": "<=", "=!": "!=", "=": "==", "&": "&&", "|": "||", "?": "if(b, x, y)"}
 # The grammar's terminals in a reader's words, in the order in which they are listed.
@@ -46,6 +50,10 @@ def syntax_tree(text: str) -> Tree[Token]:
     """
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(
+            f"an expression has at most {MAX_LENGTH} characters, got {len(text)}", span=Span(1, 1, 1)
+        )
     state = _grammar().parse_interactive(text)
     read: list[Token] = []
     nesting = _Nesting()
@@ -53,6 +61,12 @@ def syntax_tree(text: str) -> Tree[Token]:
         for token in state.iter_parse():
             nesting.feed(token)
             read.append(token)
+            if len(read) > MAX_TOKENS:
+                raise ExpressionError(
+                    f"an expression has at most {MAX_TOKENS} words and signs, and more follow here; "
+                    "divide it into several timelines",
+                    span=token_span(token),
+                )
         last = read[-1] if read else None
         return cast("Tree[Token]", state.feed_eof(last))  # type: ignore[no-untyped-call]
     except UnexpectedCharacters as error:

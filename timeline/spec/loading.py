@@ -6,24 +6,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from timeline.errors import Problem, SpecError
+from timeline.spec.problems import problems_of
 from timeline.spec.spec import Spec
-
-_WORDS = {
-    "missing": "is missing",
-    "extra_forbidden": "is not known here",
-    "string_too_short": "must not be empty",
-    "string_type": "must be text in quotes",
-    "int_type": "must be a whole number",
-    "model_type": "must be a table, such as [source] and the lines below it",
-    "tuple_type": 'must be a list, such as ["a.jsonl"]',
-    "string_pattern_mismatch": "use lower-case letters, digits, - and _, 63 at most, and begin with "
-    "a letter or digit",
-}
 
 
 def load_spec(path: str | Path) -> Spec:
@@ -46,11 +33,7 @@ def load_spec(path: str | Path) -> Spec:
     try:
         spec = Spec.model_validate(data)
     except ValidationError as error:
-        problems = [
-            Problem(".".join(map(str, e["loc"])) or "spec", _problem_text(e))
-            for e in error.errors(include_url=False)
-        ]
-        raise SpecError(str(path), problems) from None
+        raise SpecError(str(path), problems_of(error)) from None
     files = tuple(str(path.parent / file) for file in spec.source.files)
     update: dict[str, Any] = {"source": spec.source.model_copy(update={"files": files})}
     if spec.sink is not None and spec.sink.folder is not None:
@@ -58,12 +41,3 @@ def load_spec(path: str | Path) -> Spec:
         folder = str((path.parent / spec.sink.folder).absolute())
         update["sink"] = spec.sink.model_copy(update={"folder": folder})
     return spec.model_copy(update=update)
-
-
-def _problem_text(error: Any) -> str:
-    text = _WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-    text = text.replace("Input should be", "must be")
-    # What a problem of our own got is in its message.
-    if error["type"] in ("missing", "extra_forbidden", "value_error"):
-        return str(text)
-    return f"{text}, got {error['input']!r}"

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from timeline.aggregate import kinds_of
-from timeline.errors import ExpressionError, TimelineError
+from timeline.errors import ExpressionError, Problem, SpecError, TimelineError, shortened
 from timeline.fragments import Fragment, Policy, fragments_of
 from timeline.language.expression import Outputs
 from timeline.language.parser import parse
@@ -27,6 +27,7 @@ from timeline.language.references import read_outputs
 from timeline.limits import Limits
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.spec.parts import Duration, DurationOrNever, Part, Watermark
+from timeline.spec.problems import problems_of
 from timeline.spec.sink import Sink
 from timeline.values.ticks import parse_time
 
@@ -266,8 +267,17 @@ class Spec(Part):
         """The inverse of `to_wire`. What was read before is not read again: a registry has many.
 
         A spec that says nothing of how it runs was registered when every node was a workflow.
+
+        Raises:
+            SpecError: it is none, or has what this version does not know.
         """
-        return _from_wire(json.dumps({"run": {"fragments": "node"}, **wire}))
+        try:
+            return _from_wire(json.dumps({"run": {"fragments": "node"}, **wire}))
+        except ValidationError as error:
+            name = wire.get("name")
+            raise SpecError(f"timeline {shortened(str(name))}", problems_of(error)) from None
+        except (RecursionError, TypeError, ValueError) as error:
+            raise SpecError("a timeline", [Problem("spec", f"is none: {shortened(str(error))}")]) from None
 
 
 @lru_cache(maxsize=2_000)
