@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 #: Characters of what was got that a message shows, and of a line that a caret stands under.
 MAX_SHOWN = 200
 MAX_LINE = 160

@@ -6,28 +6,20 @@ import asyncio
 from collections.abc import Sequence
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 from workflows.moving import hand_over
 from workflows.protocol import Gap, RegistryState, Segment, Topic
 from workflows.protocol import registry as protocol
+from workflows.slices import STARTS_A_RUN, start_some
 from workflows.wiring import Wiring
 
 with workflow.unsafe.imports_passed_through():
-    import orjson
-    import zstandard
-
     from timeline.spec.changes import is_move
     from timeline.spec.spec import Spec
     from timeline.tables.wire import Wire
-    from workflows import life
+    from workflows import checks, life
+    from workflows.carrying import Carried
     from workflows.names import REGISTRY_TYPE, fragment_id
-
-#: The most pieces of files that one source remembers; each is about 150 bytes of state.
-MAX_SEGMENTS = 2_000
-#: A run that has started so many nodes continues as new: Temporal lets one have 2 000 children that run,
-#: and a timeline of 256 streams needs most of them.
-STARTS_A_RUN = 200
 
 
 @workflow.defn(name=REGISTRY_TYPE)
@@ -36,13 +28,8 @@ class RegistryWorkflow:
 
     @workflow.init
     def __init__(self, state: RegistryState | bytes | None = None) -> None:
-        # Carried as bytes, as nodes do, because only bytes go out to a store; once it was JSON.
-        carried: RegistryState | None = (
-            orjson.loads(zstandard.ZstdDecompressor().decompress(state))
-            if isinstance(state, bytes)
-            else state
-        )
-        self.state = carried or RegistryState(timelines={}, users={}, logs={})
+        self.carried = Carried(state)
+        self.state = self.carried.state
         self.lock = asyncio.Lock()
         self.wiring = Wiring(self.state)
 
@@ -56,7 +43,7 @@ class RegistryWorkflow:
             )
         )
         await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(zstandard.ZstdCompressor(level=3).compress(orjson.dumps(self.state)))
+        workflow.continue_as_new(self.carried.to_bytes())
 
     # --- updates ---------------------------------------------------------------------------------
 
@@ -65,6 +52,11 @@ class RegistryWorkflow:
         """Starts what a timeline needs and does not run yet. The same spec again changes nothing."""
         await self.register_all([wire], {}, places or {})
         return wire
+
+    @protocol.REGISTER.check(register)
+    def _may_register(self, wire: Wire, places: protocol.Places | None = None) -> None:
+        checks.on_places(places)
+        checks.registrable(self.carried, [wire], {})
 
     @protocol.REGISTER_ALL.handler
     async def register_all(
@@ -77,51 +69,58 @@ class RegistryWorkflow:
         before), it is switched over, and what nobody uses any more is stopped. Before new nodes have
         reached the ``places`` of their source they answer no question. Returns for each its ``version``,
         whether it is ``new`` and the ids that ``stopped``.
+
+        Of many nodes it starts some, and fails with `GO_ON`: asked again, it goes on from there.
         """
-        specs = [Spec.from_wire(wire) for wire in wires]
         async with self.lock:
-            timelines = self.state["timelines"]
-            befores: dict[str, Wire] = {}
-            for spec, wire in zip(specs, wires, strict=True):
-                known = timelines.get(spec.name)
-                if known is not None and known != wire:
-                    version = life.standing(self._life(spec.name), known)["version"]
-                    if replaces.get(spec.name) != version:
-                        raise _conflict(spec.name, version, replaces.get(spec.name))
-                    if known.get("sink"):
-                        raise _has_sink(spec.name)
-                    befores[spec.name] = known
+            specs, befores = checks.registrable(self.carried, wires, replaces)
             pairs = [(Spec.from_wire(befores[s.name]), s) for s in specs if s.name in befores]
             moves = [(before, after) for before, after in pairs if is_move(before, after)]
             held = await hand_over(self.wiring, moves) if moves and workflow.patched("handover") else []
             try:
-                return await self._switch(specs, wires, befores, places or {})
+                # What is handed over runs already, and the old nodes wait: there is no time for slices.
+                return await self._switch(specs, wires, befores, places or {}, in_slices=not held)
             finally:
                 # Not before the new ones are registered: what is fed from now on is fed to them too.
                 await self.wiring.go_on(held)
+
+    @protocol.REGISTER_ALL.check(register_all)
+    def _may_register_all(
+        self, wires: list[Wire], replaces: dict[str, int], places: protocol.Places | None = None
+    ) -> None:
+        checks.on_places(places)
+        checks.registrable(self.carried, wires, replaces)
 
     @protocol.PAUSE.handler
     async def pause(self, name: str, paused: bool) -> bool:
         """Pauses a timeline, or has it go on: feeders heed that. False if it was so already."""
         async with self.lock:
-            wire = self._registered(name)
+            wire = self.carried.wire(name)
             lives = self.state.setdefault("lives", {})
             was = life.standing(lives.get(name), wire)["paused"]
             lives.setdefault(name, life.Life(versions=life.versions(None, wire)))["paused"] = paused
         return was != paused
 
+    @protocol.PAUSE.check(pause)
+    def _may_pause(self, name: str, paused: bool) -> None:
+        self.carried.spec(name)
+
     @protocol.REMOVE.handler
     async def remove(self, name: str) -> list[str]:
         """Forgets a timeline and stops the nodes that nobody else uses; returns their ids."""
         async with self.lock:
-            spec = Spec.from_wire(self._registered(name))
-            stopped = []
-            for stream in self.wiring.streams(spec):
-                stopped += await self.wiring.stop(spec, stream)
-            del self.state["timelines"][name]
+            spec = self.carried.spec(name)
+            stopped = await self.wiring.stop_all(spec)
+            if self.state["timelines"].pop(name, None) is not None:
+                stopped += await self._drop_begun(name)
+            self.state.get("begun", {}).pop(name, None)
             self.state.get("lives", {}).pop(name, None)
-            self._forget_sources()
+            self.carried.forget_sources()
         return stopped
+
+    @protocol.REMOVE.check(remove)
+    def _may_remove(self, name: str) -> None:
+        self.carried.spec(name)
 
     @protocol.EXTEND_LOG.handler
     async def extend_log(self, source: str, files: list[Segment]) -> list[Segment]:
@@ -130,28 +129,21 @@ class RegistryWorkflow:
         A file is known by path and fingerprint: what the log has of it already is not added again. What
         it has under another name the feeder has found out; but for a copy that somebody feeds meanwhile.
         """
-        if files and source in self.state.get("topics", {}):
-            raise ApplicationError(
-                f"source {source} is fed from its topic; a timeline that is to have files "
-                "needs a source of its own: register it without source.topic",
-                type="Conflict",
-                non_retryable=True,
-            )
+        checks.extendable(self.carried, source, files)
         log = self.state["logs"].setdefault(source, [])
         for file in files:
             after = 0 if file.get("again") else max(_had(log, file), file["after"])
             if file["last"] <= after and not _goes_on(log, file):
                 continue
-            if len(log) >= MAX_SEGMENTS:
-                raise ApplicationError(
-                    f"source {source} has had {MAX_SEGMENTS} files or pieces of files, the most "
-                    "that are remembered; put the files together, or register a timeline anew",
-                    type="Limit",
-                    non_retryable=True,
-                )
+            if len(log) >= checks.MAX_SEGMENTS:
+                raise checks.too_many_files(source)
             log.append(Segment(**{**file, "after": after}))
             log[-1].pop("again", None)
         return log
+
+    @protocol.EXTEND_LOG.check(extend_log)
+    def _may_extend_log(self, source: str, files: list[Segment]) -> None:
+        checks.extendable(self.carried, source, files)
 
     @protocol.NOTE_GAP.handler
     async def note_gap(self, source: str, gap: Gap) -> None:
@@ -162,29 +154,23 @@ class RegistryWorkflow:
 
     @protocol.OPEN_TOPIC.handler
     async def open_topic(self, source: str, topic: Topic) -> Topic:
-        """Starts the nodes of a topic's partitions. Who comes first says where they begin; returns that."""
+        """Starts the nodes of a topic's partitions. Who comes first says where they begin; returns that.
+
+        Of many nodes it starts some, and fails with `GO_ON`: asked again, it goes on from there.
+        """
         async with self.lock:
-            if self.state["logs"].get(source):
-                raise ApplicationError(
-                    f"source {source} was fed from files, so that its topic cannot be read; "
-                    "register the timeline anew (timeline remove, then register), or under another name",
-                    type="Conflict",
-                    non_retryable=True,
-                )
-            specs = [Spec.from_wire(wire) for wire in self.state["timelines"].values()]
-            specs = [spec for spec in specs if spec.source_id == source]
-            if not specs:
-                raise ApplicationError(
-                    f"no timeline is registered on source {source}", type="NotFound", non_retryable=True
-                )
+            specs = checks.openable(self.carried, source, topic)
             topics = self.state.setdefault("topics", {})
-            if source not in topics:
-                topics[source] = topic
-                for spec in specs:
-                    await asyncio.gather(
-                        *(self.wiring.start([spec], stream) for stream in self.wiring.streams(spec))
-                    )
+            is_new = source not in topics
+            topics.setdefault(source, topic)
+            work = [([spec], stream, None) for spec in specs for stream in self.wiring.streams(spec)]
+            if not await start_some(self.wiring, work) and is_new:
+                await asyncio.gather(*(self.wiring.start(*one) for one in work))
         return topics[source]
+
+    @protocol.OPEN_TOPIC.check(open_topic)
+    def _may_open_topic(self, source: str, topic: Topic) -> None:
+        checks.openable(self.carried, source, topic)
 
     @protocol.USE_STORE.handler
     async def use_store(self, store: str, max_state: int) -> None:
@@ -195,6 +181,10 @@ class RegistryWorkflow:
             self.state["max_state"] = max_state
             if old != max_state:
                 await self.wiring.limit(self.state["users"], max_state)
+
+    @protocol.USE_STORE.check(use_store)
+    def _may_use_store(self, store: str, max_state: int) -> None:
+        checks.storable(store, max_state)
 
     # --- queries ---------------------------------------------------------------------------------
 
@@ -212,13 +202,18 @@ class RegistryWorkflow:
     def lives(self) -> dict[str, life.Standing]:
         """Version and state of all timelines by name."""
         timelines = self.state["timelines"].items()
-        return {name: life.standing(self._life(name), wire) for name, wire in timelines}
+        return {name: life.standing(self.carried.life(name), wire) for name, wire in timelines}
+
+    @protocol.BEGUN.handler
+    def begun(self) -> dict[str, Wire]:
+        """Specs whose registration has begun and is not done, by name."""
+        return self.state.get("begun", {})
 
     @protocol.VERSIONS.handler
     def versions(self, name: str) -> list[life.Version]:
         """The remembered versions of a timeline, oldest first; none if it is not registered."""
         wire = self.state["timelines"].get(name)
-        return [] if wire is None else life.versions(self._life(name), wire)
+        return [] if wire is None else life.versions(self.carried.life(name), wire)
 
     @protocol.LOG.handler
     def log(self, source: str) -> list[Segment]:
@@ -237,26 +232,31 @@ class RegistryWorkflow:
 
     # --- work ------------------------------------------------------------------------------------
 
-    def _registered(self, name: str) -> Wire:
-        wire = self.state["timelines"].get(name)
-        if wire is None:
-            raise ApplicationError(f"no timeline {name!r} is registered", type="NotFound", non_retryable=True)
-        return wire
-
     async def _switch(
-        self, specs: list[Spec], wires: list[Wire], befores: dict[str, Wire], places: protocol.Places
+        self,
+        specs: list[Spec],
+        wires: list[Wire],
+        befores: dict[str, Wire],
+        places: protocol.Places,
+        *,
+        in_slices: bool,
     ) -> list[protocol.Accepted]:
         """Starts what is missing for specs, registers them, and stops what those of before had."""
         sources: dict[str, list[Spec]] = {}
         for spec in specs:
             sources.setdefault(spec.source_id, []).append(spec)
-        await asyncio.gather(
-            *(
-                self.wiring.start(same, stream, _place(places, source, stream))
-                for source, same in sources.items()
-                for stream in self.wiring.streams(same[0])
-            )
-        )
+        work = [
+            (same, stream, _place(places, source, stream))
+            for source, same in sources.items()
+            for stream in self.wiring.streams(same[0])
+        ]
+        begun = {spec.name: wire for spec, wire in zip(specs, wires, strict=True)}
+        for name, wire in begun.items():
+            if self.state.get("begun", {}).get(name, wire) != wire:
+                known = [Spec.from_wire(befores[name])] if name in befores else []
+                await self._drop_begun(name, Spec.from_wire(wire), *known)
+        if not (in_slices and await start_some(self.wiring, work, begun)):
+            await asyncio.gather(*(self.wiring.start(*one) for one in work))
         done = []
         for spec, wire in zip(specs, wires, strict=True):
             before = befores.get(spec.name)
@@ -265,36 +265,41 @@ class RegistryWorkflow:
                 lives = self.state.setdefault("lives", {})
                 lives[spec.name] = life.accepted(lives.get(spec.name), before, wire, workflow.now())
             self.state["timelines"][spec.name] = wire
+            self.state.get("begun", {}).pop(spec.name, None)
             stopped = [] if before is None else await self._retire(Spec.from_wire(before), spec)
-            version = life.standing(self._life(spec.name), wire)["version"]
+            version = life.standing(self.carried.life(spec.name), wire)["version"]
             done.append(protocol.Accepted(version=version, new=is_new, stopped=stopped))
         if befores:
-            self._forget_sources()
+            self.carried.forget_sources()
         return done
 
-    def _life(self, name: str) -> life.Life | None:
-        return self.state.get("lives", {}).get(name)
+    async def _drop_begun(self, name: str, *kept: Spec) -> list[str]:
+        """Stops what a registration that was not done has started under a name, unless those use it."""
+        wire = self.state.get("begun", {}).pop(name, None)
+        if wire is None:
+            return []
+        spec = Spec.from_wire(wire)
+        used = {
+            fragment_id(other, fragment, stream)
+            for other in kept
+            for stream in self.wiring.streams(other)
+            for fragment in other.fragments
+        }
+        return await self.wiring.stop_all(spec, used)
 
     async def _retire(self, before: Spec, after: Spec) -> list[str]:
         """Stops what a timeline used before its spec was changed, and nobody uses now."""
         same = before.source_id == after.source_id
-        stopped = []
-        for stream in self.wiring.streams(before):
-            kept = {fragment_id(after, f, stream) for f in after.fragments} if same else set()
-            stopped += await self.wiring.stop(before, stream, kept)
+        kept: set[str] = set()
+        if same:
+            streams = self.wiring.streams(before)
+            kept = {fragment_id(after, f, stream) for stream in streams for f in after.fragments}
+        stopped = await self.wiring.stop_all(before, kept)
         logs = self.state["logs"]
         if not same and before.source.topic is after.source.topic is None and before.source_id in logs:
             # Files are those of the timeline, whatever its source is called: the next feed reads them again.
             logs[after.source_id] = logs.pop(before.source_id)
         return stopped
-
-    def _forget_sources(self) -> None:
-        """Drops the files and topics of sources that no timeline is on."""
-        sources = {Spec.from_wire(w).source_id for w in self.state["timelines"].values()}
-        self.state["logs"] = {s: log for s, log in self.state["logs"].items() if s in sources}
-        topics = self.state.get("topics", {})
-        for source in [source for source in topics if source not in sources]:
-            del topics[source]
 
 
 def _place(places: protocol.Places, source: str, stream: int) -> list[int] | None:
@@ -319,22 +324,3 @@ def _had(log: Sequence[Segment], file: Segment) -> int:
         ),
         default=0,
     )
-
-
-def _conflict(name: str, version: int, seen: int | None) -> ApplicationError:
-    """Another spec than the one that is registered, which nobody asked to replace, or not any more."""
-    if seen is None:
-        hint = f"`timeline register` with --yes changes it, `timeline remove {name}` makes room"
-        what = f"a timeline {name!r} is registered with another spec (v{version}); {hint}"
-    else:
-        what = f"timeline {name!r} was v{seen} when you looked and is v{version} now; look again"
-    return ApplicationError(what, type="Conflict", non_retryable=True)
-
-
-def _has_sink(name: str) -> ApplicationError:
-    """Rows of two specs would share their ids."""
-    what = (
-        f"timeline {name!r} has a [sink] and cannot be changed: rows of both specs would have the same ids; "
-        "register the changed one under another name, with a place of its own, or remove this one first"
-    )
-    return ApplicationError(what, type="Conflict", non_retryable=True)

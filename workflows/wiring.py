@@ -148,6 +148,21 @@ class Wiring:
                     await _signal(workflow_id, node.UNSUBSCRIBE, parent["workflow"])
         return stopped
 
+    async def stop_all(self, spec: Spec, kept: Collection[str] = ()) -> list[str]:
+        """Stops the nodes of a timeline that run and that no other uses, but for those that are kept."""
+        streams = self.streams(spec)
+        every = [fragment_id(spec, fragment, stream) for stream in streams for fragment in spec.fragments]
+        kept = {*kept, *(i for i in every if i not in self.state["users"])}
+        at_once = max(1, SIGNALS_AT_ONCE // len(spec.fragments))
+        if len(streams) == 1 or not workflow.patched("stop-at-once"):
+            at_once = 1
+        stopped: list[str] = []
+        for first in range(0, len(streams), at_once):
+            part = streams[first : first + at_once]
+            for ids in await asyncio.gather(*(self.stop(spec, stream, kept) for stream in part)):
+                stopped += ids
+        return stopped
+
     def adopt(self, nodes: Iterable[str]) -> None:
         """Takes note of nodes that were started elsewhere; who uses them, `start` says."""
         for workflow_id in nodes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
@@ -33,6 +34,7 @@ from workflows.connection import no_worker, task_queue, worker_is_there
 from workflows.names import REGISTRY_ID, REGISTRY_TYPE
 from workflows.protocol.calls import Query, Signal, Update
 from workflows.protocol.node import NOT_CAUGHT_UP
+from workflows.protocol.registry import GO_ON
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +62,13 @@ class Asking:
 
     def __init__(self, temporal: Client) -> None:
         self.temporal = temporal
+        self.on_progress: Callable[[int, int], None] = lambda _, __: None
+
+    def telling(self, on_progress: Callable[[int, int], None]) -> Asking:
+        """The same, which tells how many workflows are started, and of how many, while many are."""
+        asking = copy.copy(self)
+        asking.on_progress = on_progress
+        return asking
 
     async def query(self, workflow_id: str, query: Query[P, T], *args: P.args, **_: P.kwargs) -> T:
         """What a workflow answers.
@@ -89,7 +98,8 @@ class Asking:
             raise self._refusal(error, workflow_id) from None
 
     async def update(self, update: Update[P, T], *args: P.args, **_: P.kwargs) -> T:
-        """What the registry says to an update; again if the worker that had it was killed before it began.
+        """What the registry says to an update; again if the worker that had it was killed before it began,
+        or if there is more to do than one run of the registry may.
 
         Raises:
             TimelineError: the registry refuses; `NotFoundError` and `LimitError` are of this kind too.
@@ -111,18 +121,22 @@ class Asking:
             )
             return answer
 
-        try:
-            return await _again(ask, on=_was_not_begun, attempts=UPDATE_ATTEMPTS)
-        except WorkflowUpdateFailedError as error:
-            errors: dict[str | None, type[TimelineError]] = {
-                "NotFound": NotFoundError,
-                "Limit": LimitError,
-                UNPROCESSED: ServiceError,
-            }
-            message = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
-            raise errors.get(_kind(error), TimelineError)(message) from None
-        except RPCError as error:
-            raise self._refusal(error, REGISTRY_ID) from None
+        while True:
+            try:
+                return await _again(ask, on=_was_not_begun, attempts=UPDATE_ATTEMPTS)
+            except WorkflowUpdateFailedError as error:
+                cause = error.cause
+                if isinstance(cause, ApplicationError) and cause.type == GO_ON:
+                    self.on_progress(*cause.details)
+                    continue
+                errors: dict[str | None, type[TimelineError]] = {
+                    "NotFoundError": NotFoundError,
+                    "LimitError": LimitError,
+                    UNPROCESSED: ServiceError,
+                }
+                raise errors.get(_kind(error), TimelineError)(_words(cause)) from None
+            except RPCError as error:
+                raise self._refusal(error, REGISTRY_ID) from None
 
     async def signal(self, workflow_id: str, signal: Signal[P], *args: P.args, **_: P.kwargs) -> None:
         """Tells a workflow something; returns when the server has it."""
@@ -195,6 +209,15 @@ UNPROCESSED = "UnprocessedUpdate"
 
 def _was_not_begun(error: Exception) -> bool:
     return isinstance(error, WorkflowUpdateFailedError) and _kind(error) == UNPROCESSED
+
+
+def _words(cause: BaseException | None) -> str:
+    """What an update failed with; of arguments that could not be read also why."""
+    texts: list[str] = []
+    while isinstance(cause, ApplicationError):
+        texts.append(cause.message)
+        cause = cause.cause
+    return ": ".join(texts) or str(cause)
 
 
 def _kind(error: WorkflowUpdateFailedError) -> str | None:

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from timeline.errors import NotFoundError, TimelineError
+from timeline.errors import NotFoundError, SpecError, TimelineError
 from timeline.spec.spec import Spec
+from timeline.tables.wire import Wire
+from workflows.bounds import within_bounds
 from workflows.client.answers import Registered
 from workflows.client.asking import Asking
 from workflows.client.furthest import places_of
@@ -20,7 +22,7 @@ from workflows.protocol.calls import Query
 
 T = TypeVar("T")
 
-#: Nodes that one update of the registry may be asked to start, unless one timeline alone has more.
+#: Workflows that one update of the registry may be asked to start, unless one timeline alone has more.
 NODES_AT_ONCE = 300
 
 
@@ -36,48 +38,53 @@ class Registry:
         Raises:
             TimelineError: a timeline of that name has another spec; `register_all` can replace it.
         """
-        places = await places_of(self.asking, [spec], await self.specs(), await self.topics())
+        topics = await self.topics()
+        within_bounds(spec, len(protocol.streams_of_source(spec, topics)))
+        places = await places_of(self.asking, [spec], await self.specs(), topics)
         await self.asking.update(protocol.REGISTER, spec.to_wire(), places)
 
     async def register_all(
         self,
         specs: Sequence[Spec],
         replaces: Mapping[str, int] | None = None,
-        on_progress: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[str], None] = lambda _: None,
     ) -> list[Registered]:
         """Starts what many timelines need, a hundred of them in seconds; a spec may be another than the
         one that is registered under its name if ``replaces`` has the version of that.
 
-        ``on_progress`` is told how many are done.
+        ``on_progress`` is told in words how far it is.
 
         Raises:
             TimelineError: two specs have one name, or a timeline has another spec; none is registered then.
+            LimitError: a timeline has too many nodes; none is registered then.
         """
         twice = [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]
         if twice:
             raise TimelineError(f"two specs are called {twice[0]!r}; give each timeline a name of its own")
         replaces = dict(replaces or {})
-        known, standings = await self.specs(), await self.standings()
+        known, standings, topics = await self.specs(), await self.standings(), await self.topics()
+        for spec in specs:
+            within_bounds(spec, len(protocol.streams_of_source(spec, topics)))
         for spec in specs:
             if spec != known.get(spec.name, spec) and spec.name not in replaces:
                 # What the registry says of it; all that comes before is not registered then.
                 await self.register(spec)
+        asking = self.asking.telling(lambda n, of: on_progress(f"{n} of {of} workflows started"))
         done: dict[str, Registered] = {}
         # Those that are changed in one go: what moves to another policy together shares nodes.
         changed = [spec for spec in specs if spec.name in replaces]
         others = [spec for spec in specs if spec.name not in replaces]
-        topics = await self.topics()
         places = await places_of(self.asking, specs, known, topics)
         for part in [*([changed] if changed else []), *self._parts(others, topics)]:
             wires = [spec.to_wire() for spec in part]
             seen = {spec.name: replaces[spec.name] for spec in part if spec.name in replaces}
-            rows = await self.asking.update(protocol.REGISTER_ALL, wires, seen, places)
+            rows = await asking.update(protocol.REGISTER_ALL, wires, seen, places)
             for spec, row in zip(part, rows, strict=True):
                 replaced = standings.get(spec.name) if row["new"] else None
                 version = None if replaced is None else replaced["version"]
                 stopped = tuple(row["stopped"])
                 done[spec.name] = Registered(spec, row["version"], row["new"], version, stopped)
-            on_progress(len(done))
+            on_progress(f"{len(done)} of {len(specs)} registered")
         return [done[spec.name] for spec in specs]
 
     def _parts(self, specs: Sequence[Spec], topics: Mapping[str, Topic]) -> Iterator[list[Spec]]:
@@ -86,7 +93,7 @@ class Registry:
         nodes = 0
         for spec in specs:
             topic = topics.get(spec.source_id)
-            more = len(spec.plan.nodes) * spec.limits.shards * (topic["partitions"] if topic else 1)
+            more = len(spec.fragments) * spec.limits.shards * (topic["partitions"] if topic else 1)
             if part and nodes + more > NODES_AT_ONCE:
                 yield part
                 part, nodes = [], 0
@@ -136,7 +143,8 @@ class Registry:
         Raises:
             NotFoundError: there is no such timeline.
         """
-        await self.spec(name)
+        if name not in await self.begun():
+            await self.spec(name)
         return await self.asking.update(protocol.REMOVE, name)
 
     async def log(self, source_id: str) -> list[Segment]:
@@ -148,9 +156,20 @@ class Registry:
         return await self.asking.update(protocol.EXTEND_LOG, source_id, list(files))
 
     async def specs(self) -> dict[str, Spec]:
-        """All registered timelines by name."""
-        found = await self._known(protocol.TIMELINES, {})
-        return {name: Spec.from_wire(wire) for name, wire in sorted(found.items())}
+        """All registered timelines that are understood, by name."""
+        read, _ = _read(await self._known(protocol.TIMELINES, {}))
+        return read
+
+    async def unreadable(self) -> dict[str, str]:
+        """The timelines that another version registered and this one does not understand: why, by name."""
+        _, unread = _read(await self._known(protocol.TIMELINES, {}))
+        return unread
+
+    async def begun(self) -> dict[str, Spec]:
+        """The timelines whose registration was begun and left: registered again it goes on, and removed
+        they are gone."""
+        read, _ = _read(await self._known(protocol.BEGUN, {}))
+        return read
 
     async def spec(self, name: str) -> Spec:
         """The spec of a timeline.
@@ -158,9 +177,14 @@ class Registry:
         Raises:
             NotFoundError: there is none; with the names there are.
         """
-        specs = await self.specs()
+        specs, unread = _read(await self._known(protocol.TIMELINES, {}))
         if name in specs:
             return specs[name]
+        if name in unread:
+            raise TimelineError(
+                f"timeline {name!r} is registered, but not understood here: {unread[name]}\n"
+                "use the version that registered it, or a later one"
+            )
         near = difflib.get_close_matches(name, specs, 1)
         hint = f"did you mean {near[0]!r}?" if near else "`timeline list` shows what there is"
         raise NotFoundError(f"no timeline {name!r} is registered; {hint}")
@@ -209,3 +233,15 @@ class Registry:
             return await self.asking.query(REGISTRY_ID, query)
         except NotFoundError:
             return otherwise
+
+
+def _read(wires: dict[str, Wire]) -> tuple[dict[str, Spec], dict[str, str]]:
+    """The specs that are understood, and why others are not, by name."""
+    read: dict[str, Spec] = {}
+    unread: dict[str, str] = {}
+    for name, wire in sorted(wires.items()):
+        try:
+            read[name] = Spec.from_wire(wire)
+        except SpecError as error:
+            unread[name] = "; ".join(f"{problem.place}: {problem.message}" for problem in error.problems)
+    return read, unread

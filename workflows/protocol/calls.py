@@ -6,14 +6,20 @@ its handler to it (``@STATUS.handler``), a client or another workflow sends by i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError, FailureError
+
+from timeline.errors import TimelineError, shortened
 
 P = ParamSpec("P")
 A = TypeVar("A")
+#: Characters of a refusal.
+MAX_TEXT = 2_000
 #: The workflow.
 W = TypeVar("W")
 
@@ -52,6 +58,44 @@ class Update(Generic[P, A]):
     def handler(
         self, method: Callable[Concatenate[W, P], Awaitable[A]]
     ) -> Callable[Concatenate[W, P], Awaitable[A]]:
-        """Binds the method of a workflow that carries the update out."""
-        bound = cast(Callable[[Any], Any], workflow.update(name=self.name))(method)
-        return cast(Callable[Concatenate[W, P], Awaitable[A]], bound)
+        """Binds the method of a workflow that carries the update out. Whatever it raises is the answer: it
+        never fails the workflow's task, which would take the workflow away from all others."""
+
+        @functools.wraps(method)
+        async def carried_out(workflow_: W, *args: P.args, **more: P.kwargs) -> A:
+            try:
+                return await method(workflow_, *args, **more)
+            except (FailureError, workflow.NondeterminismError, workflow.ReadOnlyContextError):
+                raise
+            except Exception as error:
+                raise refusal(error) from error
+
+        return cast(Callable[Concatenate[W, P], Awaitable[A]], workflow.update(name=self.name)(carried_out))
+
+    def check(
+        self, handler: Callable[Concatenate[W, P], Awaitable[A]]
+    ) -> Callable[[Callable[Concatenate[W, P], None]], Callable[Concatenate[W, P], None]]:
+        """Binds the method that looks at the arguments before the update is accepted: what it raises is
+        the reason why it is refused, and nothing has happened then."""
+
+        def bind(method: Callable[Concatenate[W, P], None]) -> Callable[Concatenate[W, P], None]:
+            @functools.wraps(method)
+            def checked(workflow_: W, *args: P.args, **more: P.kwargs) -> None:
+                try:
+                    method(workflow_, *args, **more)
+                except FailureError:
+                    raise
+                except Exception as error:
+                    raise refusal(error) from None
+
+            cast(Any, handler).validator(checked)
+            return method
+
+        return bind
+
+
+def refusal(error: Exception) -> ApplicationError:
+    """An error as the answer to an update; its type is the name of its class."""
+    kind = type(error).__name__
+    text = str(error) if isinstance(error, TimelineError) else f"{kind}: {error}"
+    return ApplicationError(shortened(text, MAX_TEXT), type=kind, non_retryable=True)

@@ -58,7 +58,8 @@ def streams_of_source(spec: Spec, topics: Mapping[str, Topic]) -> range:
 
 class RegistryState(TypedDict):
     """What the registry carries: specs by name, users by node id, file logs and topics by source; the store
-    in which workers keep large states, if they do, and how many bytes a node's may have there."""
+    in which workers keep large states, if they do, and how many bytes a node's may have there; and specs
+    whose registration has ``begun``: some of their nodes run already."""
 
     timelines: dict[str, Wire]
     users: dict[str, list[str]]
@@ -67,6 +68,7 @@ class RegistryState(TypedDict):
     max_state: NotRequired[int]
     topics: NotRequired[dict[str, Topic]]
     lives: NotRequired[dict[str, life.Life]]
+    begun: NotRequired[dict[str, Wire]]
 
 
 #: For sources, how far leaves have had each of the streams: what is started from now on has to reach that.
@@ -83,16 +85,19 @@ class Accepted(TypedDict):
 
 #: One spec, which must not be another than is registered under its name; returns it.
 REGISTER = Update[[Wire, Places], Wire]("register")
+#: Type of an update's failure: as much was started as one run may; asked again, it goes on from there. The
+#: details are how many workflows are started, and of how many.
+GO_ON = "GoOn"
 #: Many, and by name the version of those that they may replace.
 REGISTER_ALL = Update[[list[Wire], dict[str, int], Places], list[Accepted]]("register_all", slow=True)
 #: A name, and whether it is to be paused or to go on; false if it was so already.
 PAUSE = Update[[str, bool], bool]("pause")
 #: A name; the ids of the nodes that stopped.
-REMOVE = Update[[str], list[str]]("remove")
+REMOVE = Update[[str], list[str]]("remove", slow=True)
 #: A source, and files of which it may have had some (up to ``after`` under another name); its whole log.
 EXTEND_LOG = Update[[str, list[Segment]], list[Segment]]("extend_log")
 #: A source, and its topic as it is now; as it was when it was first opened.
-OPEN_TOPIC = Update[[str, Topic], Topic]("open_topic")
+OPEN_TOPIC = Update[[str, Topic], Topic]("open_topic", slow=True)
 #: A source, and a gap in its topic that somebody accepts.
 NOTE_GAP = Update[[str, Gap], None]("note_gap")
 #: The URL of the store in which workers keep large states, and how many bytes those may have.
@@ -101,6 +106,8 @@ USE_STORE = Update[[str, int], None]("use_store")
 STORE = Query[[], str | None]("store")
 #: All specs by name.
 TIMELINES = Query[[], dict[str, Wire]]("timelines")
+#: Specs whose registration has begun and is not done, by name.
+BEGUN = Query[[], dict[str, Wire]]("begun")
 LIVES = Query[[], dict[str, life.Standing]]("lives")
 #: The remembered versions of a timeline, oldest first; none if it is not registered.
 VERSIONS = Query[[str], list[life.Version]]("versions")

@@ -122,20 +122,25 @@ def _list_nodes(json: bool) -> None:
 
 
 def _list(json: bool) -> None:
-    from timeline.cli.render import console, print_json
+    from timeline.cli.render import console, print_json, printable
 
     async def work(timelines: Client) -> None:
         from rich.table import Table
         from rich.text import Text
 
         specs, standings = await timelines.registry.specs(), await timelines.registry.standings()
+        unreadable, begun = await timelines.registry.unreadable(), await timelines.registry.begun()
         if json:
             for spec in specs.values():
                 standing = standings[spec.name]
                 about = {"version": standing["version"], "paused": standing["paused"]}
                 print_json(spec.to_wire() | about)
+            for name, why in unreadable.items():
+                print_json({"name": name, "not_understood": why})
+            for spec in begun.values():
+                print_json(spec.to_wire() | {"begun": True})
             return
-        if not specs:
+        if not (specs or unreadable or begun):
             say("no timelines are registered; see `timeline register`")
             return
         table = Table("timeline", "version", "source", "streams", "expression", box=None, pad_edge=False)
@@ -144,7 +149,14 @@ def _list(json: bool) -> None:
             standing = standings[spec.name]
             version = f"v{standing['version']}{' paused' if standing['paused'] else ''}"
             table.add_row(spec.name, version, spec.source_id, streams, Text(spec.plan.result.text))
-        console().print(table)
+        if specs:
+            console().print(table)
+        for name, why in unreadable.items():
+            say(f"{printable(name)}  not understood here: {printable(why)}")
+        for name in begun:
+            say(
+                f"{name}  registration has begun: `timeline register` goes on, `timeline remove` ends it"
+            )
 
     connected(work)
 

@@ -80,7 +80,7 @@ def register(
         if shown and not yes:
             return [], shown
         replaces = {spec.name: standings[spec.name]["version"] for spec in changed}
-        with _counter(len(loaded)) as show:
+        with _counter() as show:
             registered = await timelines.registry.register_all(loaded, replaces, show)
         if not no_wait:
             with _waiting() as told:
@@ -160,15 +160,15 @@ def _specs(paths: Sequence[Path]) -> list[Path]:
 
 
 @contextmanager
-def _counter(of: int) -> Iterator[Callable[[int], None]]:
-    """Shows on standard error, where that is a terminal, how many are registered."""
-    if of <= MAX_IN_FULL or not sys.stderr.isatty():
+def _counter() -> Iterator[Callable[[str], None]]:
+    """Shows on standard error, where that is a terminal, how far it is."""
+    if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
 
     with Console(stderr=True).status("registering") as status:
-        yield lambda done: status.update(f"{done} of {of} registered")
+        yield status.update
 
 
 @contextmanager
