@@ -167,6 +167,10 @@ class ServiceError(TimelineError):
     """Temporal, a worker or Pulsar is not there or does not answer."""
 
 
+class UnavailableError(ServiceError):
+    """What does not answer now, and may again: a server that restarts, a worker that was killed."""
+
+
 class EncryptionError(ServiceError):
     """A payload cannot be decrypted here, or the keys are none; no message holds a key."""
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
-from timeline.errors import ServiceError
+from timeline.errors import ServiceError, UnavailableError
+from workflows.frontends import Frontends, hosts_of
 from workflows.names import DEFAULT_TASK_QUEUE
+from workflows.patience import Patience
 from workflows.payloads import encryption
 from workflows.payloads.codec import data_converter
 
@@ -44,12 +48,25 @@ def _reason(error: BaseException) -> str:
     return "no answer in time" if isinstance(error, TimeoutError) else text.split("(")[0][:80].strip(" :")
 
 
-async def connect() -> Client:
+#: Signs in the SDK's account of a failed connection that no waiting helps.
+_LASTING = (
+    "certificate",
+    "permissiondenied",
+    "unauthenticated",
+    "invalidargument",
+    "notfound",
+    "invalid uri",
+)
+
+
+async def connect(patience: Patience | None = None) -> Client:
     """A client for ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_*``
-    or the profile ``TEMPORAL_PROFILE`` of ``temporal.toml``.
+    or the profile ``TEMPORAL_PROFILE`` of ``temporal.toml``. Of several addresses, with commas between, it
+    takes one that answers, and another when that one goes.
 
     Raises:
-        ServiceError: the configuration is wrong, or nothing answers there within a few seconds.
+        ServiceError: the configuration is wrong; `UnavailableError` if nothing answers there within a few
+            seconds, and again until ``patience`` is over.
     """
     encryption.keys()  # complains now if they are none
     try:
@@ -58,15 +75,53 @@ async def connect() -> Client:
         reason = " ".join(str(error).split())
         raise ServiceError(f"Temporal's configuration cannot be read: {reason}") from None
     target = config.setdefault("target_host", "localhost:7233")
+    hosts = hosts_of(target)
+    if len(hosts) > 1:
+        config["target_host"] = _relay(tuple(hosts))
+        if config.get("tls"):
+            config["tls"] = _named(config["tls"], hosts[0])
+
+    async def attempt() -> Client:
+        try:
+            return await asyncio.wait_for(
+                Client.connect(**config, data_converter=data_converter), CONNECT_TIMEOUT
+            )
+        except (RuntimeError, ValueError, OSError, TimeoutError, RPCError) as error:
+            text = str(error).lower().replace(" ", "")
+            kind = ServiceError if any(sign in text for sign in _LASTING) else UnavailableError
+            raise kind(
+                f"no Temporal server answers at {target} ({_reason(error)}); "
+                "start one with `timeline dev`, or set TEMPORAL_ADDRESS"
+            ) from None
+
+    return await (patience or Patience()).ask(attempt)
+
+
+@lru_cache
+def _relay(hosts: tuple[str, ...]) -> str:
+    return Frontends(hosts).address
+
+
+def _named(tls: bool | TLSConfig, host: str) -> TLSConfig:
+    """TLS that expects the certificate of a host, and not of where the bytes go first."""
+    given = tls if isinstance(tls, TLSConfig) else TLSConfig()
+    return dataclasses.replace(given, domain=given.domain or host.rpartition(":")[0])
+
+
+async def namespace_is_there(client: Client) -> None:
+    """Looks whether the server knows the namespace, as a worker does before it polls.
+
+    Raises:
+        ServiceError: it does not; `UnavailableError` if it does not say.
+    """
     try:
-        return await asyncio.wait_for(
-            Client.connect(**config, data_converter=data_converter), CONNECT_TIMEOUT
-        )
-    except (RuntimeError, ValueError, OSError, TimeoutError, RPCError) as error:
-        raise ServiceError(
-            f"no Temporal server answers at {target} ({_reason(error)}); "
-            "start one with `timeline dev`, or set TEMPORAL_ADDRESS"
-        ) from None
+        request = DescribeNamespaceRequest(namespace=client.namespace)
+        await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=5))
+    except RPCError as error:
+        lasting = (RPCStatusCode.NOT_FOUND, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
+        kind = ServiceError if error.status in lasting else UnavailableError
+        target = client.service_client.config.target_host
+        raise kind(f"no worker can run at {target}: {error.message}") from None
 
 
 async def worker_is_there(client: Client) -> bool:
@@ -86,10 +141,10 @@ async def worker_is_there(client: Client) -> bool:
     )
 
 
-def no_worker(client: Client) -> ServiceError:
+def no_worker(client: Client) -> UnavailableError:
     """What to say when nothing works on the task queue."""
     target = client.service_client.config.target_host
-    return ServiceError(
+    return UnavailableError(
         f"no worker answers on task queue {task_queue()!r} at {target}; "
         "start one with `timeline worker` (`timeline dev` runs one of its own)"
     )

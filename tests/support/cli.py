@@ -20,7 +20,9 @@ class Cli:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("TEMPORAL_")}
         config = folder / "temporal.toml"
         config.touch()
-        self.environment = clean | {"TEMPORAL_CONFIG_FILE": str(config), "NO_COLOR": "1"}
+        # Whoever is not there is not waited for, unless a test is about that.
+        own = {"TEMPORAL_CONFIG_FILE": str(config), "NO_COLOR": "1", "TIMELINE_PATIENCE": "0"}
+        self.environment = clean | own
         if address is not None:
             self.environment["TEMPORAL_ADDRESS"] = address
 

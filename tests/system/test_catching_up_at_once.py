@@ -219,8 +219,8 @@ async def test_commands(cli: Cli, timelines: Client, source: str, fed: Spec, tmp
     assert (code, json.loads(out)["value"]) == (0, SEEKS)
     _, out, err = await run("register", file(NEW_LEAF), "--json")
     assert (json.loads(out)["caught_up"], err) == (True, "")
-    code, _, err = await run("register", file(NEW_LEAF), "--patience", "0")
-    assert (code, "--patience needs a duration" in err) == (2, True)
+    code, _, err = await run("register", file(NEW_LEAF), "--feeder-patience", "0")
+    assert (code, "--feeder-patience needs a duration" in err) == (2, True)
 
 
 async def test_who_waits_is_told(timelines: Client, source: str, tmp_path: Path) -> None:

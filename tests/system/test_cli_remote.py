@@ -168,7 +168,7 @@ def test_no_server(local_cli: Cli, command: list[str]) -> None:
 
 async def test_no_such_namespace_for_a_worker(cli: Cli) -> None:
     cli.environment["TEMPORAL_NAMESPACE"] = "nowhere"
-    assert "Namespace nowhere was not found" in await bad(cli, "worker")
+    assert "Namespace nowhere is not found" in await bad(cli, "worker")
 
 
 def test_port_that_is_taken(local_cli: Cli) -> None:

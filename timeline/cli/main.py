@@ -11,6 +11,7 @@ from importlib import import_module
 
 import typer
 
+from timeline.cli.connecting import patient
 from timeline.cli.saying import say
 from timeline.errors import NotCaughtUpError, PlacedError, TimelineError
 
@@ -45,6 +46,9 @@ COMMANDS = {
     "remove": "asking.remove",
 }
 
+#: Commands that ask no server that somebody else runs.
+ALONE = frozenset(("eval", "dev", "broker", "codec", "keygen", "produce", "demo"))
+
 
 def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
     """The app, with the one command that the arguments name, or with all of them.
@@ -64,7 +68,8 @@ def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(lambda: None)
     for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
         module, _, function = COMMANDS[name].partition(".")
-        app.command(name)(getattr(import_module(f"timeline.cli.commands.{module}"), function))
+        command = getattr(import_module(f"timeline.cli.commands.{module}"), function)
+        app.command(name)(command if name in ALONE else patient(command))
     return app
 
 

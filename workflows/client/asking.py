@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from temporalio.client import (
     Client,
     RPCError,
     WithStartWorkflowOperation,
+    WorkflowExecutionDescription,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
@@ -28,10 +30,13 @@ from timeline.errors import (
     ServiceError,
     StoreError,
     TimelineError,
+    UnavailableError,
+    shortened,
 )
 from workflows.backoff import retry
 from workflows.connection import no_worker, task_queue, worker_is_there
 from workflows.names import REGISTRY_ID, REGISTRY_TYPE
+from workflows.patience import Patience
 from workflows.protocol.calls import Query, Signal, Update
 from workflows.protocol.node import NOT_CAUGHT_UP
 from workflows.protocol.registry import GO_ON
@@ -53,15 +58,38 @@ UPDATE_ATTEMPTS = 4
 BACKOFF = {"wait_initial": 0.02, "wait_max": 0.5, "wait_jitter": 0.02}
 
 
+#: What a server says that restarts, is at its limits, or cannot reach its database; or that has no worker.
+PASSING = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.FAILED_PRECONDITION,
+    }
+)
+#: What it says of an update that a worker had when it was killed.
+LOST = "BadUpdateWorkflowExecutionMessage"
+
+
+class _GoOnError(Exception):
+    """The registry has started some of what it is to start, and is to be asked again."""
+
+    def __init__(self, done: int, of: int) -> None:
+        self.done, self.of = done, of
+
+
 class Asking:
     """The way to workflows on a Temporal server.
 
-    Every method raises `ServiceError` if the server or a worker does not answer, and `NotFoundError` if
-    there is no such workflow.
+    Every method raises `ServiceError` if the server or a worker does not answer (`UnavailableError` for
+    what may pass, once ``patience`` is over), and `NotFoundError` if there is no such workflow.
     """
 
-    def __init__(self, temporal: Client) -> None:
+    def __init__(self, temporal: Client, patience: Patience | None = None) -> None:
         self.temporal = temporal
+        self.patience = patience or Patience()
         self.on_progress: Callable[[int, int], None] = lambda _, __: None
 
     def telling(self, on_progress: Callable[[int, int], None]) -> Asking:
@@ -85,6 +113,9 @@ class Asking:
             )
             return answer
 
+        return await self.patience.ask(lambda: self._answer(workflow_id, query, ask))
+
+    async def _answer(self, workflow_id: str, query: Query[P, T], ask: Callable[[], Awaitable[T]]) -> T:
         try:
             return await self._patiently(until_answered(ask, SLOW_AFTER if query.slow else LOST_AFTER))
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
@@ -105,6 +136,9 @@ class Asking:
             TimelineError: the registry refuses; `NotFoundError` and `LimitError` are of this kind too.
         """
 
+        # What the server has already, when we lose the connection, it does not do again.
+        update_id = str(uuid.uuid4())
+
         async def ask() -> T:
             start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
                 REGISTRY_TYPE,
@@ -115,35 +149,59 @@ class Asking:
             )
             answer: T = await self._patiently(
                 self.temporal.execute_update_with_start_workflow(
-                    update.name, args=args, start_workflow_operation=start
+                    update.name, args=args, start_workflow_operation=start, id=update_id
                 ),
                 SLOW_TIMEOUT if update.slow else ANSWER_TIMEOUT,
             )
             return answer
 
-        while True:
+        async def attempt() -> T:
             try:
                 return await _again(ask, on=_was_not_begun, attempts=UPDATE_ATTEMPTS)
             except WorkflowUpdateFailedError as error:
-                cause = error.cause
-                if isinstance(cause, ApplicationError) and cause.type == GO_ON:
-                    self.on_progress(*cause.details)
-                    continue
+                if _kind(error) == GO_ON:
+                    raise _GoOnError(*cast(ApplicationError, error.cause).details) from None
                 errors: dict[str | None, type[TimelineError]] = {
                     "NotFoundError": NotFoundError,
                     "LimitError": LimitError,
-                    UNPROCESSED: ServiceError,
+                    UNPROCESSED: UnavailableError,
                 }
-                raise errors.get(_kind(error), TimelineError)(_words(cause)) from None
+                raise errors.get(_kind(error), TimelineError)(_words(error.cause)) from None
             except RPCError as error:
-                raise self._refusal(error, REGISTRY_ID) from None
+                refusal = self._refusal(error, REGISTRY_ID)
+                # One that has just continued as new is there again at the next try.
+                raise (
+                    UnavailableError(str(refusal)) if isinstance(refusal, NotFoundError) else refusal
+                ) from None
+
+        while True:
+            try:
+                return await self.patience.ask(attempt)
+            except _GoOnError as more:
+                self.on_progress(more.done, more.of)
+                update_id = str(uuid.uuid4())
 
     async def signal(self, workflow_id: str, signal: Signal[P], *args: P.args, **_: P.kwargs) -> None:
         """Tells a workflow something; returns when the server has it."""
-        try:
-            await self.temporal.get_workflow_handle(workflow_id).signal(signal.name, args=args)
-        except RPCError as error:
-            raise self._refusal(error, workflow_id) from None
+
+        async def attempt() -> None:
+            try:
+                await self.temporal.get_workflow_handle(workflow_id).signal(signal.name, args=args)
+            except RPCError as error:
+                raise self._refusal(error, workflow_id) from None
+
+        await self.patience.ask(attempt)
+
+    async def describe(self, workflow_id: str) -> WorkflowExecutionDescription:
+        """What the server knows of a workflow."""
+
+        async def attempt() -> WorkflowExecutionDescription:
+            try:
+                return await self.temporal.get_workflow_handle(workflow_id).describe()
+            except RPCError as error:
+                raise self._refusal(error, workflow_id) from None
+
+        return await self.patience.ask(attempt)
 
     async def _patiently(self, answer: Awaitable[T], most: float = ANSWER_TIMEOUT) -> T:
         """Waits for an answer, but says soon if nobody is there who could give it."""
@@ -154,11 +212,11 @@ class Asking:
                 raise no_worker(self.temporal)
             return await asyncio.wait_for(task, most - PATIENCE)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            raise ServiceError(
+            raise UnavailableError(
                 f"no answer within {most:g} s; is the worker still running, or busy?"
             ) from None
         finally:
-            task.cancel()
+            _leave(task)
 
     def _refusal(self, error: RPCError, what: str) -> TimelineError:
         if error.status == RPCStatusCode.NOT_FOUND and "namespace" in error.message.lower():
@@ -166,9 +224,10 @@ class Asking:
         if error.status == RPCStatusCode.NOT_FOUND:
             return NotFoundError(f"no workflow {what} is running")
         if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-            return ServiceError(f"{what} did not answer in time; is its worker still running?")
+            return UnavailableError(f"{what} did not answer in time; is its worker still running?")
         target = self.temporal.service_client.config.target_host
-        return ServiceError(f"Temporal at {target} refused: {error.message}")
+        kind = UnavailableError if error.status in PASSING or LOST in error.message else ServiceError
+        return kind(f"Temporal at {target} refused: {shortened(error.message, 500)}")
 
 
 async def until_answered(ask: Callable[[], Awaitable[T]], after: float) -> T:
@@ -184,7 +243,13 @@ async def until_answered(ask: Callable[[], Awaitable[T]], after: float) -> T:
             after *= 2
     finally:
         for task in tasks:
-            task.cancel()
+            _leave(task)
+
+
+def _leave(task: asyncio.Future[T]) -> None:
+    """Cancels a task whose answer nobody waits for any more; what it ends with is no news."""
+    task.cancel()
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 async def _again(

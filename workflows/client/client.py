@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from os import PathLike, fspath
 
 import temporalio.client
@@ -29,6 +29,7 @@ from workflows.client.registry import Registry
 from workflows.client.times import Duration, Time, milliseconds, tick, ticks
 from workflows.connection import connect
 from workflows.life import Standing
+from workflows.patience import Patience
 
 
 class Client:
@@ -39,8 +40,8 @@ class Client:
     `timeline.errors.NotCaughtUpError` until a timeline that came over running ones stands where they stood.
     """
 
-    def __init__(self, temporal: temporalio.client.Client) -> None:
-        asking = Asking(temporal)
+    def __init__(self, temporal: temporalio.client.Client, patience: Patience | None = None) -> None:
+        asking = Asking(temporal, patience)
         #: The SDK's client.
         self.temporal = temporal
         #: What the methods stand on, by specs instead of names and ticks instead of times; with what they
@@ -52,9 +53,14 @@ class Client:
         self.questions = Questions(asking, self.registry, self.catching_up)
 
     @classmethod
-    async def connect(cls) -> Client:
-        """Connects as Temporal's environment configuration says (``TEMPORAL_ADDRESS`` and its kin)."""
-        return cls(await connect())
+    async def connect(cls, *, patience: Duration = 0, say: Callable[[str], None] = lambda _: None) -> Client:
+        """Connects as Temporal's environment configuration says (``TEMPORAL_ADDRESS`` and its kin).
+
+        For ``patience`` this and every method wait for a server, or a worker, that does not answer and may
+        again; ``say`` is told what is waited for.
+        """
+        waiting = Patience(milliseconds(patience) / 1_000, say)
+        return cls(await connect(waiting), waiting)
 
     # --- timelines -------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ class Nodes:
     async def sink(self, workflow_id: str) -> SinkReport:
         """What one sink says."""
         status = await self.asking.query(workflow_id, sinks.STATUS)
-        described = await self.asking.temporal.get_workflow_handle(workflow_id).describe()
+        described = await self.asking.describe(workflow_id)
         failing = [a for a in described.raw_description.pending_activities if a.last_failure.message]
         trying = {"error": failing[0].last_failure.message, "attempt": failing[0].attempt} if failing else {}
         return cast(SinkReport, {"workflow": workflow_id, **status, **trying})

@@ -37,7 +37,7 @@ def register(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Do not wait until the timelines are caught up.")
     ] = False,
-    patience: Annotated[
+    feeder_patience: Annotated[
         str,
         typer.Option(
             metavar="D", help="How long to wait for a feeder that brings new leaves nothing of their topic."
@@ -70,7 +70,7 @@ def register(
     for spec in loaded:
         _refuse_sink(spec)
 
-    seconds = (step(patience, "--patience") or 0) / 1000
+    seconds = (step(feeder_patience, "--feeder-patience") or 0) / 1000
     late: dict[str, NotCaughtUpError] = {}
 
     async def work(timelines: Client) -> tuple[list[Registered], list[Change]]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timeline.cli.connecting import run_until_signalled
+from timeline.cli.connecting import connect_temporal, patience, run_until_signalled
 from timeline.cli.options import SinkRootOption, StoreOption, UsageError
 from timeline.cli.saying import say
-from timeline.errors import ServiceError
+from timeline.errors import UnavailableError
 
 if TYPE_CHECKING:
+    from temporalio.client import Client
+
     from timeline.sinks.batches import Writer
 
 DEFAULT_PORT = 7233
@@ -160,29 +163,53 @@ def worker(
 
 
 async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
-    from workflows.connection import connect, task_queue
+    from workflows.connection import namespace_is_there
     from workflows.memory import sparing_memory
+
+    async def run() -> None:
+        nonlocal begun
+        client = await connect_temporal()
+        await namespace_is_there(client)
+        begun = time.monotonic()
+        await _work(client, store, sink_roots)
+
+    async with sparing_memory():
+        while True:
+            waiting, begun = patience(), time.monotonic()
+            try:
+                await waiting.ask(run)
+            except UnavailableError:
+                # One that has worked for longer than that has not been waiting.
+                if time.monotonic() - begun < max(waiting.seconds, 1.0):
+                    raise
+
+
+async def _work(client: Client, store: str | None, sink_roots: list[Path] | None) -> None:
+    """Runs a worker on a connection, for ever.
+
+    Raises:
+        UnavailableError: it could not go on.
+    """
+    from workflows.connection import task_queue
     from workflows.stores.opening import with_store
     from workflows.worker import attend, make_worker
 
-    async with sparing_memory():
-        client = await connect()
-        target = client.service_client.config.target_host
-        opened = None
-        try:
-            async with contextlib.AsyncExitStack() as stack:
-                if store is not None:
-                    client, opened = await stack.enter_async_context(with_store(client, store))
-                await stack.enter_async_context(
-                    make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
-                )
-                say(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
-                await attend(client, opened)
-                await asyncio.Event().wait()
-        except RuntimeError as error:
-            # The SDK's word for all that keeps a worker from polling: no such namespace, no permission.
-            detail = str(error).split("Status {")[0].strip().rstrip(":")
-            raise ServiceError(f"no worker can run at {target}: {detail}") from None
+    target = client.service_client.config.target_host
+    opened = None
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            if store is not None:
+                client, opened = await stack.enter_async_context(with_store(client, store))
+            await stack.enter_async_context(
+                make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
+            )
+            say(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+            await attend(client, opened)
+            await asyncio.Event().wait()
+    except RuntimeError as error:
+        # The SDK's word for all that keeps a worker from polling: no such namespace, no permission.
+        detail = str(error).split("Status {")[0].strip().rstrip(":")
+        raise UnavailableError(f"no worker can run at {target}: {detail}") from None
 
 
 def _refuse_taken(ports: Mapping[str, int | None]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timeline.cli.connecting import NameArgument, connected, run_until_signalled
+from timeline.cli.connecting import NameArgument, connect, connected, run_until_signalled
 from timeline.cli.options import JsonOption, UsageError
 from timeline.cli.saying import printable, say
 from timeline.cli.watching import watch_timeline
@@ -40,12 +40,11 @@ def feeder(
 
 async def run_feeder(only: str | None, accept_gap: bool = False) -> None:
     """Runs a feeder, for one timeline's source or for all."""
-    from feeder.sources.opening import connect
+    from feeder.sources import opening
     from feeder.topics.service import Feeder
-    from workflows.client import Client
 
-    timelines = await Client.connect()
-    connector = await asyncio.to_thread(connect)
+    timelines = await connect()
+    connector = await asyncio.to_thread(opening.connect)
     try:
         say(f"Feeder is ready: {connector.where}. Stop with Ctrl-C.")
         await Feeder(connector, timelines, only=only, say=say, accept_gap=accept_gap).run()
@@ -61,10 +60,9 @@ def watch(
     json: JsonOption = False,
 ) -> None:
     """Watch a timeline: the keys that changed last, with value, time and position, and how fast it goes."""
-    from workflows.client import Client
 
     async def work() -> None:
-        timelines = await Client.connect()
+        timelines = await connect()
         await watch_timeline(timelines, await timelines.registry.spec(name), every, rows, once, json)
 
     run_until_signalled(work())
@@ -88,9 +86,9 @@ def dead_letters(
     if send_again and kind is None:
         raise UsageError("--send-again needs --kind: broken, ahead, late or closed")
     spec = connected(lambda timelines: timelines.registry.spec(name))
-    from feeder.sources.opening import connect
+    from feeder.sources import opening
 
-    connector = connect()
+    connector = opening.connect()
     try:
         source = connector.source(spec)
         if send_again and kind is not None:
