@@ -166,6 +166,8 @@ async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
     from workflows.connection import namespace_is_there
     from workflows.memory import sparing_memory
 
+    begun = time.monotonic()
+
     async def run() -> None:
         nonlocal begun
         client = await connect_temporal()
