@@ -175,8 +175,16 @@ class EncryptionError(ServiceError):
     """A payload cannot be decrypted here, or the keys are none; no message holds a key."""
 
 
+class UnknownKeyError(EncryptionError):
+    """A payload is encrypted with a key that is not here."""
+
+
 class WireError(TimelineError):
     """Bytes, or what they hold, are no message and no state of ours: damaged, or of an unknown form."""
+
+
+class LaterFormError(WireError):
+    """Bytes of a form that this version does not read yet."""
 
 
 class StoreError(ServiceError):

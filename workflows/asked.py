@@ -8,6 +8,7 @@ from temporalio import workflow
 
 from workflows.protocol import MAX_ANSWER, NodeSpec
 from workflows.protocol import node as protocol
+from workflows.protocol.node import IsOdd
 
 with workflow.unsafe.imports_passed_through():
     import base64
@@ -59,6 +60,10 @@ class Asked:
     def _state(self) -> bytes:
         raise NotImplementedError
 
+    def what_is_odd(self) -> IsOdd:
+        """The signals that were not understood, if there were any."""
+        raise NotImplementedError
+
     def _answers(self, node: str | None = None) -> Answers:
         """What questions are answered from.
 
@@ -102,6 +107,7 @@ class Asked:
                 {state.key_of_code(c) for state in self.live.states for c in state.quarantined}
             ),
             **cast("protocol.Late", {k: max(c.get(k, 0) for c in late) for k in set().union(*late)}),
+            **self.what_is_odd(),
             "history_length": workflow.info().get_current_history_length(),
             "members": [
                 {

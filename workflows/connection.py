@@ -7,6 +7,7 @@ import dataclasses
 import os
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import TypeAlias
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -23,6 +24,8 @@ from workflows.payloads import encryption
 from workflows.payloads.codec import data_converter
 
 CONNECT_TIMEOUT = 5.0
+#: The SDK's client, for those who may not know the SDK.
+TemporalClient: TypeAlias = Client
 
 
 def task_queue() -> str:

@@ -42,6 +42,18 @@ def sink_id(spec: Spec, stream: int) -> str:
     return f"{spec.source_id}.sink.{spec.name}.{stream}"
 
 
+def parent_may_be(workflow_id: str, parent: str) -> bool:
+    """Whether a workflow id is one that a parent, or a sink, of a node on its stream may have.
+
+    >>> parent_may_be("plays.1234.count.aa.0", "plays.1234.sum.bb.0")
+    True
+    >>> parent_may_be("plays.1234.count.aa.0", "plays.1234.sum.bb.1")
+    False
+    """
+    own, other = workflow_id.rsplit(".", 3), parent.rsplit(".", 3)
+    return workflow_id != parent and len(other) == 4 and (own[0], own[3]) == (other[0], other[3])
+
+
 def is_sink(workflow_id: str) -> bool:
     """Whether a workflow id is one that `sink_id` gives; no operator is called so."""
     return workflow_id.split(".")[-3:-2] == ["sink"]

@@ -19,6 +19,7 @@ from workflows.asked import Asked
 from workflows.inbox import Batch, ChildPatch, Entry, Release, from_carried, to_carried
 from workflows.protocol import NodeSpec, Subscriber
 from workflows.protocol import node as protocol
+from workflows.told import Told, nothing_odd
 
 with workflow.unsafe.imports_passed_through():
     from timeline.engine import state_wire
@@ -26,10 +27,11 @@ with workflow.unsafe.imports_passed_through():
     from timeline.engine.frozen import Frozen
     from timeline.engine.patch import Patch, parts
     from timeline.engine.wire import from_patch, to_patch
-    from timeline.errors import TimelineError
+    from timeline.errors import NotFoundError, TimelineError, WireError
     from timeline.fragments import fragments_of
     from timeline.limits import Limits
     from timeline.plan import PlanNode, make_plan
+    from timeline.tables.checking import check_batch
     from timeline.tables.events import Events, concat
     from timeline.tables.marks import mark_of
     from timeline.tables.wire import Wire, from_events
@@ -38,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(dynamic=True)
-class NodeWorkflow(Asked):
+class NodeWorkflow(Told, Asked):
     """Takes ``events`` (a leaf) or ``patch`` (an inner node), and sends patches to its subscribers.
 
     Dynamic, so that one class serves every operator: the type it is started as is the operator's
@@ -74,6 +76,7 @@ class NodeWorkflow(Asked):
         self.full: str | None = None
         self.held = self.resting = False
         self.leader: protocol.Leader | None = None
+        self.odd = nothing_odd()
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         if state is not None:
             rest = self.frozen.load(state, pieces)
@@ -83,6 +86,7 @@ class NodeWorkflow(Asked):
             self.full = rest["full"]
             self.held = rest.get("held", False)
             self.leader = rest.get("leader")
+            self.odd = rest.get("odd", self.odd)
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> None:
@@ -139,7 +143,12 @@ class NodeWorkflow(Asked):
     @protocol.SUBSCRIBE.handler
     def subscribe(self, subscriber: Subscriber) -> None:
         """A new parent: it gets a snapshot, then every patch."""
-        self.newcomers.append(subscriber)
+        try:
+            self.live.find(subscriber.get("node"))
+        except NotFoundError as error:
+            self.set_aside(protocol.SUBSCRIBE.name, error)
+        else:
+            self.newcomers.append(subscriber)
 
     @protocol.UNSUBSCRIBE.handler
     def unsubscribe(self, workflow_id: str) -> None:
@@ -207,12 +216,18 @@ class NodeWorkflow(Asked):
         batches = [entry for entry in entries if isinstance(entry, Batch)]
         patches = [entry for entry in entries if isinstance(entry, ChildPatch)]
         reads = bool(self.live.fragment.leaves)
-        if misfits := len(patches if reads else batches):
-            workflow.logger.warning("%d signals are not for such a node, and set aside", misfits)
+        for _ in patches if reads else batches:
+            takes, got = ("events", "patch") if reads else ("patch", "events")
+            self.set_aside(got, WireError(f"this node takes {takes}"))
         if reads:
             return self._accept(batches)
         for patch in patches:
-            incoming = from_patch(patch.wire)
+            try:
+                incoming = from_patch(patch.wire)
+                self.live.check(patch.wire.get("inputs", []), incoming)
+            except TimelineError as error:
+                self.set_aside(protocol.PATCH.name, error)
+                continue
             for slot in patch.wire["inputs"]:
                 self.live.receive(slot, incoming)
         return self.live.advance()
@@ -224,7 +239,13 @@ class NodeWorkflow(Asked):
         for batch in batches:
             if batch.settled:
                 self.live.settle(tuple(batch.settled))
-        for events, reaches in (from_events(batch.wire) for batch in batches):
+        for batch in batches:
+            try:
+                events, reaches = from_events(batch.wire)
+                check_batch(events, reaches, last)
+            except TimelineError as error:
+                self.set_aside(protocol.EVENTS.name, error)
+                continue
             if last is None or reaches > last:
                 fresh.append(events if last is None else events.after(last))
                 last = reaches
@@ -246,7 +267,7 @@ class NodeWorkflow(Asked):
     def _rest(self) -> dict[str, Any]:
         rest = {"inbox": to_carried(self.inbox), "newcomers": self.newcomers, "full": self.full}
         rest |= {"held": True} if self.held else {}
-        return rest | ({} if self.leader is None else {"leader": self.leader})
+        return rest | self.what_is_odd() | ({} if self.leader is None else {"leader": self.leader})
 
     def _is_full(self) -> str | None:
         """Why no more events can be taken, if that is so. What lies in pieces twice does not count."""

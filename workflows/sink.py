@@ -19,6 +19,7 @@ from temporalio.exceptions import ActivityError
 from workflows.inbox import ChildPatch, Entry, from_carried, to_carried
 from workflows.protocol import Progress, SinkSpec
 from workflows.protocol import sink as protocol
+from workflows.told import Told, nothing_odd
 
 with workflow.unsafe.imports_passed_through():
     import orjson
@@ -43,7 +44,7 @@ RETRY = RetryPolicy(
 
 
 @workflow.defn(name=SINK_TYPE)
-class SinkWorkflow:
+class SinkWorkflow(Told):
     """Takes ``patch`` signals of the outputs' nodes. All work is done in `run`, in order of arrival."""
 
     @workflow.init
@@ -56,6 +57,7 @@ class SinkWorkflow:
         self.written: list[int] | None = None
         self.stopped = False
         self.full: str | None = None
+        self.odd = nothing_odd()
         self.gauge = Gauge(args.get("max_state", MAX_STATE))
         if state is not None:
             rest = from_state(state, [self.node.state])
@@ -63,6 +65,7 @@ class SinkWorkflow:
             self.inbox = from_carried(rest["inbox"])
             self.progress = rest["progress"]
             self.written = rest["written"]
+            self.odd = rest.get("odd", self.odd)
             self.node.restore(rest["emission"])
 
     @workflow.run
@@ -116,6 +119,7 @@ class SinkWorkflow:
             "waiting": len(self.inbox),
             "state_bytes": self.gauge.about,
             "full": self.full,
+            **self.what_is_odd(),
         }
 
     # --- work ------------------------------------------------------------------------------------
@@ -124,7 +128,12 @@ class SinkWorkflow:
         waiting, self.inbox = self.inbox, []
         for entry in waiting:
             if isinstance(entry, ChildPatch):
-                incoming = from_patch(entry.wire)
+                try:
+                    incoming = from_patch(entry.wire)
+                    self.node.check_all(entry.wire.get("inputs", []), incoming)
+                except TimelineError as error:
+                    self.set_aside(protocol.PATCH.name, error)
+                    continue
                 for index in entry.wire["inputs"]:
                     self.node.receive(index, incoming)
         while not self.stopped and (target := self.node.next_position()) is not None:
@@ -183,6 +192,7 @@ class SinkWorkflow:
     def _state(self) -> bytes:
         return to_state(
             [self.node.state],
+            **self.what_is_odd(),
             inbox=to_carried(self.inbox),
             progress=self.progress,
             written=self.written,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -23,6 +24,7 @@ from workflows.connection import task_queue
 from workflows.gauge import MAX_STORED_STATE
 from workflows.handover import HandoverActivity
 from workflows.node import NodeWorkflow
+from workflows.payloads.codec import WorkerCodec
 from workflows.registry import RegistryWorkflow
 from workflows.sink import SinkWorkflow
 from workflows.stores.store import Store
@@ -60,7 +62,7 @@ def make_worker(
     make_plan("has_existed(a == 1)")
     parse_aggregates("count", {})
     return Worker(
-        client,
+        _guarded(client),
         task_queue=task_queue(),
         workflows=WORKFLOWS,
         activities=[
@@ -74,6 +76,13 @@ def make_worker(
         # A worker that was killed holds its workflows up no longer than this.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
+
+
+def _guarded(client: Client) -> Client:
+    """The same connection, whose payloads are read as those of strangers."""
+    config = client.config()
+    config["data_converter"] = dataclasses.replace(client.data_converter, payload_codec=WorkerCodec())
+    return Client(**config)
 
 
 async def agree(client: Client, store: Store | None) -> None:

@@ -220,7 +220,7 @@ def test_a_missing_patch_is_an_error_not_a_wrong_answer() -> None:
     leaf.accept(from_rows([("k", 1, {"a": "x"})]), (0,))
     second = accepted(leaf, from_rows([("l", 1, {"a": "x"})], (1,)))
     with pytest.raises(LimitError, match="a patch before it is missing"):
-        parent.receive(0, second)
+        parent.check(0, second)
 
 
 def test_vocabulary_holds_only_what_was_accepted() -> None:

@@ -17,9 +17,8 @@ from timeline.cli.options import MAX_LENGTH
 from timeline.values.ticks import parse_duration
 
 if TYPE_CHECKING:
-    import temporalio.client
-
     from workflows.client import Client
+    from workflows.connection import TemporalClient
     from workflows.patience import Patience
 
 T = TypeVar("T")
@@ -84,7 +83,7 @@ async def connect() -> Client:
     return await Client.connect(patience=_patience.get(), say=say)
 
 
-async def connect_temporal() -> temporalio.client.Client:
+async def connect_temporal() -> TemporalClient:
     """The SDK's client, connected as patiently."""
     from workflows.connection import connect
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from timeline.engine.patch import Pending
+from timeline.engine.patch import Patch, Pending
 from timeline.tables.events import Position
 from timeline.tables.history import History
 from timeline.tables.packing import key_of, recode
@@ -48,6 +48,14 @@ class Edge:
         self.codes = new[self.codes]
         self.quarantined = {int(new[code]): text for code, text in self.quarantined.items()}
         self.pending = [pending.renumbered(new) for pending in self.pending]
+
+    def repeats(self, patch: Patch) -> bool:
+        """Whether a patch was here before."""
+        known = self.pending[-1].position if self.pending else self.position
+        partial = bool(self.pending) and self.pending[-1].more
+        return known is not None and (
+            patch.position < known or (patch.position == known and not partial and not patch.amends)
+        )
 
     def complete(self) -> set[Position]:
         """The positions up to which something is pending in full."""

@@ -5,6 +5,9 @@ Every node keeps a state of its own and computes as it would alone; only the way
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from timeline.engine.fitting import check_slots
 from timeline.engine.node import Node
 from timeline.engine.patch import Patch
 from timeline.engine.state import NodeState
@@ -97,6 +100,18 @@ class LiveFragment:
             if patch is not None:
                 self._say(member, patch, said)
         return said + self.advance()
+
+    def check(self, slots: Sequence[int], patch: Patch) -> None:
+        """Looks whether a patch can be one of another fragment's node that fills these slots.
+
+        Raises:
+            LimitError: one before it is missing.
+            WireError: it cannot.
+        """
+        check_slots(slots, len(self._at_slot))
+        for slot in slots:
+            node, index = self._at_slot[slot]
+            node.check(index, patch)
 
     def receive(self, slot: int, patch: Patch) -> bool:
         """Keeps a patch of a node of another fragment; false if it is a repeat."""

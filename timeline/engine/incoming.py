@@ -9,37 +9,27 @@ import numpy as np
 from timeline.engine.edge import Edge
 from timeline.engine.patch import Patch, Pending
 from timeline.engine.state import NodeState
-from timeline.errors import LimitError, WireError
+from timeline.errors import WireError
 from timeline.tables.marks import mark_of
 from timeline.tables.packing import recode
 from timeline.tables.table import Window
-from timeline.values.life_names import is_life
 
 
 def understood(state: NodeState, edge: Edge, patch: Patch) -> Pending:
     """The patch in the parent's codes, of which it gets new ones for what is named for the first time.
 
     Raises:
-        LimitError: one before it is missing.
-        WireError: it is of a version that knew no lives.
+        WireError: two of its keys are one here.
     """
-    if patch.first_name == 0:
-        edge.codes = np.empty(0, np.int64)
-    if patch.first_name != len(edge.codes):
-        raise LimitError(
-            f"patch up to {patch.position} names keys from {patch.first_name} on, but "
-            f"{len(edge.codes)} are known: a patch before it is missing"
-        )
-    if state.limits.key_ttl is not None and not all(map(is_life, patch.names)):
-        raise WireError(
-            f"patch up to {patch.position} names keys where their lives are expected: its sender is of a "
-            "version from before lives; remove the timeline and register it anew (docs/upgrading.md)"
-        )
-    edge.codes = np.concatenate((edge.codes, state.encode(patch.names)))
-    at = recode(patch.rows.at, edge.codes)
+    known = edge.codes if patch.first_name else np.empty(0, np.int64)
+    codes = np.concatenate((known, state.encode(patch.names)))
+    at = recode(patch.rows.at, codes)
     rows = replace(patch.rows, at=at, vocabulary=edge.table.vocabulary)
     if not bool(np.all(at[1:] >= at[:-1])):
         rows = rows.take(np.argsort(at, kind="stable"))
+    if not bool(np.all(rows.at[1:] > rows.at[:-1])):
+        raise WireError(f"patch up to {patch.position} has rows of one key under two names")
+    edge.codes = codes
     if edge.table.vocabulary is not None:
         if patch.first_value == 1:
             edge.value_codes = np.zeros(1, np.int64)

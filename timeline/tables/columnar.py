@@ -20,7 +20,7 @@ import orjson
 import zstandard
 from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
-from timeline.errors import WireError
+from timeline.errors import LaterFormError, WireError
 from timeline.values.vocabulary import I64
 
 #: The form that is written, here and nowhere else: 2, or 1 (JSON throughout) for workers of before to
@@ -53,10 +53,10 @@ def is_ours(data: bytes) -> bool:
     """Whether these bytes are text and columns, of which `from_bytes` says more.
 
     Raises:
-        WireError: they are of a form that is later than this worker.
+        LaterFormError: they are of a form that is later than this worker.
     """
     if data.startswith(_NAME) and not data.startswith(MAGIC):
-        raise WireError(
+        raise LaterFormError(
             f"a value is of form {data[len(_NAME) : len(MAGIC)].hex()}, this version reads 1 and 2; "
             "run a worker of the version that wrote it, or a later one"
         )

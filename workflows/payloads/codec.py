@@ -22,7 +22,7 @@ from temporalio.converter import (
     PayloadCodec,
 )
 
-from timeline.errors import WireError
+from timeline.errors import LaterFormError, TimelineError, UnknownKeyError, WireError
 from timeline.tables import columnar
 from workflows.payloads import encryption
 
@@ -32,6 +32,12 @@ ENCODING = b"binary/zstd"
 #: would make the SDK drop the signal.
 COLUMNS = b"binary/timeline-columns"
 THRESHOLD = 1024
+#: What a payload has become that could not be read, and that another worker may read it.
+UNREADABLE = b"binary/timeline-unreadable"
+OTHERS = "others"
+#: Bytes that a worker has of a payload that was compressed. What it is sent as one is at most 2 MiB, and
+#: made of JSON values Python takes up to 12 times as much.
+MAX_READ = 12 << 20
 #: Where a payload has the name of a frozen piece.
 PIECE = encryption.PIECE
 #: Kinds of arguments that are taken as they are: batches and patches are too large to look at each item.
@@ -110,7 +116,22 @@ class TimelinePayloadConverter(CompositePayloadConverter):
             StatePayloadConverter(),
             OrjsonPayloadConverter(),
             ColumnsPayloadConverter(),
+            UnreadableConverter(),
         )
+
+
+class UnreadableConverter(EncodingPayloadConverter):
+    """Tells, when it is asked for the value, why a payload was none (`WorkerCodec`)."""
+
+    @property
+    def encoding(self) -> str:
+        return UNREADABLE.decode()
+
+    def to_payload(self, value: Any) -> Payload | None:
+        return None
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        raise WireError(payload.data.decode())
 
 
 class TimelineCodec(PayloadCodec):
@@ -127,6 +148,31 @@ class TimelineCodec(PayloadCodec):
         return [_decoded(payload) for payload in payloads]
 
 
+class WorkerCodec(TimelineCodec):
+    """What a worker reads by: it is told things by anybody.
+
+    A payload that is none must not fail the whole task that it came with. So it becomes one that says why,
+    and whoever asks for its value is told; and none becomes more than `MAX_READ` bytes.
+    """
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [_readable_or_not(payload) for payload in payloads]
+
+
+def _readable_or_not(payload: Payload) -> Payload:
+    try:
+        return _decoded(payload, MAX_READ)
+    except TimelineError as error:
+        others = isinstance(error, UnknownKeyError | LaterFormError)
+        metadata = {"encoding": UNREADABLE} | ({OTHERS: b"1"} if others else {})
+        return Payload(metadata=metadata, data=str(error).encode())
+
+
+def left_to_others(payload: Payload) -> bool:
+    """Whether a payload may be read by a worker with more keys, or of a later version."""
+    return OTHERS in payload.metadata
+
+
 def _encoded(payload: Payload) -> Payload:
     encoding = payload.metadata.get("encoding")
     if encoding == encryption.ENCODING:
@@ -141,14 +187,14 @@ def _encoded(payload: Payload) -> Payload:
     return payload if keys is None else keys.encrypt(payload)
 
 
-def _decoded(payload: Payload) -> Payload:
+def _decoded(payload: Payload, most: int = columnar.MAX_TEXT) -> Payload:
     if payload.metadata.get("encoding") == encryption.ENCODING:
         payload = encryption.decrypt(payload)
     if payload.metadata.get("encoding") != ENCODING:
         return payload
     if columnar.is_ours(payload.data):
         return Payload(metadata={"encoding": COLUMNS}, data=payload.data)
-    data = columnar.decompress(payload.data, columnar.MAX_TEXT)
+    data = columnar.decompress(payload.data, most)
     try:
         return Payload.FromString(data)
     except DecodeError as error:

@@ -17,9 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 
-from timeline.errors import EncryptionError
+from timeline.errors import EncryptionError, UnknownKeyError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -72,22 +73,27 @@ def decrypt(payload: Payload) -> Payload:
     """The inverse of `Keys.encrypt`.
 
     Raises:
-        EncryptionError: there is no such key here, or it is another than the one of that name.
+        UnknownKeyError: there is no such key here.
+        EncryptionError: it is another than the one of that name, or this is no encrypted payload.
     """
     from cryptography.exceptions import InvalidTag
 
-    name = payload.metadata["key-id"].decode("utf-8", "replace")
+    name = payload.metadata.get("key-id", b"").decode("utf-8", "replace")
     known = keys()
     cipher = None if known is None else known.ciphers.get(name)
     if cipher is None:
         have = "no keys are set" if known is None else f"there are {', '.join(known.ciphers)}"
-        raise EncryptionError(
+        raise UnknownKeyError(
             f"a payload is encrypted with key {name!r}, and here {have}; set TIMELINE_ENCRYPTION_KEYS_FILE "
             "to a file that has it"
         )
     nonce, data = payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:]
     try:
         return Payload.FromString(cipher.decrypt(nonce, data, name.encode()))
+    except (DecodeError, ValueError):
+        raise EncryptionError(
+            f"{len(data)} bytes that are said to be encrypted with key {name!r} are not"
+        ) from None
     except InvalidTag:
         raise EncryptionError(
             f"key {name!r} does not decrypt a payload that names it: another key has the same name"

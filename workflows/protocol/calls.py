@@ -31,8 +31,9 @@ class Signal(Generic[P]):
     name: str
 
     def handler(self, method: Callable[Concatenate[W, P], None]) -> Callable[Concatenate[W, P], None]:
-        """Binds the method of a workflow that takes the signal."""
-        return workflow.signal(name=self.name)(method)
+        """Binds the method of a workflow that takes the signal, once `workflows.told` has understood it."""
+        method.signal = self.name  # type: ignore[attr-defined]
+        return method
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,26 @@ class Late(TypedDict, total=False):
     counted_later: int
 
 
+class Odd(TypedDict):
+    """A signal that was set aside, and why."""
+
+    signal: str
+    why: str
+
+
+class SetAside(TypedDict):
+    """How many signals were not understood and set aside, and the last of them, newest last."""
+
+    count: int
+    last: list[Odd]
+
+
+class IsOdd(TypedDict, total=False):
+    """What was set aside, if anything was."""
+
+    odd: SetAside
+
+
 class Member(TypedDict):
     """What is particular to one of several nodes that live together; ``node`` is its digest."""
 
@@ -77,7 +97,7 @@ class Member(TypedDict):
     quarantined: int
 
 
-class NodeStatus(Late):
+class NodeStatus(Late, IsOdd):
     """Position, counters, sizes (bytes, events of the history), and what is wrong if anything is; of a
     fragment, ``position``, ``keys`` and ``rows`` are its root's, and ``members`` tells of all."""
 

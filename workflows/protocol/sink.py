@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 
 from timeline.tables.wire import Wire
 from workflows.protocol.calls import Query
-from workflows.protocol.node import PATCH, POSITION, STOP, Place
+from workflows.protocol.node import PATCH, POSITION, STOP, IsOdd, Place
 
 __all__ = ["HEARTBEAT", "PATCH", "POSITION", "STATUS", "STOP", "Place", "Progress", "SinkSpec", "SinkStatus"]
 
@@ -32,7 +32,7 @@ class Progress(TypedDict):
     exactly_once: bool | None
 
 
-class SinkStatus(Progress):
+class SinkStatus(Progress, IsOdd):
     """Where rows go, how many are written, whether a repeat changes nothing, and what is wrong."""
 
     stream: int

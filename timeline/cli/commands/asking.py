@@ -21,6 +21,7 @@ from timeline.cli.telling import mistakes_of
 
 if TYPE_CHECKING:
     from workflows.client import Client
+    from workflows.protocol.node import SetAside
 
 
 #: The most quarantined keys that `describe` names.
@@ -251,11 +252,15 @@ def _describe(name: str, json: bool) -> None:
                     out.print(Text(text))
         for sink in await timelines.nodes.sinks(spec):
             out.print(Text(printable(_sink_line(sink))))
+            if odd := sink.get("odd"):
+                _print_odd(sink["workflow"], odd)
             if problem := sink["full"] or sink.get("error"):
                 out.print(Text(printable(f"sink cannot write: {problem}"), style="red"))
         for state in states:
             if state["full"]:
                 out.print(Text(f"stopped: {state['full']}", style="red"))
+        for workflow_id, odd in {i: state["odd"] for _, i, state in found if state.get("odd")}.items():
+            _print_odd(workflow_id, odd)
         if any(state["quarantined"] for state in states):
             held = await timelines.nodes.quarantined(spec)
             for q in held[:MAX_SHOWN]:
@@ -266,6 +271,18 @@ def _describe(name: str, json: bool) -> None:
                 out.print(f"... and {len(held) - MAX_SHOWN} more; --json shows all")
 
     connected(work)
+
+
+def _print_odd(workflow_id: str, odd: SetAside) -> None:
+    """The signals that a workflow did not understand."""
+    from timeline.cli.render import printable
+
+    count = odd["count"]
+    typer.echo(
+        f"{workflow_id}: {count} signal{'' if count == 1 else 's'} not understood and set aside, last:"
+    )
+    for one in odd["last"]:
+        typer.echo(printable(f"  {one['signal']}: {one['why']}"))
 
 
 def _sink_line(sink: Mapping[str, Any]) -> str:

@@ -18,9 +18,8 @@ from timeline.cli.saying import say
 from timeline.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from temporalio.client import Client
-
     from timeline.sinks.batches import Writer
+    from workflows.connection import TemporalClient
 
 DEFAULT_PORT = 7233
 DEFAULT_BROKER_PORT = 6650
@@ -186,7 +185,7 @@ async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
                     raise
 
 
-async def _work(client: Client, store: str | None, sink_roots: list[Path] | None) -> None:
+async def _work(client: TemporalClient, store: str | None, sink_roots: list[Path] | None) -> None:
     """Runs a worker on a connection, for ever.
 
     Raises:
