@@ -93,7 +93,7 @@ class NodeWorkflow(Told, Asked):
         while True:
             self.resting = True
             await workflow.wait_condition(self._has_work)
-            self.resting = False
+            self.resting = self.is_told = False
             if self.stopped:
                 return
             await self._welcome()
@@ -190,6 +190,7 @@ class NodeWorkflow(Told, Asked):
         return (
             self.stopped
             or bool(self.newcomers)
+            or self.is_worn()
             or (self.full is None and any(map(self._may_take, self.inbox)))
         )
 

@@ -71,7 +71,10 @@ class SinkWorkflow(Told):
     @workflow.run
     async def run(self, args: SinkSpec, state: bytes | None = None) -> None:
         while True:
-            await workflow.wait_condition(lambda: self.stopped or (bool(self.inbox) and self.full is None))
+            await workflow.wait_condition(
+                lambda: self.stopped or ((bool(self.inbox) or self.is_worn()) and self.full is None)
+            )
+            self.is_told = False
             try:
                 await self._work()
             except TimelineError as error:

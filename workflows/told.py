@@ -35,8 +35,9 @@ MAX_BYTES = 1 << 30
 class Told:
     """A workflow that is told things; its methods for them are bound by `Signal.handler`."""
 
-    #: What was not understood.
+    #: What was not understood, and whether any was since `run` last looked.
     odd: SetAside
+    is_told = False
 
     @workflow.signal(dynamic=True)
     def _told(self, name: str, args: Sequence[RawValue]) -> None:
@@ -56,11 +57,17 @@ class Told:
         """The signals that were not understood, if there were any."""
         return IsOdd(odd=self.odd) if self.odd["count"] else IsOdd()
 
+    def is_worn(self) -> bool:
+        """Whether signals that are no work have made the history so long that it must be begun anew: the
+        server takes 10 000 signals a run, and then none at all."""
+        return self.is_told and workflow.info().is_continue_as_new_suggested()
+
     def set_aside(self, name: str, why: TimelineError) -> None:
         """Takes note of a signal that is not understood."""
         workflow.logger.warning("a signal %s is set aside: %s", shortened(name), why)
         odd = Odd(signal=shortened(name, 80), why=shortened(str(why), 300))
         last = [*self.odd["last"], odd][-MAX_SHOWN:]
+        self.is_told = True
         self.odd = SetAside(count=self.odd["count"] + 1, last=last)
 
 

@@ -14,6 +14,10 @@ CSV = (".csv",)
 PARQUET = (".parquet", ".pq")
 
 
+#: Bytes of a line.
+MAX_LINE = 16 << 20
+
+
 def format_of(name: str) -> str:
     """The suffix that decides the format, one of those above.
 
@@ -75,12 +79,20 @@ def read_lines(stream: BinaryIO, size: int, name: str) -> bytes:
     """The next ``size`` bytes and what is missing of the line that they end in; fewer only at the end.
 
     Raises:
-        EventError: the file is damaged.
+        EventError: the file is damaged, or a line is too long.
     """
     chunk = read_chunk(stream, size, name)
     if not chunk or chunk.endswith(b"\n"):
         return chunk
     try:
-        return chunk + stream.readline()
+        rest = stream.readline(MAX_LINE)
     except (OSError, EOFError, zlib.error) as error:
         raise damaged(name, error) from None
+    if len(rest) == MAX_LINE and not rest.endswith(b"\n"):
+        raise too_long(name)
+    return chunk + rest
+
+
+def too_long(name: str) -> EventError:
+    """A line that is none: what is read as text is something else, or made to fill the memory."""
+    return EventError(f"cannot read {name}: it has a line of more than {MAX_LINE} bytes; is it text?")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from timeline.errors import EventError
@@ -19,6 +20,11 @@ from timeline.reading.files import damaged, open_file
 from timeline.reading.judging import block_of
 from timeline.reading.model import Block, Wanted
 from timeline.values.vocabulary import I64
+
+#: A column chunk of more bytes is refused if it is so many times as large as it is compressed.
+UNPACKED_BYTES, UNPACKED_TIMES = 256 << 20, 1_000
+#: Bytes of text that are looked at at once, and that a batch of rows may have.
+ROWS_BYTES, BATCH_BYTES = 64 << 20, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,14 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
         schema, metadata = file.schema_arrow, file.metadata
     wanted.require(schema.names)
     needed = [name for name in wanted.names if name in schema.names]
-    text = [name for name in needed if pa.types.is_string(schema.field(name).type)]
+    text = [name for name in needed if _is_text(schema.field(name).type)]
+    for column in _columns(metadata, needed):
+        small = column.total_uncompressed_size <= UNPACKED_BYTES
+        if not small and column.total_uncompressed_size > UNPACKED_TIMES * column.total_compressed_size:
+            raise EventError(
+                f"cannot read {wanted.path}: {column.total_compressed_size} bytes of its column "
+                f"{column.path_in_schema!r} would become {column.total_uncompressed_size}; is the file whole?"
+            )
     # Whole row groups at or before `after` need not be read.
     row, group = 0, 0
     while group < metadata.num_row_groups:
@@ -78,14 +91,18 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
             break
         row, group = row + rows, group + 1
     groups = list(range(group, metadata.num_row_groups))
-    size = max(1, block_bytes // 64)
+    unpacked = sum(column.total_uncompressed_size for column in _columns(metadata, needed))
+    size = max(1, block_bytes // max(64, unpacked // max(1, metadata.num_rows)))
 
     def batches(file: Any, row: int) -> Iterator[_Rows]:
         for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=needed):
             first, row = max(row, after), row + batch.num_rows
             if first < row:
                 batch = batch.slice(batch.num_rows - (row - first))
-                yield _Rows(batch, np.arange(first + 1, row + 1, dtype=np.int64))
+                lines = np.arange(first + 1, row + 1, dtype=np.int64)
+                step = _rows_at_once(wanted.path, batch)
+                for begin in range(0, len(lines), step):
+                    yield _Rows(batch.slice(begin, step), lines[begin : begin + step])
 
     def judged(rows: _Rows) -> Block:
         arrays = {name: flat(rows.batch.column(name)) for name in needed}
@@ -96,6 +113,42 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
             yield from in_order(judged, batches(file, row), jobs)
         except (pa.ArrowException, OSError) as error:
             raise damaged(wanted.path, error) from None
+
+
+def _is_text(kind: Any) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_binary(kind))
+
+
+def _columns(metadata: Any, needed: list[str]) -> Iterator[Any]:
+    """The chunks of some columns, with their sizes."""
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group)
+        for number in range(rows.num_columns):
+            if (column := rows.column(number)).path_in_schema in needed:
+                yield column
+
+
+def _rows_at_once(path: str, batch: pa.RecordBatch) -> int:
+    """How many rows of a batch are looked at at once: a value of a dictionary may stand in each of them.
+
+    Raises:
+        EventError: that would be more than anybody can have meant.
+    """
+    size = 0
+    columns: list[Any] = batch.columns
+    for column in columns:
+        if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
+            binary_length: Any = pc.binary_length
+            lengths = binary_length(column.dictionary).to_numpy(zero_copy_only=False)
+            codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+            size += int(np.append(lengths, 0)[codes].sum())
+    if size > BATCH_BYTES:
+        raise EventError(
+            f"cannot read {path}: {batch.num_rows} of its rows have {size} bytes of text, at most "
+            f"{BATCH_BYTES} can be read"
+        )
+    return max(1, batch.num_rows * ROWS_BYTES // max(size, ROWS_BYTES))
 
 
 def _open_parquet(name: str, **options: Any) -> Any:

@@ -278,9 +278,8 @@ def _print_odd(workflow_id: str, odd: SetAside) -> None:
     from timeline.cli.render import printable
 
     count = odd["count"]
-    typer.echo(
-        f"{workflow_id}: {count} signal{'' if count == 1 else 's'} not understood and set aside, last:"
-    )
+    signals = "1 signal was" if count == 1 else f"{count} signals were"
+    typer.echo(f"{workflow_id}: {signals} not understood and set aside, at last:")
     for one in odd["last"]:
         typer.echo(printable(f"  {one['signal']}: {one['why']}"))
 

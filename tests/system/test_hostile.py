@@ -1,0 +1,66 @@
+"""A signal that nobody can make anything of is set aside, shown with its reason, and changes no answer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from feeder.files.feed import feed_files
+from tests.support.cli import Cli
+from tests.support.hostile import SIGNALS, filled
+from tests.support.timelines import assert_exact, spec, write
+from workflows.client import Client
+from workflows.connection import connect_embedded
+from workflows.names import node_id
+from workflows.server import DevServer
+from workflows.worker import make_worker
+
+EVENTS = [("k", 1_000, "play"), ("l", 2_000, "buffer"), ("k", 4_000, "buffer"), ("l", 6_000, "play")]
+LATER = [("k", 9_000, "seek"), ("m", 9_500, "buffer")]
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+async def test_it_is_set_aside_and_the_node_goes_on(timelines: Client, tmp_path: Path, name: str) -> None:
+    where, signal, args = SIGNALS[name]
+    wanted = spec('latest_event_to_state(state) == "buffer"')
+    await timelines.registry.register(wanted)
+    leaf, parent = (node_id(wanted, node, 0) for node in wanted.plan.nodes)
+    first = write(tmp_path / "first.jsonl", EVENTS, "state")
+    await feed_files(timelines, wanted, [first])
+    target = {"leaf": leaf, "parent": parent}[where]
+    handle = timelines.temporal.get_workflow_handle(target)
+    await handle.signal(signal, args=filled(args, parent))
+    # What was set aside is told of in the next answer: signals come before.
+    odd = (await timelines.nodes.status(target))["odd"]
+    assert (odd["count"], odd["last"][0]["signal"]) == (1, signal)
+    assert 0 < len(odd["last"][0]["why"]) < 400
+    await feed_files(timelines, wanted, [write(tmp_path / "later.jsonl", LATER, "state")])
+    at = [("k", 3_000), ("k", 4_000), ("k", None), ("l", None), ("m", None)]
+    answers = await timelines.questions.values(wanted, wanted.plan.result, at)
+    assert [answer.value for answer in answers] == [False, True, False, False, True]
+    await assert_exact(timelines, wanted, 3)
+    await timelines.registry.remove(wanted.name)
+
+
+async def test_the_last_ones_are_shown_and_carried_on(tmp_path: Path) -> None:
+    often = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=20")
+    async with DevServer(tmp_path / "dev.db", options=often) as server:
+        client = await connect_embedded(server.address)
+        async with make_worker(client):
+            await _carried_on(Client(client), Cli(server.address, tmp_path))
+
+
+async def _carried_on(timelines: Client, cli: Cli) -> None:
+    wanted = spec('latest_event_to_state(state) == "buffer"', fragments="stream")
+    await timelines.registry.register(wanted)
+    root = node_id(wanted, wanted.plan.result, 0)
+    handle = timelines.temporal.get_workflow_handle(root)
+    born = (await handle.describe()).run_id
+    for number in range(30):
+        await handle.signal("explode", number)
+    assert (await handle.describe()).run_id != born
+    shown = await asyncio.to_thread(cli.good, "describe", wanted.name)
+    assert f"{root}: 30 signals were not understood and set aside, at last:" in shown
+    assert shown.count("  explode: there is no such signal") == 5
