@@ -176,7 +176,11 @@ class EncryptionError(ServiceError):
 
 
 class UnknownKeyError(EncryptionError):
-    """A payload is encrypted with a key that is not here."""
+    """A payload is encrypted with a key that is not here: the one named ``key``."""
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class WireError(TimelineError):

@@ -12,6 +12,7 @@ import zstandard
 
 from timeline.errors import LimitError, NotFoundError, SpecError, TimelineError
 from timeline.spec.spec import Spec
+from timeline.tables.columnar import MAX_TEXT, decompress
 from timeline.tables.wire import Wire
 from workflows import life
 from workflows.gauge import MAX_INLINE, MAX_STATE, MAX_STORED_STATE
@@ -23,11 +24,7 @@ class Carried:
 
     def __init__(self, state: RegistryState | bytes | None) -> None:
         # Carried as bytes, as nodes do, because only bytes go out to a store; once it was JSON.
-        carried = (
-            orjson.loads(zstandard.ZstdDecompressor().decompress(state))
-            if isinstance(state, bytes)
-            else state or {}
-        )
+        carried = orjson.loads(decompress(state, MAX_TEXT)) if isinstance(state, bytes) else state or {}
         empty: dict[str, Any] = {"timelines": {}, "users": {}, "logs": {}}
         self.state = cast(RegistryState, empty | carried)
 

@@ -24,7 +24,7 @@ from workflows.connection import task_queue
 from workflows.gauge import MAX_STORED_STATE
 from workflows.handover import HandoverActivity
 from workflows.node import NodeWorkflow
-from workflows.payloads.codec import WorkerCodec
+from workflows.payloads.codec import WorkerCodec, WorkerPayloadConverter
 from workflows.registry import RegistryWorkflow
 from workflows.sink import SinkWorkflow
 from workflows.stores.store import Store
@@ -81,7 +81,9 @@ def make_worker(
 def _guarded(client: Client) -> Client:
     """The same connection, whose payloads are read as those of strangers."""
     config = client.config()
-    config["data_converter"] = dataclasses.replace(client.data_converter, payload_codec=WorkerCodec())
+    config["data_converter"] = dataclasses.replace(
+        client.data_converter, payload_codec=WorkerCodec(), payload_converter_class=WorkerPayloadConverter
+    )
     return Client(**config)
 
 

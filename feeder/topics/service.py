@@ -124,6 +124,9 @@ class Feeder:
 
     async def _open(self, source_id: str, specs: list[Spec], known: Topic | None) -> None:
         """Has all that it takes to feed a source."""
+        # Where workers lack the key that we encrypt with, this is refused, and no leaf gets what it could
+        # not read.
+        await self.timelines.registry.log(source_id)
         source = self.connector.source(specs[0])
         partitions = await asyncio.to_thread(source.partitions)
         count = len(partitions)

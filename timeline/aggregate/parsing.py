@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from timeline.aggregate.functions import CLOSED, FUNCTIONS, Aggregate, check_output, near
-from timeline.errors import RequestError, Span
+from timeline.errors import RequestError, Span, shortened
 from timeline.language.syntax import token_span
 from timeline.values.kinds import Kind
 
@@ -36,6 +36,8 @@ def parse_aggregates(text: str, kinds: Mapping[str, Kind]) -> tuple[Aggregate, .
     timeline.errors.RequestError: line 1, column 8: there is no aggregate sun; expected count, sum, avg, \
 min, max, p50, p99, histogram (or p and another number up to 100); did you mean sum?
     """
+    if len(text) > MAX_LENGTH:
+        raise RequestError(f"a list of aggregates has at most {MAX_LENGTH} characters, got {len(text)}")
     found: list[Aggregate] = []
     last = next(iter(kinds)) if len(kinds) == 1 else None
     try:
@@ -50,6 +52,10 @@ min, max, p50, p99, histogram (or p and another number up to 100); did you mean 
         error.source = text
         raise
     return tuple(dict.fromkeys(found))
+
+
+#: Characters of a list, and of a number in it.
+MAX_LENGTH, MAX_DIGITS = 20_000, 40
 
 
 @functools.cache
@@ -119,9 +125,10 @@ def _check_rest(function: str, rest: Sequence[Token]) -> None:
             f"{function} takes one output, got {', '.join(rest)} besides", span=token_span(rest[0])
         )
     for word in rest:
-        if not _NUMBER.fullmatch(word):
+        if not _NUMBER.fullmatch(word) or len(word) > MAX_DIGITS:
             raise RequestError(
-                f"a histogram's bounds are numbers such as 0.5, got {word}", span=token_span(word)
+                f"a histogram's bounds are numbers such as 0.5, got {shortened(word, MAX_DIGITS)}",
+                span=token_span(word),
             )
     for before, word in itertools.pairwise(rest):
         if Fraction(before) >= Fraction(word):

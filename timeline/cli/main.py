@@ -13,7 +13,7 @@ import typer
 
 from timeline.cli.connecting import patient
 from timeline.cli.saying import say
-from timeline.errors import NotCaughtUpError, PlacedError, TimelineError
+from timeline.errors import NotCaughtUpError, PlacedError, TimelineError, shortened
 
 #: Each command with the function that it is. A command's module is imported when it is called: all of
 #: them, with what they need, take longer than most commands do.
@@ -46,6 +46,8 @@ COMMANDS = {
     "remove": "asking.remove",
 }
 
+#: Characters of an error, whatever was got.
+MAX_MESSAGE = 10_000
 #: Commands that ask no server that somebody else runs.
 ALONE = frozenset(("eval", "dev", "broker", "codec", "keygen", "produce", "demo"))
 
@@ -107,7 +109,7 @@ def _run() -> None:
     try:
         make_app(sys.argv[1:])()
     except TimelineError as error:
-        say(f"error: {error}", err=True)
+        say(f"error: {shortened(str(error), MAX_MESSAGE)}", err=True)
         if isinstance(error, PlacedError) and (caret := error.caret()):
             say("\n".join(f"  {line}" for line in caret.splitlines()), err=True)
         # What is on its way is no wrong use: the answer is not there yet.

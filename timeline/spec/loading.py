@@ -8,9 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from timeline.errors import Problem, SpecError
+from timeline.errors import Problem, SpecError, shortened
 from timeline.spec.problems import problems_of
 from timeline.spec.spec import Spec
+
+#: Characters of a spec, and dots in the key of one line: tomllib takes 80 kB of memory for each.
+MAX_LENGTH, MAX_DOTS = 1 << 20, 50
 
 
 def load_spec(path: str | Path) -> Spec:
@@ -21,15 +24,19 @@ def load_spec(path: str | Path) -> Spec:
     """
     path = Path(path)
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        _within_bounds(path, text)
+        data = tomllib.loads(text)
     except FileNotFoundError:
         raise SpecError(str(path), [Problem("file", "does not exist; check the path")]) from None
     except OSError as error:
         raise SpecError(str(path), [Problem("file", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise SpecError(str(path), [Problem("file", "is not UTF-8 text")]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(str(path), [Problem("file", f"is not TOML: {error}")]) from None
+    # Beside its own error, tomllib raises Python's for numbers of thousands of digits, and deep nests.
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else shortened(str(error))
+        raise SpecError(str(path), [Problem("file", f"is not TOML: {why}")]) from None
     try:
         spec = Spec.model_validate(data)
     except ValidationError as error:
@@ -41,3 +48,14 @@ def load_spec(path: str | Path) -> Spec:
         folder = str((path.parent / spec.sink.folder).absolute())
         update["sink"] = spec.sink.model_copy(update={"folder": folder})
     return spec.model_copy(update=update)
+
+
+def _within_bounds(path: Path, text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        problem = f"has {len(text)} characters, at most {MAX_LENGTH} are read; is it a spec?"
+        raise SpecError(str(path), [Problem("file", problem)])
+    for number, line in enumerate(text.splitlines(), start=1):
+        key = line if line.lstrip().startswith("[") else line.partition("=")[0]
+        if key.count(".") > MAX_DOTS and not {'"', "'", "#"} & set(key):
+            problem = f"line {number} has a key of {key.count('.') + 1} parts; no table is so deep"
+            raise SpecError(str(path), [Problem("file", problem)])

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from timeline.errors import Problem, shortened
 
-#: Problems of one spec that are told.
-MAX_TOLD = 50
+#: Problems of one spec that are told, and characters of each.
+MAX_TOLD, MAX_TEXT = 50, 2_000
 
 _WORDS = {
     "missing": "is missing",
@@ -27,7 +27,7 @@ _WORDS = {
 def problems_of(error: ValidationError) -> list[Problem]:
     """The problems that a check has found, the first `MAX_TOLD` of them."""
     every = error.errors(include_url=False)
-    problems = [Problem(_place(e["loc"]), _text(e)) for e in every[:MAX_TOLD]]
+    problems = [Problem(_place(e["loc"]), shortened(_text(e), MAX_TEXT)) for e in every[:MAX_TOLD]]
     if len(every) > MAX_TOLD:
         problems.append(Problem("spec", f"and {len(every) - MAX_TOLD} more problems"))
     return problems

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -33,6 +34,19 @@ FEWEST = 64
 #: The most numbers that one value's columns may have, and bytes of text: more than a worker could work at.
 MAX_NUMBERS = 1 << 25
 MAX_TEXT = 1 << 27
+#: Text may be so many times as long as it is compressed, and so many bytes more.
+TEXT_TIMES, TEXT_ROOM = 16, 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """The most that is read as one value: numbers in columns, and bytes of text."""
+
+    numbers: int
+    text: int
+
+
+MOST = Most(MAX_NUMBERS, MAX_TEXT)
 #: Text below this many bytes is stored as it is.
 _SMALL = 256
 
@@ -89,7 +103,7 @@ def to_bytes(value: Any, level: int = 1) -> bytes:
     return b"".join((MAGIC, _LENGTHS.pack(len(plain), len(stored)), stored, *columns))
 
 
-def from_bytes(data: bytes) -> Any:
+def from_bytes(data: bytes, most: Most = MOST) -> Any:
     """The inverse of `to_bytes`, with columns as int64 arrays; also of form 1, where they are lists.
 
     Nothing is allocated by a declared length before it is known to be within bounds.
@@ -97,13 +111,15 @@ def from_bytes(data: bytes) -> Any:
     Raises:
         WireError: these are no such bytes, or they say of themselves what is not so.
     """
+    # However well it is compressed: text of names becomes so much larger at most, and not more.
+    most_text = min(most.text, TEXT_ROOM + TEXT_TIMES * len(data))
     if not is_ours(data):
-        return _loads(decompress(data, MAX_TEXT))
+        return _loads(decompress(data, most_text))
     if len(data) < _TEXT_AT:
         raise WireError(f"a value of {len(data)} bytes ends within its header")
     plain, stored = _LENGTHS.unpack_from(data, len(MAGIC))
     end = _TEXT_AT + stored
-    if end > len(data) or plain > MAX_TEXT:
+    if end > len(data) or plain > most_text:
         raise WireError(f"a value of {len(data)} bytes says that it has {plain} bytes of text in {stored}")
     text = data[_TEXT_AT:end]
     if stored != plain:
@@ -111,7 +127,7 @@ def from_bytes(data: bytes) -> Any:
     parts = _loads(text)
     if len(text) != plain or not isinstance(parts, list) or len(parts) != 2:
         raise WireError("the text of a value is not what it says it is")
-    return _joined(parts[0], parts[1], memoryview(data)[end:])
+    return _joined(parts[0], parts[1], memoryview(data)[end:], most.numbers)
 
 
 def decompress(data: bytes, most: int) -> bytes:
@@ -161,9 +177,9 @@ def _apart(value: Any, path: Path, found: list[tuple[Path, I64]]) -> Any:
     return value
 
 
-def _joined(value: Any, index: Any, data: memoryview) -> Any:
+def _joined(value: Any, index: Any, data: memoryview, most: int) -> Any:
     """The value with its columns in their places."""
-    entries = _checked(index, len(data))
+    entries = _checked(index, len(data), most)
     root, begin = [value], 0
     for path, numbers, size in entries:
         parent, place = _place(root, path)
@@ -172,7 +188,7 @@ def _joined(value: Any, index: Any, data: memoryview) -> Any:
     return root[0]
 
 
-def _checked(index: Any, size: int) -> list[tuple[Sequence[Any], int, int]]:
+def _checked(index: Any, size: int, most: int) -> list[tuple[Sequence[Any], int, int]]:
     """The entries of an index, once they are known to be of that shape and within bounds."""
     entries: list[tuple[Sequence[Any], int, int]] = []
     if isinstance(index, list):
@@ -183,8 +199,8 @@ def _checked(index: Any, size: int) -> list[tuple[Sequence[Any], int, int]]:
     if not isinstance(index, list) or len(entries) != len(index):
         raise WireError("the columns of a value are not listed as they should be")
     declared = sum(numbers for _, numbers, _ in entries)
-    if declared > MAX_NUMBERS:
-        raise WireError(f"a value says that it has {declared} numbers, at most {MAX_NUMBERS} are taken")
+    if declared > most:
+        raise WireError(f"a value says that it has {declared} numbers, at most {most} are taken")
     if sum(length for _, _, length in entries) != size:
         raise WireError(f"a value has {size} bytes of columns, and lists others")
     return entries

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from fractions import Fraction
 
-from timeline.errors import DurationError
+from timeline.errors import DurationError, shortened
 
 TICK_BITS = 42
 #: The last tick there is (the year 2109, when counted from the epoch).
@@ -28,7 +28,7 @@ def parse_duration(text: str) -> int:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise DurationError(
-            f"not a duration: {text!r}; write a number and a unit, such as 500ms, 5s, 10m, 2h or 1d"
+            f"not a duration: {shortened(text)!r}; write a number and a unit, such as 500ms, 5s, 10m, 2h or 1d"
         )
     ms = Fraction(match[1]) * UNITS[match[2] or "s"]
     if ms.denominator != 1:
@@ -84,7 +84,7 @@ def parse_rfc3339(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise DurationError(
-            f"not a time: {text!r}; write ms such as 8000, a duration such as 8s, "
+            f"not a time: {shortened(text)!r}; write ms such as 8000, a duration such as 8s, "
             "or RFC 3339 such as 2026-03-01T12:00:00Z"
         ) from None
     if moment.tzinfo is None:

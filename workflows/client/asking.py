@@ -119,12 +119,13 @@ class Asking:
         try:
             return await self._patiently(until_answered(ask, SLOW_AFTER if query.slow else LOST_AFTER))
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
-            if "TMPRL1105" in str(error):  # the SDK's code for a claim without a store
+            text = str(error)
+            if "TMPRL1105" in text:  # the SDK's code for a claim without a store
                 hint = "its worker has none; start it with --store, or set TIMELINE_STORE"
                 raise StoreError(f"the state of {workflow_id} is in a store, and {hint}") from None
-            if str(error).startswith(NOT_CAUGHT_UP):
-                raise NotCaughtUpError(f"{workflow_id} is {error}; ask again later") from None
-            raise ServiceError(f"{workflow_id} could not answer {query.name!r}: {error}") from None
+            if text.startswith(NOT_CAUGHT_UP):
+                raise NotCaughtUpError(f"{workflow_id} is {text}; ask again later") from None
+            raise ServiceError(f"{workflow_id} could not answer {query.name!r}: {text}") from None
         except RPCError as error:
             raise self._refusal(error, workflow_id) from None
 

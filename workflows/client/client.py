@@ -51,6 +51,7 @@ class Client:
         self.leaves = Leaves(asking)
         self.catching_up = CatchingUp(asking, self.registry)
         self.questions = Questions(asking, self.registry, self.catching_up)
+        self.asking = asking
 
     @classmethod
     async def connect(cls, *, patience: Duration = 0, say: Callable[[str], None] = lambda _: None) -> Client:

@@ -11,15 +11,18 @@ import orjson
 import zstandard
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.common import RawValue
 from temporalio.converter import (
     BinaryNullPayloadConverter,
     BinaryPlainPayloadConverter,
     CompositePayloadConverter,
     DataConverter,
+    DefaultFailureConverter,
     EncodingPayloadConverter,
     JSONPlainPayloadConverter,
     PayloadCodec,
+    PayloadConverter,
 )
 
 from timeline.errors import LaterFormError, TimelineError, UnknownKeyError, WireError
@@ -37,7 +40,9 @@ UNREADABLE = b"binary/timeline-unreadable"
 OTHERS = "others"
 #: Bytes that a worker has of a payload that was compressed. What it is sent as one is at most 2 MiB, and
 #: made of JSON values Python takes up to 12 times as much.
-MAX_READ = 12 << 20
+MAX_READ = 8 << 20
+#: Lists and tables in such a payload: each takes at least 56 bytes, and a table up to 200.
+MAX_INNER = 400_000
 #: Where a payload has the name of a frozen piece.
 PIECE = encryption.PIECE
 #: Kinds of arguments that are taken as they are: batches and patches are too large to look at each item.
@@ -83,6 +88,21 @@ class OrjsonPayloadConverter(EncodingPayloadConverter):
         return self._typed.from_payload(payload, type_hint)
 
 
+class TimelineFailureConverter(DefaultFailureConverter):
+    """Failures as payloads, messages and all, where payloads are encrypted; else they stay readable, as do
+    those that are ``is_open``, and what says that arguments could not be read."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        unread = isinstance(exception, RuntimeError) and isinstance(exception.__cause__, TimelineError)
+        if unread:
+            exception = RuntimeError(f"{exception}: {exception.__cause__}")
+        is_open = unread or getattr(exception, "is_open", False)
+        self._encode_common_attributes = encryption.keys() is not None and not is_open
+        super().to_failure(exception, payload_converter, failure)
+
+
 class StatePayloadConverter(BinaryPlainPayloadConverter):
     """Bytes, which only carried states are; a frozen piece of one says its name beside."""
 
@@ -94,7 +114,10 @@ class StatePayloadConverter(BinaryPlainPayloadConverter):
 
 
 class ColumnsPayloadConverter(EncodingPayloadConverter):
-    """Reads what `OrjsonPayloadConverter` wrote as text and columns; the columns are arrays."""
+    """Reads what `OrjsonPayloadConverter` wrote as text and columns; the columns are arrays, of so many
+    numbers and bytes of text ``most``."""
+
+    most = columnar.MOST
 
     @property
     def encoding(self) -> str:
@@ -104,7 +127,13 @@ class ColumnsPayloadConverter(EncodingPayloadConverter):
         return None
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        return columnar.from_bytes(payload.data)
+        return columnar.from_bytes(payload.data, self.most)
+
+
+class GuardedColumnsConverter(ColumnsPayloadConverter):
+    """The same, of what anybody may have sent."""
+
+    most = columnar.Most(numbers=1 << 22, text=MAX_READ)
 
 
 class TimelinePayloadConverter(CompositePayloadConverter):
@@ -116,6 +145,19 @@ class TimelinePayloadConverter(CompositePayloadConverter):
             StatePayloadConverter(),
             OrjsonPayloadConverter(),
             ColumnsPayloadConverter(),
+            UnreadableConverter(),
+        )
+
+
+class WorkerPayloadConverter(CompositePayloadConverter):
+    """What a worker reads by."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            BinaryNullPayloadConverter(),
+            StatePayloadConverter(),
+            OrjsonPayloadConverter(),
+            GuardedColumnsConverter(),
             UnreadableConverter(),
         )
 
@@ -163,7 +205,9 @@ def _readable_or_not(payload: Payload) -> Payload:
     try:
         return _decoded(payload, MAX_READ)
     except TimelineError as error:
-        others = isinstance(error, UnknownKeyError | LaterFormError)
+        others = isinstance(error, LaterFormError) or (
+            isinstance(error, UnknownKeyError) and error.key not in encryption.lost_keys()
+        )
         metadata = {"encoding": UNREADABLE} | ({OTHERS: b"1"} if others else {})
         return Payload(metadata=metadata, data=str(error).encode())
 
@@ -187,26 +231,40 @@ def _encoded(payload: Payload) -> Payload:
     return payload if keys is None else keys.encrypt(payload)
 
 
-def _decoded(payload: Payload, most: int = columnar.MAX_TEXT) -> Payload:
+def _decoded(payload: Payload, most: int = columnar.MAX_TEXT, *, plain: bool = False) -> Payload:
     if payload.metadata.get("encoding") == encryption.ENCODING:
         payload = encryption.decrypt(payload)
+    elif not plain:
+        encryption.may_be_plain()
     if payload.metadata.get("encoding") != ENCODING:
         return payload
     if columnar.is_ours(payload.data):
         return Payload(metadata={"encoding": COLUMNS}, data=payload.data)
     data = columnar.decompress(payload.data, most)
+    if (count := data.count(b"[") + data.count(b"{")) > MAX_INNER and most < columnar.MAX_TEXT:
+        raise WireError(f"a payload has {count} lists and tables in it, at most {MAX_INNER} are read")
     try:
         return Payload.FromString(data)
     except DecodeError as error:
         raise WireError(f"{len(data)} bytes that were compressed as a payload are none: {error}") from None
 
 
-def readable(payload: Payload) -> Payload:
-    """A decoded payload as a person reads it: columns are lists in JSON again."""
+def readable(payload: Payload, numbers: int = columnar.MAX_NUMBERS) -> Payload:
+    """A payload as a person reads it: columns are lists in JSON again, if they have no more numbers.
+
+    Raises:
+        TimelineError: it has more, is none, or its key is not here.
+    """
+    payload = _decoded(payload, MAX_READ, plain=True)
     if payload.metadata.get("encoding") != COLUMNS:
         return payload
-    value = columnar.from_bytes(payload.data)
+    value = columnar.from_bytes(payload.data, columnar.Most(numbers, MAX_READ))
     return _json(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def told(text: str) -> Payload:
+    """A text as a payload that a person reads."""
+    return _json(orjson.dumps(text))
 
 
 def _json(data: bytes) -> Payload:
@@ -233,4 +291,5 @@ data_converter = dataclasses.replace(
     DataConverter.default,
     payload_converter_class=TimelinePayloadConverter,
     payload_codec=TimelineCodec(),
+    failure_converter_class=TimelineFailureConverter,
 )

@@ -85,7 +85,8 @@ def decrypt(payload: Payload) -> Payload:
         have = "no keys are set" if known is None else f"there are {', '.join(known.ciphers)}"
         raise UnknownKeyError(
             f"a payload is encrypted with key {name!r}, and here {have}; set TIMELINE_ENCRYPTION_KEYS_FILE "
-            "to a file that has it"
+            "to a file that has it",
+            name,
         )
     nonce, data = payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:]
     try:
@@ -98,6 +99,28 @@ def decrypt(payload: Payload) -> Payload:
         raise EncryptionError(
             f"key {name!r} does not decrypt a payload that names it: another key has the same name"
         ) from None
+
+
+def may_be_plain() -> None:
+    """Looks whether a payload that is not encrypted may be read: not where there are keys, unless
+    ``TIMELINE_ENCRYPTION_PLAIN=accept`` says that encryption is only being switched on.
+
+    Raises:
+        EncryptionError: it may not.
+    """
+    if keys() is None or os.environ.get("TIMELINE_ENCRYPTION_PLAIN") == "accept":
+        return
+    raise EncryptionError(
+        "a payload is not encrypted, and here keys are set: whoever sent it has none; while encryption is "
+        "being switched on, set TIMELINE_ENCRYPTION_PLAIN=accept"
+    )
+
+
+def lost_keys() -> frozenset[str]:
+    """The names of keys that nobody has any more, from ``TIMELINE_ENCRYPTION_LOST_KEYS`` (commas between):
+    signals that are encrypted with one of them are set aside, instead of waiting for a worker that has it."""
+    names = os.environ.get("TIMELINE_ENCRYPTION_LOST_KEYS", "")
+    return frozenset(name.strip() for name in names.split(",") if name.strip())
 
 
 def keys() -> Keys | None:

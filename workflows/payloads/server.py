@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import urlsplit
 
 from google.protobuf import json_format
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import Payload, Payloads
 
-from timeline.errors import TimelineError
-from workflows.payloads.codec import TimelineCodec, readable
+from timeline.errors import TimelineError, WireError, shortened
+from workflows.payloads.codec import TimelineCodec, readable, told
 
-MAX_BODY = 16 << 20
+#: Bytes of a request, and of what is read of it; numbers of one value that are shown.
+MAX_BODY, MAX_MADE, MAX_SHOWN = 8 << 20, 16 << 20, 500_000
+#: Seconds that a request may take to come.
+TIMEOUT = 30
+LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -22,32 +28,39 @@ class _Handler(BaseHTTPRequestHandler):
     def do_OPTIONS(self) -> None:
         self._answer(200, b"")
 
+    timeout = TIMEOUT
+
     def do_POST(self) -> None:
-        if not _is_local(self.headers.get("Origin")):
-            self._answer(403, b'{"message": "only pages of this machine may ask"}')
+        if not (_is_local(self.headers.get("Origin")) and _is_ours(self.headers.get("Host"))):
+            self._refuse(403, "only pages of this machine may ask")
             return
         action = self.path.rstrip("/").rsplit("/", 1)[-1]
-        length = int(self.headers.get("Content-Length") or 0)
-        if action not in ("encode", "decode") or not 0 < length <= MAX_BODY:
-            self._answer(400, b'{"message": "POST payloads to /encode or /decode"}')
+        length = self.headers.get("Content-Length") or ""
+        if action not in ("encode", "decode") or not (length.isdecimal() and len(length) < 10):
+            self._refuse(400, "POST payloads to /encode or /decode, with their Content-Length")
+            return
+        if not 0 < int(length) <= MAX_BODY:
+            self._refuse(413, f"a request has 1 to {MAX_BODY} bytes, got {int(length)}")
             return
         try:
-            payloads = json_format.Parse(self.rfile.read(length), Payloads()).payloads
-            codec = TimelineCodec()
-            work = codec.encode(payloads) if action == "encode" else codec.decode(payloads)
-            made = asyncio.run(work)
-            if action == "decode":
-                made = [readable(payload) for payload in made]
+            payloads = json_format.Parse(self.rfile.read(int(length)), Payloads()).payloads
+            made = asyncio.run(TimelineCodec().encode(payloads)) if action == "encode" else _shown(payloads)
             answer = json_format.MessageToJson(Payloads(payloads=made))
-        except (json_format.ParseError, ValueError, TimelineError) as error:
-            self._answer(400, json_format.MessageToJson(Payloads()).encode())
-            self.log_error("%s", error)
+        # Whatever is wrong with a request, the endpoint goes on for others.
+        except Exception as error:
+            self._refuse(400, shortened(f"{type(error).__name__}: {error}", 300))
             return
         self._answer(200, answer.encode())
 
+    def _refuse(self, status: int, why: str) -> None:
+        self.close_connection = True
+        self._answer(status, json.dumps({"message": why}).encode())
+
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
-        self.send_header("Access-Control-Allow-Origin", self.headers.get("Origin") or "*")
+        origin = self.headers.get("Origin")
+        if origin is not None and _is_local(origin):
+            self.send_header("Access-Control-Allow-Origin", origin)
         self.send_header("Access-Control-Allow-Methods", "POST, OPTIONS")
         self.send_header("Access-Control-Allow-Headers", "content-type, x-namespace")
         self.send_header("Content-Type", "application/json")
@@ -61,7 +74,37 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _is_local(origin: str | None) -> bool:
     """Whether a request is no page's, or one of a page of this machine: what is decrypted is for no other."""
-    return origin is None or urlsplit(origin).hostname in ("localhost", "127.0.0.1", "::1")
+    return origin is None or _host(origin) in LOCAL
+
+
+def _is_ours(host: str | None) -> bool:
+    """Whether a request was sent to this machine by a name of it, and not by one of another's that somebody
+    has made to lead here."""
+    return host is None or _host(f"//{host}") in LOCAL
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _shown(payloads: Sequence[Payload]) -> list[Payload]:
+    """Payloads as a person reads them. All of a request together become no more than `MAX_MADE` bytes: what
+    would be more is told of instead."""
+    made: list[Payload] = []
+    left = MAX_MADE
+    for payload in payloads:
+        try:
+            shown = readable(payload, MAX_SHOWN)
+            if len(shown.data) > left:
+                raise WireError("it is too large to be shown beside the others of this page")
+        except TimelineError as error:
+            shown = told(f"{len(payload.data)} bytes that cannot be shown: {error}")
+        left -= len(shown.data)
+        made.append(shown)
+    return made
 
 
 class CodecServer:

@@ -45,7 +45,17 @@ class Query(Generic[P, A]):
 
     def handler(self, method: Callable[Concatenate[W, P], A]) -> Callable[Concatenate[W, P], A]:
         """Binds the method of a workflow that answers the query."""
-        return workflow.query(name=self.name)(method)
+
+        @functools.wraps(method)
+        def answered(workflow_: W, *args: P.args, **more: P.kwargs) -> A:
+            try:
+                return method(workflow_, *args, **more)
+            except Exception as error:
+                # Of a query that fails the server hands on nothing but a message as it is.
+                error.is_open = True  # type: ignore[attr-defined]
+                raise
+
+        return cast(Callable[Concatenate[W, P], A], workflow.query(name=self.name)(answered))
 
 
 @dataclass(frozen=True)

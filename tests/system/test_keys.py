@@ -1,0 +1,159 @@
+"""Keys: what is not encrypted is refused, and who has another key takes nobody down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from feeder.files.feed import feed_files
+from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.timelines import assert_exact, spec, write
+from tests.support.waiting import eventually
+from timeline.errors import EncryptionError, NotFoundError, ServiceError, TimelineError
+from workflows.client import Client
+from workflows.connection import connect_embedded
+from workflows.names import REGISTRY_ID, node_id
+from workflows.payloads.encryption import new_key
+from workflows.protocol import node as protocol
+from workflows.protocol import registry
+from workflows.server import DevServer
+
+OLD, NEW = new_key("old"), new_key("new")
+STATE = 'latest_event_to_state(state) == "buffer"'
+EVENTS = [("k", 1_000, "play"), ("k", 2_000, "buffer")]
+MORE = [("k", 5_000, "play")]
+
+
+@pytest.fixture
+async def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cli]:
+    """A server with a worker of another process that has a key, as this one has."""
+    monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", OLD)
+    async with DevServer(tmp_path / "dev.db") as server:
+        cli = Cli(server.address, tmp_path)
+        await asyncio.to_thread(wait_for_line, cli.start("worker"), "Worker is ready")
+        yield cli
+
+
+async def client(cli: Cli) -> Client:
+    return Client(await connect_embedded(cli.environment["TEMPORAL_ADDRESS"]))
+
+
+async def fed(timelines: Client, folder: Path) -> tuple[str, Path]:
+    """A timeline with some events, in one workflow: its id; and a file with one more event."""
+    wanted = spec(STATE, fragments="stream")
+    await timelines.registry.register(wanted)
+    await feed_files(timelines, wanted, [write(folder / "a.jsonl", EVENTS, "state")])
+    return node_id(wanted, wanted.plan.result, 0), write(folder / "b.jsonl", MORE, "state")
+
+
+async def test_what_is_not_encrypted_is_refused(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, more = await fed(await client(cli), tmp_path)
+    with monkeypatch.context() as without:
+        without.delenv("TIMELINE_ENCRYPTION_KEY")
+        stranger = await client(cli)
+        await stranger.asking.signal(root, protocol.RELEASE, "k")
+        with pytest.raises(TimelineError, match="not encrypted, and here keys are set"):
+            await stranger.asking.update(registry.REMOVE, "plays")
+        with pytest.raises(EncryptionError, match="encrypted with key 'old', and here no keys are set"):
+            await stranger.registry.specs()
+    timelines = await client(cli)
+    odd = (await timelines.nodes.status(root))["odd"]
+    assert [one["signal"] for one in odd["last"]] == ["release"]
+    assert "not encrypted, and here keys are set" in odd["last"][0]["why"]
+    [wanted] = (await timelines.registry.specs()).values()
+    await feed_files(timelines, wanted, [more])
+    await assert_exact(timelines, wanted, 1)
+
+
+async def test_while_encryption_is_switched_on_plain_payloads_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with DevServer(tmp_path / "dev.db") as server:
+        cli = Cli(server.address, tmp_path)
+        before = cli.start("worker")
+        await asyncio.to_thread(wait_for_line, before, "Worker is ready")
+        _, more = await fed(await client(cli), tmp_path)
+        await asyncio.to_thread(stop, before)
+        cli.environment |= {"TIMELINE_ENCRYPTION_KEY": OLD, "TIMELINE_ENCRYPTION_PLAIN": "accept"}
+        await asyncio.to_thread(wait_for_line, cli.start("worker"), "Worker is ready")
+        monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", OLD)
+        timelines = await client(cli)
+        [wanted] = (await timelines.registry.specs()).values()
+        await feed_files(timelines, wanted, [more])
+        await assert_exact(timelines, wanted, 1)
+
+
+def database(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("dev.db*"))
+
+
+async def test_reasons_are_encrypted_too_and_told(cli: Cli, tmp_path: Path) -> None:
+    timelines = await client(cli)
+    root, _ = await fed(timelines, tmp_path)
+    with pytest.raises(NotFoundError, match="no timeline 'very-private-name' is registered"):
+        await timelines.asking.update(registry.REMOVE, "very-private-name")
+    with pytest.raises(ServiceError, match="no node 0123 lives in the fragment of"):
+        await timelines.asking.query(root, protocol.VALUES, [("k", None)], "0123")
+    assert b"very-private" not in await asyncio.to_thread(database, tmp_path)
+
+
+async def test_who_has_a_new_key_first_is_told_and_nobody_is_taken_down(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, more = await fed(await client(cli), tmp_path)
+    keys = tmp_path / "keys"
+    keys.write_text(f"{NEW}\n{OLD}\n")
+    with monkeypatch.context() as rotated:
+        rotated.delenv("TIMELINE_ENCRYPTION_KEY")
+        rotated.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(keys))
+        early = await client(cli)
+        [wanted] = (await early.registry.specs()).values()
+        lacking = "encrypted with key 'new', and here there are old"
+        with pytest.raises(TimelineError, match=lacking):
+            await early.registry.register(spec())
+        with pytest.raises(TimelineError, match=lacking):
+            await feed_files(early, wanted, [more])
+        with pytest.raises(TimelineError, match=lacking):
+            await early.questions.values(wanted, wanted.plan.result, [("k", None)])
+    timelines = await client(cli)
+    assert await timelines.registry.paused() == set()
+    await feed_files(timelines, wanted, [more])
+    await assert_exact(timelines, wanted, 1)
+    assert "odd" not in await timelines.nodes.status(root)
+
+
+async def test_a_signal_of_an_unknown_key_waits_for_a_worker_that_has_it_or_is_given_up(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, more = await fed(await client(cli), tmp_path)
+    with monkeypatch.context() as other:
+        other.setenv("TIMELINE_ENCRYPTION_KEY", NEW)
+        await (await client(cli)).asking.signal(root, protocol.RELEASE, "k")
+    # To set aside what another worker may read would lose it: the task fails, and is tried again.
+    handle = (await client(cli)).temporal.get_workflow_handle(root)
+
+    async def has_failed() -> bool:
+        history = await handle.fetch_history()
+        return any(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
+
+    await eventually(has_failed)
+    cli.environment["TIMELINE_ENCRYPTION_LOST_KEYS"] = "new"
+    await asyncio.to_thread(wait_for_line, cli.start("worker"), "Worker is ready")
+    timelines = await client(cli)
+
+    async def goes_on() -> bool:
+        try:
+            return "odd" in await timelines.nodes.status(root)
+        except (ServiceError, EncryptionError):
+            return False
+
+    await eventually(goes_on)
+    [wanted] = (await timelines.registry.specs()).values()
+    await feed_files(timelines, wanted, [more])
+    await assert_exact(timelines, wanted, 1)
+    assert (await handle.describe()).id == root != REGISTRY_ID
