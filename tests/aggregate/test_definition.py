@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 
 from tests.support.aggregates import KINDS, PLAN, shown, through_json
 from timeline.aggregate import Request, kinds_of, merge, partial
+from timeline.aggregate.parsing import parse_aggregates
 from timeline.aggregate.samples import ACCURACY, EXACT_VALUES
+from timeline.errors import RequestError
 from timeline.local.evaluate import Evaluation, evaluate
 from timeline.plan import make_plan
 from timeline.tables.events import from_rows
+from timeline.values.kinds import Kind
 
 rows = st.lists(
     st.tuples(
@@ -210,3 +213,18 @@ def test_the_worst_keys_of_each_time_with_ties_by_name(quality: tuple[list[Any],
         wanted += [{"key": v["key"], "at": tick, "cdn": "A", "rebuffering": v["rebuffering"]} for v in best]
     assert got.rows == wanted == merge(request, [partial(whole, request)]).rows
     assert wanted[0]["rebuffering"] == 0 or wanted[0]["rebuffering"] > wanted[6]["rebuffering"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (",".join(["count"] * 20_001), "has at most 20000 characters, got 120005"),
+        (f"histogram(n, {'9' * 5_000})", "bounds are numbers such as 0.5, got 999"),
+        ("x" * 15_000, "there is no aggregate xxx"),
+    ],
+    ids=["parts", "digits", "name"],
+)
+def test_what_is_far_too_long_is_refused_in_few_words(text: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message) as refused:
+        parse_aggregates(text, {"n": Kind.NUMERIC})
+    assert len(str(refused.value)) < 1_500

@@ -98,3 +98,28 @@ def test_files_of_a_name_are_one_source() -> None:
     # What was registered before sources had names keeps its nodes.
     assert source("one") == "one.b3cbd0df"
     assert source("one", topic="t") == "t.b7962a8c"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[limits]\nshards = " + "9" * 5_000, "is not TOML: Exceeds the limit (4300 digits)"),
+        ("x = " + "[" * 20_000 + "]" * 20_000, "is not TOML: it is nested too deeply"),
+        ("a." * 20_000 + "b = 1", "line 3 has a key of 20001 parts; no table is so deep"),
+        ('"' + "k" * (1 << 20) + '" = 1', "has 1048632 characters, at most 1048576 are read; is it a spec?"),
+    ],
+    ids=["digits", "brackets", "dots", "length"],
+)
+def test_files_that_no_spec_can_be(tmp_path: Path, text: str, message: str) -> None:
+    found = problems(tmp_path, GOOD + text)
+    assert found["file"].startswith(message)
+    assert len(found["file"]) < 400
+
+
+def test_of_many_problems_and_long_ones_some_is_told(tmp_path: Path) -> None:
+    many = "".join(f"k{i} = 1\n" for i in range(3_000)) + f"{'k' * 10_000} = 1\n"
+    found = problems(tmp_path, GOOD + many)
+    assert len(found) == 51
+    assert found["spec"] == "and 2951 more problems"
+    long = problems(tmp_path, GOOD + '[limits]\nretention = "' + "9" * 5_000 + 'h"')
+    assert len(long["limits.retention"]) < 400

@@ -105,7 +105,7 @@ SIGNALS: dict[str, tuple[str, str, list[Any]]] = {
     "events: columns that are none": ("leaf", "events", [raw("binary/zstd", b"TLC\x02" + b"\xff" * 40)]),
     "events: an unknown encoding": ("leaf", "events", [raw("binary/of-tomorrow", b"?")]),
     "events: no JSON": ("leaf", "events", [raw("json/plain", b"{")]),
-    "events: a bomb": ("leaf", "events", [bomb(100 << 20)]),
+    "events: a bomb": ("leaf", "events", [bomb(20 << 20)]),
     "events: for an inner node": ("parent", "events", [BATCH]),
     "patch: for a leaf": ("leaf", "patch", [PATCH]),
     "patch: nothing": ("parent", "patch", []),

@@ -21,7 +21,7 @@ from timeline.reading.judging import block_of
 from timeline.reading.model import Block, Wanted
 from timeline.values.vocabulary import I64
 
-#: A column chunk of more bytes is refused if it is so many times as large as it is compressed.
+#: A group of rows of more bytes is refused if it is so many times as large as the whole file.
 UNPACKED_BYTES, UNPACKED_TIMES = 256 << 20, 1_000
 #: Bytes of text that are looked at at once, and that a batch of rows may have.
 ROWS_BYTES, BATCH_BYTES = 64 << 20, 1 << 30
@@ -76,13 +76,14 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
     wanted.require(schema.names)
     needed = [name for name in wanted.names if name in schema.names]
     text = [name for name in needed if _is_text(schema.field(name).type)]
-    for column in _columns(metadata, needed):
-        small = column.total_uncompressed_size <= UNPACKED_BYTES
-        if not small and column.total_uncompressed_size > UNPACKED_TIMES * column.total_compressed_size:
-            raise EventError(
-                f"cannot read {wanted.path}: {column.total_compressed_size} bytes of its column "
-                f"{column.path_in_schema!r} would become {column.total_uncompressed_size}; is the file whole?"
-            )
+    # What a damaged file says of a single column can abort the process: pyarrow has no net there.
+    sizes = [metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)]
+    stored = os.path.getsize(wanted.path)
+    if (largest := max(sizes, default=0)) > max(UNPACKED_BYTES, UNPACKED_TIMES * stored):
+        raise EventError(
+            f"cannot read {wanted.path}: of its {stored} bytes a group of rows would become {largest}; is "
+            "the file whole?"
+        )
     # Whole row groups at or before `after` need not be read.
     row, group = 0, 0
     while group < metadata.num_row_groups:
@@ -91,8 +92,8 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
             break
         row, group = row + rows, group + 1
     groups = list(range(group, metadata.num_row_groups))
-    unpacked = sum(column.total_uncompressed_size for column in _columns(metadata, needed))
-    size = max(1, block_bytes // max(64, unpacked // max(1, metadata.num_rows)))
+    # Text may be in any of the columns.
+    size = max(1, block_bytes // max(64, sum(sizes) // max(1, metadata.num_rows)))
 
     def batches(file: Any, row: int) -> Iterator[_Rows]:
         for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=needed):
@@ -118,15 +119,6 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
 def _is_text(kind: Any) -> bool:
     types = pa.types
     return bool(types.is_string(kind) or types.is_binary(kind))
-
-
-def _columns(metadata: Any, needed: list[str]) -> Iterator[Any]:
-    """The chunks of some columns, with their sizes."""
-    for group in range(metadata.num_row_groups):
-        rows = metadata.row_group(group)
-        for number in range(rows.num_columns):
-            if (column := rows.column(number)).path_in_schema in needed:
-                yield column
 
 
 def _rows_at_once(path: str, batch: pa.RecordBatch) -> int:

@@ -28,7 +28,8 @@ def parse_duration(text: str) -> int:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise DurationError(
-            f"not a duration: {shortened(text)!r}; write a number and a unit, such as 500ms, 5s, 10m, 2h or 1d"
+            f"not a duration: {shortened(text)!r}; write a number and a unit, such as 500ms, 5s, 10m, 2h "
+            "or 1d"
         )
     ms = Fraction(match[1]) * UNITS[match[2] or "s"]
     if ms.denominator != 1:

@@ -84,7 +84,10 @@ class OrjsonPayloadConverter(EncodingPayloadConverter):
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         if type_hint in UNCHECKED:
-            return orjson.loads(payload.data)
+            try:
+                return orjson.loads(payload.data)
+            except orjson.JSONDecodeError as error:
+                raise WireError(f"{len(payload.data)} bytes are no JSON: {error}") from None
         return self._typed.from_payload(payload, type_hint)
 
 
@@ -136,7 +139,19 @@ class GuardedColumnsConverter(ColumnsPayloadConverter):
     most = columnar.Most(numbers=1 << 22, text=MAX_READ)
 
 
-class TimelinePayloadConverter(CompositePayloadConverter):
+class _OurConverter(CompositePayloadConverter):
+    """What is of an encoding that nobody knows is no message."""
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        try:
+            return super().from_payloads(payloads, type_hints)
+        except (KeyError, RuntimeError, UnicodeDecodeError) as error:
+            if isinstance(error.__cause__, TimelineError):
+                raise error.__cause__ from None
+            raise WireError(f"a payload cannot be read: {error}") from None
+
+
+class TimelinePayloadConverter(_OurConverter):
     """Null, bytes, and JSON by `OrjsonPayloadConverter`, with columns or without."""
 
     def __init__(self) -> None:
@@ -149,7 +164,7 @@ class TimelinePayloadConverter(CompositePayloadConverter):
         )
 
 
-class WorkerPayloadConverter(CompositePayloadConverter):
+class WorkerPayloadConverter(_OurConverter):
     """What a worker reads by."""
 
     def __init__(self) -> None:

@@ -1,0 +1,1 @@
+"""Inputs that nobody would think of: `python -m tests.fuzz --seconds N`."""
