@@ -17,7 +17,7 @@ from timeline.tables.wire import Wire
 from workflows import life
 from workflows.bounds import SPEC_BYTES, within_bounds
 from workflows.carrying import Carried
-from workflows.protocol import Segment, Topic
+from workflows.protocol import Gap, Segment, Topic
 from workflows.protocol.registry import Places
 
 #: The most pieces of files that one source remembers; each is about 150 bytes of state.
@@ -138,6 +138,18 @@ def openable(carried: Carried, source: str, topic: Topic) -> list[Spec]:
         for spec in specs:
             within_bounds(spec, spec.limits.shards * partitions)
     return specs
+
+
+def notable(carried: Carried, source: str, gap: Gap) -> None:
+    """Looks whether a gap in a topic can be remembered.
+
+    Raises:
+        TimelineError: it is none, or there is no room.
+    """
+    _short(source, "a source")
+    if (size := len(orjson.dumps(gap))) > MAX_NAME:
+        raise TimelineError(f"a gap has at most {MAX_NAME} bytes as JSON, got {size}")
+    carried.has_room(size)
 
 
 def storable(store: str, max_state: int) -> None:

@@ -152,6 +152,10 @@ class RegistryWorkflow:
         if topic is not None and gap not in topic.setdefault("gaps", []):
             topic["gaps"].append(gap)
 
+    @protocol.NOTE_GAP.check(note_gap)
+    def _may_note_gap(self, source: str, gap: Gap) -> None:
+        checks.notable(self.carried, source, gap)
+
     @protocol.OPEN_TOPIC.handler
     async def open_topic(self, source: str, topic: Topic) -> Topic:
         """Starts the nodes of a topic's partitions. Who comes first says where they begin; returns that.

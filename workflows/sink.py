@@ -24,6 +24,7 @@ from workflows.told import Told, nothing_odd
 with workflow.unsafe.imports_passed_through():
     import orjson
 
+    from timeline.engine.fitting import check_patch, check_slots
     from timeline.engine.state_wire import from_state, to_state
     from timeline.engine.wire import from_patch
     from timeline.errors import TimelineError
@@ -133,7 +134,9 @@ class SinkWorkflow(Told):
             if isinstance(entry, ChildPatch):
                 try:
                     incoming = from_patch(entry.wire)
-                    self.node.check_all(entry.wire.get("inputs", []), incoming)
+                    check_slots(inputs := entry.wire.get("inputs", []), len(self.node.state.edges))
+                    for index in inputs:
+                        check_patch(self.node.state, index, incoming)
                 except TimelineError as error:
                     self.set_aside(protocol.PATCH.name, error)
                     continue

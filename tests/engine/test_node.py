@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.support.nodes import accepted, end_of, fresh, snapshot_of
 from tests.support.streams import batches, expressions, json, rows, through_wire
 from timeline.engine.answers import Answers
+from timeline.engine.fitting import check_patch
 from timeline.engine.node import Node
 from timeline.engine.patch import Patch, parts
 from timeline.engine.wire import from_patch, to_patch
@@ -220,7 +221,7 @@ def test_a_missing_patch_is_an_error_not_a_wrong_answer() -> None:
     leaf.accept(from_rows([("k", 1, {"a": "x"})]), (0,))
     second = accepted(leaf, from_rows([("l", 1, {"a": "x"})], (1,)))
     with pytest.raises(LimitError, match="a patch before it is missing"):
-        parent.check(0, second)
+        check_patch(parent.state, 0, second)
 
 
 def test_vocabulary_holds_only_what_was_accepted() -> None:

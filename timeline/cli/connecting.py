@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from timeline.cli.options import MAX_LENGTH
+from timeline.cli.saying import say
 from timeline.values.ticks import parse_duration
 
 if TYPE_CHECKING:
@@ -64,23 +65,18 @@ def patient(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def say(text: str) -> None:
-    """Tells on standard error what is waited for."""
-    typer.echo(text, err=True)
-
-
 def patience() -> Patience:
     """How long the command waits, and that it says so."""
     from workflows.patience import Patience
 
-    return Patience(_patience.get() / 1_000, say)
+    return Patience(_patience.get() / 1_000, functools.partial(say, err=True))
 
 
 async def connect() -> Client:
     """A client that is as patient as the command."""
     from workflows.client import Client
 
-    return await Client.connect(patience=_patience.get(), say=say)
+    return await Client.connect(patience=_patience.get(), say=functools.partial(say, err=True))
 
 
 async def connect_temporal() -> TemporalClient:

@@ -37,14 +37,16 @@ def check_slots(slots: Any, count: int) -> None:
         raise WireError(f"a patch is for inputs 0 to {count - 1}, got {shortened(str(slots), 80)}")
 
 
-def check_patch(state: NodeState, edge: Edge, patch: Patch) -> None:
-    """Looks whether a patch can be taken next at an edge of a node.
+def check_patch(state: NodeState, index: int, patch: Patch) -> None:
+    """Looks whether a patch can be one of the child at ``index``, and the next of it if it is no repeat.
 
     Raises:
         LimitError: one before it is missing.
         WireError: it is none, or its sender is of a version that knew no lives.
     """
-    place = checked_position(patch.position)
+    place, edge = checked_position(patch.position), state.edges[index]
+    if edge.repeats(patch):
+        return
     if edge.position is not None and len(place_of(edge.position)) != len(place_of(place)):
         raise WireError(f"a patch up to {place}, in a stream whose positions are such as {edge.position}")
     _whole(patch.first_name, "first_name")

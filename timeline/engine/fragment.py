@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from timeline.engine.fitting import check_slots
+from timeline.engine.fitting import check_patch, check_slots
 from timeline.engine.node import Node
 from timeline.engine.patch import Patch
 from timeline.engine.state import NodeState
@@ -111,7 +111,7 @@ class LiveFragment:
         check_slots(slots, len(self._at_slot))
         for slot in slots:
             node, index = self._at_slot[slot]
-            node.check(index, patch)
+            check_patch(node.state, index, patch)
 
     def receive(self, slot: int, patch: Patch) -> bool:
         """Keeps a patch of a node of another fragment; false if it is a repeat."""

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 
 from timeline.engine.admission import Admission, admit, time_before
-from timeline.engine.fitting import check_patch, check_slots
 from timeline.engine.incoming import understood
 from timeline.engine.latecomers import begin_late, from_there, late_in
 from timeline.engine.lives import Judged
@@ -24,7 +23,6 @@ from timeline.engine.telling import patch_of, snapshot_of
 from timeline.errors import NotFoundError, RetentionError
 from timeline.limits import Limits
 from timeline.operators.base import Operator
-from timeline.tables.checking import checked_position
 from timeline.tables.events import Events, Position
 from timeline.tables.marks import mark_of
 from timeline.tables.packing import (
@@ -136,24 +134,6 @@ class Node:
                 at = pack(np.full(len(held.events), other), held.events.tick)
                 table = merge(table, self._read(held.events, at))
         return table
-
-    def check(self, index: int, patch: Patch) -> None:
-        """Looks whether a patch from elsewhere can be one of the child at ``index``.
-
-        Raises:
-            LimitError: one before it is missing.
-            WireError: it cannot.
-        """
-        edge = self.state.edges[index]
-        checked_position(patch.position)
-        if not edge.repeats(patch):
-            check_patch(self.state, edge, patch)
-
-    def check_all(self, indices: Sequence[int], patch: Patch) -> None:
-        """The same for all the children that a patch is of."""
-        check_slots(indices, len(self.state.edges))
-        for index in indices:
-            self.check(index, patch)
 
     def receive(self, index: int, patch: Patch) -> bool:
         """Keeps a patch of the child at ``index`` until its position can be computed.

@@ -123,7 +123,7 @@ def _list_nodes(json: bool) -> None:
 
 
 def _list(json: bool) -> None:
-    from timeline.cli.render import console, print_json, printable
+    from timeline.cli.render import console, print_json
 
     async def work(timelines: Client) -> None:
         from rich.table import Table
@@ -153,11 +153,9 @@ def _list(json: bool) -> None:
         if specs:
             console().print(table)
         for name, why in unreadable.items():
-            say(f"{printable(name)}  not understood here: {printable(why)}")
+            say(f"{name}  not understood here: {why}")
         for name in begun:
-            say(
-                f"{name}  registration has begun: `timeline register` goes on, `timeline remove` ends it"
-            )
+            say(f"{name}  registration has begun: `timeline register` goes on, `timeline remove` ends it")
 
     connected(work)
 
@@ -275,13 +273,11 @@ def _describe(name: str, json: bool) -> None:
 
 def _print_odd(workflow_id: str, odd: SetAside) -> None:
     """The signals that a workflow did not understand."""
-    from timeline.cli.render import printable
-
     count = odd["count"]
     signals = "1 signal was" if count == 1 else f"{count} signals were"
-    typer.echo(f"{workflow_id}: {signals} not understood and set aside, at last:")
+    say(f"{workflow_id}: {signals} not understood and set aside, at last:")
     for one in odd["last"]:
-        typer.echo(printable(f"  {one['signal']}: {one['why']}"))
+        say(f"  {one['signal']}: {one['why']}")
 
 
 def _sink_line(sink: Mapping[str, Any]) -> str:
