@@ -108,6 +108,7 @@ async def test_who_has_a_new_key_first_is_told_and_nobody_is_taken_down(
     root, more = await fed(await client(cli), tmp_path)
     keys = tmp_path / "keys"
     keys.write_text(f"{NEW}\n{OLD}\n")
+    keys.chmod(0o600)
     with monkeypatch.context() as rotated:
         rotated.delenv("TIMELINE_ENCRYPTION_KEY")
         rotated.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(keys))
