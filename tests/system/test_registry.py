@@ -19,6 +19,7 @@ from temporalio.exceptions import ApplicationError
 
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.timelines import spec
+from tests.support.waiting import eventually
 from timeline.errors import LimitError, TimelineError
 from timeline.spec.spec import Spec
 from workflows.client import Client
@@ -222,7 +223,10 @@ async def _left(client: temporalio.client.Client, cli: Cli) -> None:
     await timelines.registry.remove(other.name)
     await timelines.registry.remove(wide.name)
     assert (await timelines.registry.users(), await timelines.registry.begun()) == ({}, {})
-    running = client.list_workflows(
-        f'ExecutionStatus="Running" AND WorkflowId STARTS_WITH "{wide.source_id}"'
-    )
-    assert [run.id async for run in running] == []
+    left = f'ExecutionStatus="Running" AND WorkflowId STARTS_WITH "{wide.source_id}"'
+
+    async def all_have_ended() -> bool:
+        return [run.id async for run in client.list_workflows(left)] == []
+
+    # They were told to stop, and end by themselves.
+    await eventually(all_have_ended)
