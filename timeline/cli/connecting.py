@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import inspect
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from timeline.cli.options import MAX_LENGTH
+from timeline.cli.patience import CHOSEN
 from timeline.cli.saying import say
-from timeline.values.ticks import parse_duration
 
 if TYPE_CHECKING:
     from workflows.client import Client
@@ -23,9 +20,6 @@ if TYPE_CHECKING:
     from workflows.patience import Patience
 
 T = TypeVar("T")
-
-#: How long commands wait unless they are told otherwise.
-DEFAULT = "5m"
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The timeline.")]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
@@ -35,48 +29,18 @@ NodeOption = Annotated[
 ]
 
 
-#: How long (ms) the command that runs waits for a server or a worker that does not answer: `patient` says.
-_patience: ContextVar[int] = ContextVar("patience", default=0)
-
-PatienceOption = Annotated[
-    str,
-    typer.Option(
-        metavar="D",
-        envvar="TIMELINE_PATIENCE",
-        help="How long to wait for a server or a worker that does not answer; 0 for not at all.",
-    ),
-]
-
-
-def patient(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that takes ``--patience`` too, to which its connection keeps."""
-
-    @functools.wraps(command)
-    def run(*, patience: str, **options: Any) -> None:
-        _patience.set(parse_duration(patience[:MAX_LENGTH]))
-        command(**options)
-
-    signature = inspect.signature(command, eval_str=True)
-    parameter = inspect.Parameter(
-        "patience", inspect.Parameter.KEYWORD_ONLY, default=DEFAULT, annotation=PatienceOption
-    )
-    changed = signature.replace(parameters=[*signature.parameters.values(), parameter])
-    run.__signature__ = changed  # type: ignore[attr-defined]
-    return run
-
-
 def patience() -> Patience:
     """How long the command waits, and that it says so."""
     from workflows.patience import Patience
 
-    return Patience(_patience.get() / 1_000, functools.partial(say, err=True))
+    return Patience(CHOSEN.get() / 1_000, functools.partial(say, err=True))
 
 
 async def connect() -> Client:
     """A client that is as patient as the command."""
     from workflows.client import Client
 
-    return await Client.connect(patience=_patience.get(), say=functools.partial(say, err=True))
+    return await Client.connect(patience=CHOSEN.get(), say=functools.partial(say, err=True))
 
 
 async def connect_temporal() -> TemporalClient:

@@ -11,7 +11,7 @@ from importlib import import_module
 
 import typer
 
-from timeline.cli.connecting import patient
+from timeline.cli.patience import patient
 from timeline.cli.saying import say
 from timeline.errors import NotCaughtUpError, PlacedError, TimelineError, shortened
 
