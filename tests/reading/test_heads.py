@@ -24,7 +24,7 @@ WHOLE = Head(("k", "at", "x"), (1_700_000_000, 1_700_000_001.5))
     ("name", "text", "head"),
     [
         ("a.jsonl", JSON, WHOLE),
-        ("a.jsonl.gz", gzip.compress(JSON), WHOLE),
+        ("a.jsonl.gz", gzip.compress(JSON, mtime=0), WHOLE),
         ("a.csv", b'\xef\xbb\xbfk,at,x\na,1700000000,"b\nc"\nb,,\nc,1700000001.5,1\n', WHOLE),
         ("a.csv", b'k,at\na,"1700000000"\n"', Head(("k", "at"), (1_700_000_000,))),
         ("a.csv", b"", Head()),
