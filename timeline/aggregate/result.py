@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from timeline.aggregate.request import Request
 from timeline.tables.events import Position
+from timeline.tables.framed import Framed
 from timeline.values.kinds import Kind
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ class Excluded:
     keys: int
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Framed):
     """An answer. ``columns`` are the names of what every row has; ``positions`` those of the streams
     that it stands on, in the order of the partials.
 

@@ -16,7 +16,7 @@ from timeline.cli.options import (
 )
 from timeline.cli.saying import printable, printable_json, say
 from timeline.language.output_names import VALUE
-from timeline.local.evaluate import Row
+from timeline.local.evaluation import Row
 from timeline.operators.outputs import Outputs
 from timeline.plan import Plan, PlanNode
 from timeline.tables.marks import mark_of, place_of

@@ -19,6 +19,7 @@ from timeline.plan import PlanNode
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
 from timeline.values.kinds import Kind
+from timeline.values.times import Duration, Time, milliseconds, tick, ticks
 from workflows.client.answers import Look, Registered, Timeline, Values, Version
 from workflows.client.asking import Asking
 from workflows.client.catching_up import CatchingUp
@@ -26,7 +27,6 @@ from workflows.client.leaves import Leaves
 from workflows.client.nodes import Nodes
 from workflows.client.questions import Questions
 from workflows.client.registry import Registry
-from workflows.client.times import Duration, Time, milliseconds, tick, ticks
 from workflows.connection import connect
 from workflows.life import Standing
 from workflows.patience import Patience
