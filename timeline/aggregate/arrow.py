@@ -41,7 +41,7 @@ def _column(
     if functions.get(name) == "histogram":
         bins = [None if v is None else [dict(zip(_BIN_NAMES, b, strict=True)) for b in v] for v in values]
         return pa.array(bins, pa.list_(_BIN))
-    if functions.get(name) == "count" or name in ("at", "counted_from"):
+    if functions.get(name) in ("count", "keys", "rises") or name in ("at", "from", "to", "counted_from"):
         return pa.array(values, pa.int64())
     if name in functions:
         return arrow_column(values, Kind.NUMERIC)

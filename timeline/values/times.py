@@ -17,7 +17,7 @@ Duration: TypeAlias = int | str | timedelta
 
 def ticks(at: Time | Iterable[Time], *, utc: bool = False) -> list[int]:
     """The ticks (ms) of one time or of several."""
-    several = [at] if isinstance(at, int | str | datetime) else at
+    several = at if isinstance(at, Iterable) and not isinstance(at, str) else [at]
     return [tick(time, utc=utc) for time in several]
 
 

@@ -182,12 +182,14 @@ class Client:
         start: Time | None = None,
         end: Time | None = None,
         every: Duration | None = None,
+        per: Duration | None = None,
         top: int | None = None,
         by: str | None = None,
     ) -> Result:
         """The answer to a question over all keys: ``docs/aggregates.md`` says what can be asked.
 
-        A series (``every``) begins at the earliest origin and ends at the newest event unless it is said.
+        A series (``every``), and what is over time (``per``, or a ``duration``), begins at the earliest
+        origin and ends at the newest event unless it is said.
 
         Raises:
             RequestError: what cannot be asked of the timeline's outputs.
@@ -204,6 +206,7 @@ class Client:
             start=None if start is None else tick(start),
             end=None if end is None else tick(end),
             every=None if every is None else milliseconds(every),
+            per=None if per is None else milliseconds(per),
             top=top,
             by=by,
         )

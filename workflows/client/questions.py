@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from timeline.aggregate import Partial, Request, Result, kinds_of, merge
+from timeline.aggregate import Partial, Request, Result, kinds_of, merge, needs_span
 from timeline.errors import (
     BusyError,
     LimitError,
@@ -106,11 +106,10 @@ class Questions:
         *,
         start: int | None = None,
         end: int | None = None,
-        every: int | None = None,
         **words: Any,
     ) -> Request:
-        """A question over all keys, as `timeline.aggregate.Request.parse` reads its ``words``; a series
-        (``every``, ms) begins at the earliest origin and ends at the newest event unless it is said.
+        """A question over all keys, as `timeline.aggregate.Request.parse` reads its ``words``; a series, and
+        what is over time, begins at the earliest origin and ends at the newest event unless it is said.
 
         Raises:
             RequestError: what cannot be asked of the timeline's outputs.
@@ -118,12 +117,11 @@ class Questions:
             NotFoundError: there were no events, and nothing says when the series is to begin and end.
         """
         kinds = kinds_of(spec.plan)
-        if every is not None and (start is None or end is None):
-            Request.parse(kinds, **words)  # says what is wrong before anything is asked
+        if needs_span(kinds, start=start, end=end, **words):
             origin, newest = await self.span(spec)
             start = origin if start is None else start
             end = newest if end is None else end
-        return Request.parse(kinds, start=start, end=end, every=every, **words)
+        return Request.parse(kinds, start=start, end=end, **words)
 
     @_explained
     async def aggregate(self, spec: Spec, request: Request) -> Result:

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 #: Of the times at which keys were left out so many are named.
 MAX_NAMED = 5
-AGGREGATES = "count, sum(X), avg, min, max, p50, p99, histogram of outputs X"
+AGGREGATES = (
+    "count, sum(X), avg, min, max, p50, p99, histogram of outputs X; over time duration, duration(X), "
+    "duration_by(X), rises"
+)
 
 
 def query(
@@ -56,6 +59,10 @@ def query(
     from_: FromOption = None,
     to: ToOption = None,
     every: EveryOption = None,
+    per: Annotated[
+        str | None,
+        typer.Option(metavar="D", help="Over intervals of this length (5m, 1h), from --from to --to."),
+    ] = None,
     lives: Annotated[
         bool, typer.Option("--lives", help="All lives of each key; --group-by key puts them together.")
     ] = False,
@@ -69,7 +76,8 @@ def query(
     """Ask the result workflow of a timeline, or any node, for the value of a key; or ask over all keys.
 
     Without --at: at the key's newest event. "final" says that no acceptable event can change it.
-    With --all every stream's result workflow is asked once, and the answer names their positions.
+    With --all every stream's result workflow is asked once, and the answer names their positions. What is
+    over time (--per, or a duration in --agg) is from --from up to --to, or from first to last event.
     """
     if not all_:
         if key is None:
@@ -83,6 +91,7 @@ def query(
             "--from": from_,
             "--to": to,
             "--every": every,
+            "--per": per,
             "--lives": lives or None,
             "--exact": exact or None,
             "--format": format,
@@ -103,10 +112,11 @@ def query(
         raise UsageError("--format is table, jsonl or csv over all keys; `timeline show` draws lanes of one")
     if (top is None) != (by is None):
         raise UsageError("--top N and --by COLUMN go together: the N rows with the largest COLUMN")
-    if at and (from_ or to or every):
-        raise UsageError("give --at, or a series with --every (and --from, --to), not both")
-    interval = step(every)
-    start, end = between(from_, to, interval is not None, "--every")
+    if at and (from_ or to or every or per):
+        raise UsageError("give --at, or a series with --every or --per (and --from, --to), not both")
+    if every and per:
+        raise UsageError("give --every (at times) or --per (over the time between them), not both")
+    start, end = between(from_, to)
     words: dict[str, Any] = {
         "agg": None if agg is None else utf8(agg, "--agg"),
         "group_by": [w.strip() for text in group_by or [] for w in utf8(text, "--group-by").split(",")],
@@ -116,7 +126,8 @@ def query(
         "at": times(at),
         "start": start,
         "end": end,
-        "every": interval,
+        "every": step(every),
+        "per": step(per, "--per"),
         "lives": lives,
         "exact": exact,
     }
