@@ -12,12 +12,14 @@ import numpy as np
 from timeline.errors import NotFoundError
 from timeline.language.output_names import VALUE
 from timeline.limits import Limits
+from timeline.local.places import Places
+from timeline.local.spells import known_of
 from timeline.operators.outputs import Outputs
 from timeline.plan import Plan, PlanNode
 from timeline.reading.model import Rejected
 from timeline.tables.columns import Columns
 from timeline.tables.framed import SHOWN_CHARS, SHOWN_ROWS, Framed, arrow_column, time_column
-from timeline.tables.lateness import now
+from timeline.tables.intervals import Intervals, check_kind, intervals_of
 from timeline.tables.packing import pack
 from timeline.tables.splicing import cut
 from timeline.tables.table import Table, Window, lookup
@@ -30,9 +32,6 @@ from timeline.values.vocabulary import I64, Keys
 
 if TYPE_CHECKING:
     import pyarrow
-
-#: About how many rows are made at a time.
-CHUNK = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +117,10 @@ class Evaluation(Framed):
             LimitError: a tick that does not exist.
             DurationError, RequestError: what is no time, or no duration.
         """
+        outputs = _outputs(node or self.plan.result)
         for index, times, columns in self._values(at, every, start, end, keys, node):
             names = map(self._names.__getitem__, index.tolist())
-            if (outputs := _outputs(node or self.plan.result)) is None:
+            if outputs is None:
                 yield from map(Row, names, times.tolist(), columns[0])
                 continue
             for name, t, *values in zip(names, times.tolist(), *columns, strict=True):
@@ -169,6 +169,35 @@ class Evaluation(Framed):
             columns[name] = values.dictionary_encode() if pa.types.is_string(values.type) else values
         return pa.table(columns)
 
+    def intervals(
+        self,
+        node: PlanNode | None = None,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        keys: Sequence[str] | None = None,
+    ) -> Intervals:
+        """From when to when keys have each value of a State or a Bool, in all their lives
+        (`timeline.tables.intervals.intervals_of`); a result with several outputs needs the ``node``.
+
+        Raises:
+            NotFoundError: a key without events.
+            RequestError: several outputs, or one that is no State and no Bool.
+        """
+        node = node or self.plan.result
+        asked = self._asked(node)
+        kind = check_kind({name: one.kind for name, one in asked.items()}, node.text)
+        utc = self.zone == ""
+        first = None if start is None else tick(start, utc=utc)
+        last = None if end is None else tick(end, utc=utc)
+        lives = range(len(self.codes)) if keys is None else [i for key in keys for i in self._lives(key)]
+        index = np.array(lives, np.int64)
+        names = [self._names[i] for i in lives]
+        [table] = [self.tables[one.index] for one in asked.values()]
+        every = known_of(table, names, self.codes[index], self.newest[index], self.limits, self.stream_time)
+        found = tuple(one for known in every for one in intervals_of(known, first, last))
+        return Intervals(found, kind, self.zone)
+
     def _head(self) -> tuple[pyarrow.Table, int]:
         return self.to_arrow(keys=self.names()[:SHOWN_ROWS]), len(self._ranges)
 
@@ -204,7 +233,7 @@ class Evaluation(Framed):
         step = None if every is None else milliseconds(every)
         asked = list(self._asked(node or self.plan.result).values())
         wanted = list(self._ranges.values()) if keys is None else [self._lives(key) for key in keys]
-        for index, when in self._places(wanted, fixed, step, first, last):
+        for index, when in self._places.asked(wanted, fixed, step, first, last):
             places = pack(self.codes[index], when)
             yield index, when, [self._column(one, places) for one in asked]
 
@@ -217,64 +246,10 @@ class Evaluation(Framed):
         values = table.python_values(row, places) if len(table) else [None] * len(row)
         return [value if known else initial for value, known in zip(values, held.tolist(), strict=True)]
 
-    def _places(
-        self,
-        wanted: Sequence[range],
-        at: Sequence[int] | None,
-        every: int | None,
-        start: int | None,
-        end: int | None,
-    ) -> Iterator[tuple[I64, I64]]:
-        """Which codes, by their places, and ticks are to be asked for, at most about `CHUNK` at a time."""
-        fixed = np.array(sorted(set(at or ())), np.int64)
-        if every is None:
-            size = max(1, CHUNK // max(1, len(fixed)))
-            for first in range(0, len(wanted), size):
-                part = wanted[first : first + size]
-                if at is None:
-                    index = np.array([lives[-1] for lives in part], np.int64)
-                    yield index, now(self.limits, self.newest[index], self.stream_time)
-                else:
-                    yield self._covering(part, np.tile(fixed, len(part)), len(fixed))
-            return
-        for lives in wanted:
-            begin = int(self.origin[lives[0]]) if start is None else start
-            last = int(self.newest[lives[-1]]) if end is None else end
-            rest = fixed
-            for low in range(-(-begin // every) * every, last + 1, every * CHUNK):
-                ticks = np.arange(low, min(low + every * CHUNK, last + 1), every)
-                among = rest <= ticks[-1]
-                ticks, rest = np.union1d(ticks, rest[among]), rest[~among]
-                yield self._covering([lives], ticks, len(ticks))
-            if len(rest):
-                yield self._covering([lives], rest, len(rest))
-
-    def _covering(self, keys: Sequence[range], tick: I64, each: int) -> tuple[I64, I64]:
-        """For keys and ``each`` of their ticks the life that covers them. The first of a key covers what is
-        before it too, the last what is behind it; what lies between lives is left out."""
-        first = np.repeat(np.array([lives[0] for lives in keys], np.int64), each)
-        last = np.repeat(np.array([lives[-1] for lives in keys], np.int64), each)
-        ttl = self.limits.key_ttl
-        if ttl is None:
-            return first, tick
-        rank, origins = self._in_order
-        index = np.searchsorted(origins, pack(rank[first], tick), side="right") - 1
-        index = np.maximum(index, first)
-        covered = (index == last) | (tick < self.newest[index] + ttl)
-        after = self.limits.forgotten_after
-        if after is not None:
-            # What is before the first may have been of a life that is forgotten.
-            forgotten = tick < self.stream_time - after + ttl
-            covered &= ~(forgotten & (tick < self.origin[index]))
-        return index[covered], tick[covered]
-
     @cached_property
-    def _in_order(self) -> tuple[I64, I64]:
-        """By code the number of its key, and where it begins packed with that."""
-        rank = np.empty(len(self.codes), np.int64)
-        for number, lives in enumerate(self._ranges.values()):
-            rank[lives.start : lives.stop] = number
-        return rank, pack(rank, self.origin)
+    def _places(self) -> Places:
+        every = list(self._ranges.values())
+        return Places(self.origin, self.newest, self.limits, self.stream_time, every)
 
     def columns(self) -> Columns:
         """What `timeline.aggregate` asks: all keys of all outputs."""

@@ -18,6 +18,7 @@ from timeline.language.output_names import VALUE
 from timeline.plan import PlanNode
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
+from timeline.tables.intervals import Intervals
 from timeline.values.kinds import Kind
 from timeline.values.times import Duration, Time, milliseconds, tick, ticks
 from workflows.client.answers import Look, Registered, Timeline, Values, Version
@@ -211,6 +212,29 @@ class Client:
             by=by,
         )
         return await self.questions.aggregate(spec, request)
+
+    async def intervals(
+        self,
+        name: str,
+        keys: str | Sequence[str] | None = None,
+        *,
+        node: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+    ) -> Intervals:
+        """From when to when keys (all of them, unless some are named) have each value of a State or a Bool:
+        of the result, or of ``node``; from their origins to their newest events, unless it is said.
+
+        Raises:
+            NotFoundError: a key of which no event was heard, or no such node.
+            RequestError: several outputs, or one that is no State and no Bool.
+        """
+        spec = await self.registry.spec(name)
+        asked = spec.plan.result if node is None else spec.plan.find(node)
+        named = [keys] if isinstance(keys, str) else keys
+        first = None if start is None else tick(start)
+        last = None if end is None else tick(end)
+        return await self.questions.intervals(spec, asked, named, first, last)
 
     async def watch(self, name: str, *, every: Duration = 1_000, most: int = 15) -> AsyncIterator[Look]:
         """A look at a timeline now, and another whenever events have changed something, for ever.

@@ -19,6 +19,7 @@ from timeline.errors import (
 )
 from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
+from timeline.tables.intervals import Interval, Intervals, Known, check_kind, intervals_of
 from timeline.tables.wire import from_position
 from workflows.client.answers import Answer, KeyTimeline, Life, Look, Recent
 from workflows.client.asking import Asking
@@ -254,6 +255,37 @@ class Questions:
             )
             found |= {key: [Life(**life) for life in lives] for key, lives in answer["lives"].items()}
         return found
+
+    async def intervals(
+        self, spec: Spec, node: PlanNode, keys: Sequence[str] | None, start: int | None, end: int | None
+    ) -> Intervals:
+        """The intervals of a node of some keys, or of all (``None``), in the order of their names.
+
+        Raises:
+            NotFoundError: a key of which no event was heard.
+            RequestError: a node that is neither a State nor a Bool.
+            SplitKeyError: a key whose events are in several partitions of the topic.
+        """
+        kinds = {name: one.kind for name, one in spec.plan.outputs.items()}
+        if node is not spec.plan.result:
+            kinds = {node.text: node.kind}
+        kind = check_kind(kinds, node.text)
+        if node is spec.plan.result:
+            [node] = spec.plan.outputs.values()
+        lives = await self.lives(spec, node, await self.keys(spec) if keys is None else keys)
+        ttl = spec.node_limits.key_ttl
+        found: list[Interval] = []
+        left_out: dict[str, str] = {}
+        for key in sorted(lives) if keys is None else keys:
+            if key not in lives:
+                raise await self._no_key(spec, key)
+            for life in lives[key]:
+                if life.error is not None:
+                    left_out[key] = life.error
+                    continue
+                over = None if ttl is None else life.newest + ttl
+                found += intervals_of(Known(key, life.rows, life.newest, over, life.closed), start, end)
+        return Intervals(tuple(found), kind, left_out=left_out)
 
     async def _of_streams(
         self,

@@ -70,6 +70,13 @@ def evaluate_files(
     every: EveryOption = None,
     from_: FromOption = None,
     to: ToOption = None,
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="Of a State or a Bool: from when to when it has each value.")
+    ] = False,
+    node: Annotated[
+        str | None,
+        typer.Option(metavar="NODE", help="With --intervals: an output, or a node as `explain` shows it."),
+    ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
     jobs: Annotated[
         int | None,
@@ -99,7 +106,13 @@ def evaluate_files(
     time_name = time_column or (source.time if source else "time")
     ats, interval = times(at), step(every)
     lanes = format is Format.LANES
-    start, end = between(from_, to, lanes or interval is not None, "--every or --format lanes")
+    if intervals and (lanes or ats or interval):
+        raise UsageError("--intervals goes with --from and --to, not with --at, --every or --format lanes")
+    if node is not None and not intervals:
+        raise UsageError("--node needs --intervals: values and lanes are of all outputs")
+    ranged = lanes or intervals or interval is not None
+    start, end = between(from_, to, ranged, "--every, --intervals or --format lanes")
+    asked = plan.result if node is None else plan.find(node)
     wanted = list(dict.fromkeys(key)) if key else None
     with Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill:
         option = 'unit = "{}"' if spec and time_unit is None else "--time-unit {}"
@@ -114,6 +127,13 @@ def evaluate_files(
             from timeline.cli.lanes import print_evaluations
 
             print_evaluations(spill.evaluations(), wanted, start, end)
+            return
+        if intervals:
+            from timeline.cli.render import print_columns
+            from timeline.tables.intervals import COLUMNS
+
+            parts = (part.intervals(asked, start=start, end=end) for part in spill.evaluations())
+            print_columns(COLUMNS, (one.row() for part in parts for one in part), format, raw)
             return
         from timeline.cli.render import print_rows
 
