@@ -242,6 +242,44 @@ async def test_the_command_line(cli: Cli, small: str) -> None:
     assert lanes == list(OUTPUTS)
 
 
+async def test_times_that_people_read_and_say(cli: Cli, timelines: Client) -> None:
+    wanted = spec(f"dated-{uuid.uuid4().hex[:6]}", 1)
+    path = cli.folder / "dated.jsonl"
+    begin = 1_356_998_400_000  # 2013
+    path.write_text("".join(json.dumps({"key": k, "time": begin + t, **c}) + "\n" for k, t, c in SMALL))
+    await timelines.registry.register(wanted)
+    await feed_files(timelines, wanted, [path])
+
+    async def good(*words: str) -> list[list[str]]:
+        out = await asyncio.to_thread(cli.good, "query", wanted.name, *words)
+        return [line.split() for line in out.splitlines()]
+
+    table, csv, one, end, spells = await asyncio.gather(
+        good("--all", "--agg", "count", "--at", "end", "--at", "2013-01-01T00:00:02Z"),
+        good("--all", "--agg", "duration", "--per", "5s", "--format", "csv", "--times", "iso"),
+        good("s1", "--node", "cdn"),
+        good("s1", "--node", "cdn", "--at", "end", "--times", "ms"),
+        asyncio.to_thread(cli.good, "intervals", wanted.name, "s2", "--node", "cdn"),
+    )
+    assert table[:3] == [["at", "count"], ["2013-01-01T00:00:02Z", "2"], ["2013-01-01T00:00:09Z", "2"]]
+    assert csv == [
+        ["from,to,duration"],
+        ["2013-01-01T00:00:01Z,2013-01-01T00:00:05Z,7"],
+        ["2013-01-01T00:00:05Z,2013-01-01T00:00:09Z,8"],
+    ]
+    assert " ".join(one[0]).startswith("C2 (s1 at 2013-01-01T00:00:06Z, position 1.6,")
+    assert " ".join(end[0]).startswith(f"C2 (s1 at {begin + 9_000} ms, position 1.6,")
+    assert spells.splitlines()[1].split() == [
+        "s2",
+        "C2",
+        "2013-01-01T00:00:02Z",
+        "2013-01-01T00:00:09Z",
+        "7",
+        "true",
+    ]
+    await timelines.registry.remove(wanted.name)
+
+
 async def test_watch_once(cli: Cli, small: str) -> None:
     look = json.loads(await asyncio.to_thread(cli.good, "watch", small, "--once", "--json"))
     assert (look["count"], look["accepted"], look["positions"]) == (2, 6, {"0": [1, 6]})

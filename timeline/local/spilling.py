@@ -86,6 +86,11 @@ class Spill:
             self._folder.cleanup()
 
     @property
+    def stream_time(self) -> int:
+        """The time of the newest event of all (ms); -1: there is none."""
+        return self._stream_time
+
+    @property
     def width(self) -> int:
         """Numbers an event: key, time, and a code for each column."""
         return 2 + len(self._columns)
