@@ -149,7 +149,7 @@ def test_what_is_no_event_is_kept_and_told() -> None:
         ["Table:4", "column 'n' holds NaN or an infinity"],
     ]
     assert (result.accepted, [row.value for row in result.values()]) == (2, [1])
-    assert "1 keys, 2 events, 3 rows skipped" in repr(result)
+    assert "1 key, 2 events, 3 rows skipped" in repr(result)
 
 
 def test_mistakes_are_told() -> None:
@@ -281,3 +281,10 @@ def test_the_examples_of_the_readme() -> None:
     code = first + second
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
+
+
+def test_a_frame_without_rows_has_answers_without_rows() -> None:
+    for frame in (pd.DataFrame({"tail": [], "when": [], "place": []}), TABLE.slice(0, 0)):
+        result = tl.evaluate("latest_event_to_state(place)", frame, key="tail", time="when")
+        assert repr(result) == "latest_event_to_state(place): 0 keys, 0 events\nkey  at  value"
+        assert (result.to_polars().shape, list(result.values()), list(result.intervals())) == ((0, 3), [], [])

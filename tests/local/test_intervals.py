@@ -100,6 +100,7 @@ def test_of_a_frame_with_dates() -> None:
         ("N2", "SFO", 86_400.0, True),
     ]
     assert found[0].value == "JFK"
+    assert repr(found).startswith("3 intervals\nkey  value  from")
     assert "N1   JFK    2013-01-01T10:00:00+00:00  2013-01-01T12:30:00+00:00  9000.0    false" in repr(found)
     assert result.intervals(keys=["N2"]).to_polars()["open"].to_list() == [True]
     with pytest.raises(NotFoundError, match="no events of key 'N3'"):

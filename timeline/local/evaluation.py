@@ -18,7 +18,7 @@ from timeline.operators.outputs import Outputs
 from timeline.plan import Plan, PlanNode
 from timeline.reading.model import Rejected
 from timeline.tables.columns import Columns
-from timeline.tables.framed import SHOWN_CHARS, SHOWN_ROWS, Framed, arrow_column, time_column
+from timeline.tables.framed import SHOWN_CHARS, SHOWN_ROWS, Framed, arrow_column, many, time_column
 from timeline.tables.intervals import Intervals, check_kind, intervals_of
 from timeline.tables.packing import pack
 from timeline.tables.splicing import cut
@@ -204,9 +204,9 @@ class Evaluation(Framed):
     def _title(self) -> str:
         text = self.plan.result.text
         text = text if len(text) <= 2 * SHOWN_CHARS else text[: 2 * SHOWN_CHARS - 1] + "…"
-        counts = [f"{len(self._ranges):,} keys", f"{self.accepted:,} events"]
+        counts = [many(len(self._ranges), "key"), many(self.accepted, "event")]
         counts += [f"{self.refused:,} refused"] if self.refused else []
-        counts += [f"{len(self.rejected):,} rows skipped"] if self.rejected else []
+        counts += [f"{many(len(self.rejected), 'row')} skipped"] if self.rejected else []
         return f"{text}: {', '.join(counts)}"
 
     def _asked(self, node: PlanNode) -> dict[str, PlanNode]:

@@ -67,7 +67,7 @@ class Framed:
 
     def _title(self) -> str:
         """A line over the rows."""
-        return type(self).__name__
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         names, rows, more = self._shown()
@@ -95,6 +95,15 @@ class Framed:
         rows = [[_text(value) for value in row.values()] for row in table.to_pylist()]
         more = count - len(rows)
         return table.column_names, rows, [f"... and {more:,} more rows"] if more else []
+
+
+def many(count: int, what: str) -> str:
+    """How many there are.
+
+    >>> many(1, "key"), many(2_000, "key")
+    ('1 key', '2,000 keys')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _text(value: Any) -> str:

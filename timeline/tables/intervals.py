@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from timeline.errors import RequestError
-from timeline.tables.framed import Framed, arrow_column, time_column
+from timeline.tables.framed import Framed, arrow_column, many, time_column
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 from timeline.values.ticks import format_seconds
@@ -93,6 +93,9 @@ class Intervals(Framed, Sequence[Interval]):
 
     def __iter__(self) -> Iterator[Interval]:
         return iter(self.intervals)
+
+    def _title(self) -> str:
+        return many(len(self), "interval")
 
     def to_arrow(self) -> pyarrow.Table:
         """A row for each with the columns `COLUMNS`; times are timestamps in their zone, or ms."""

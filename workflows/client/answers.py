@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from timeline.errors import NotCaughtUpError
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
-from timeline.tables.framed import Framed, arrow_column
+from timeline.tables.framed import Framed, arrow_column, many
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Value
 
@@ -124,6 +124,9 @@ class Values(Framed, Sequence[Answer]):
 
     def __iter__(self) -> Iterator[Answer]:
         return iter(self.answers)
+
+    def _title(self) -> str:
+        return many(len(self), "value")
 
     def to_arrow(self) -> pyarrow.Table:
         """A row for each: ``key``, ``at`` (ms), the outputs, ``final``, ``position`` and ``error``; types
