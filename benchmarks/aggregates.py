@@ -30,7 +30,8 @@ from feeder.files.feed import feed_files
 from producer.sessions import STATES, WEIGHTS
 from timeline.aggregate import Request, Result
 from timeline.aggregate.samples import ACCURACY
-from timeline.local.evaluate import Evaluation, evaluate
+from timeline.local.evaluate import evaluate
+from timeline.local.evaluation import Evaluation
 from timeline.spec.spec import Spec
 from timeline.tables.events import EventColumn, Events
 from workflows.client import Client

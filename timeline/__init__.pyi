@@ -2,6 +2,7 @@ from .errors import ExpressionError as ExpressionError
 from .errors import KindError as KindError
 from .errors import SpecError as SpecError
 from .errors import TimelineError as TimelineError
+from .errors import TimelineWarning as TimelineWarning
 from .language.builder import col as col
 from .language.calls import alive as alive
 from .language.calls import count as count
@@ -22,9 +23,9 @@ from .language.calls import sum_ as sum_
 from .language.parser import parse as parse
 from .language.printer import print_expression as print_expression
 from .limits import Limits as Limits
-from .local.evaluate import Evaluation as Evaluation
-from .local.evaluate import Row as Row
 from .local.evaluate import evaluate as evaluate
+from .local.evaluation import Evaluation as Evaluation
+from .local.evaluation import Row as Row
 from .plan import Plan as Plan
 from .plan import make_plan as make_plan
 from .reading import read_events as read_events

@@ -27,6 +27,10 @@ class TimelineError(Exception):
     """Root of all errors raised on purpose; ``str(error)`` is fit to be shown to a user."""
 
 
+class TimelineWarning(UserWarning):
+    """What is likely to be a mistake, or was left out, where there is an answer all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A place in a text, of an expression say: 1-based line and column, length in characters."""

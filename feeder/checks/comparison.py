@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from timeline.local.evaluate import Evaluation
+from timeline.local.evaluation import Evaluation
 from timeline.plan import PlanNode
 from timeline.reading import Rejected
 from timeline.tables.packing import pack

@@ -20,7 +20,8 @@ from timeline.aggregate import Request, kinds_of, merge, partial
 from timeline.aggregate.parsing import parse_aggregates
 from timeline.aggregate.samples import ACCURACY, EXACT_VALUES
 from timeline.errors import RequestError
-from timeline.local.evaluate import Evaluation, evaluate
+from timeline.local.evaluate import evaluate
+from timeline.local.evaluation import Evaluation
 from timeline.plan import make_plan
 from timeline.tables.events import from_rows
 from timeline.values.kinds import Kind

@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.places import CIRR
 from timeline.cli.lanes import print_evaluations
-from timeline.local.evaluate import Evaluation, evaluate
+from timeline.local.evaluate import evaluate
+from timeline.local.evaluation import Evaluation
 from timeline.tables.events import from_rows
 from timeline.values.scalars import Scalar
 

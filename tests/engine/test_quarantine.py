@@ -20,7 +20,8 @@ from timeline.engine.wire import from_patch, to_patch
 from timeline.errors import NotFoundError, QuarantineError, RetentionError
 from timeline.language import expression as ex
 from timeline.limits import Limits
-from timeline.local.evaluate import Evaluation, evaluate
+from timeline.local.evaluate import evaluate
+from timeline.local.evaluation import Evaluation
 from timeline.plan import make_plan
 from timeline.tables.events import from_rows
 from timeline.tables.table import Table, Window

@@ -18,7 +18,8 @@ from timeline.errors import TimelineError
 from timeline.jobs import in_order
 from timeline.limits import Limits
 from timeline.local import dividing
-from timeline.local.evaluate import Evaluation, evaluate
+from timeline.local.evaluate import evaluate
+from timeline.local.evaluation import Evaluation
 from timeline.local.spilling import Spill
 from timeline.plan import make_plan
 from timeline.reading import jsonl, read_events

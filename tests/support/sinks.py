@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet
 
-from timeline.local.evaluate import Evaluation
+from timeline.local.evaluation import Evaluation
 from timeline.sinks.batches import Batch
 from timeline.spec.spec import Spec
 from workflows.names import shard_of

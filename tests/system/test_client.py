@@ -56,7 +56,7 @@ async def test_the_program_of_the_page(alone: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TEMPORAL_ADDRESS", alone)
     monkeypatch.chdir(ROOT)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names: dict[str, Any] = {}
     for block in blocks:
         promised = "".join(line[2:] + "\n" for line in block.splitlines() if line.startswith("# "))

@@ -242,6 +242,44 @@ async def test_the_command_line(cli: Cli, small: str) -> None:
     assert lanes == list(OUTPUTS)
 
 
+async def test_times_that_people_read_and_say(cli: Cli, timelines: Client) -> None:
+    wanted = spec(f"dated-{uuid.uuid4().hex[:6]}", 1)
+    path = cli.folder / "dated.jsonl"
+    begin = 1_356_998_400_000  # 2013
+    path.write_text("".join(json.dumps({"key": k, "time": begin + t, **c}) + "\n" for k, t, c in SMALL))
+    await timelines.registry.register(wanted)
+    await feed_files(timelines, wanted, [path])
+
+    async def good(*words: str) -> list[list[str]]:
+        out = await asyncio.to_thread(cli.good, "query", wanted.name, *words)
+        return [line.split() for line in out.splitlines()]
+
+    table, csv, one, end, spells = await asyncio.gather(
+        good("--all", "--agg", "count", "--at", "end", "--at", "2013-01-01T00:00:02Z"),
+        good("--all", "--agg", "duration", "--per", "5s", "--format", "csv", "--times", "iso"),
+        good("s1", "--node", "cdn"),
+        good("s1", "--node", "cdn", "--at", "end", "--times", "ms"),
+        asyncio.to_thread(cli.good, "intervals", wanted.name, "s2", "--node", "cdn"),
+    )
+    assert table[:3] == [["at", "count"], ["2013-01-01T00:00:02Z", "2"], ["2013-01-01T00:00:09Z", "2"]]
+    assert csv == [
+        ["from,to,duration"],
+        ["2013-01-01T00:00:01Z,2013-01-01T00:00:05Z,7"],
+        ["2013-01-01T00:00:05Z,2013-01-01T00:00:09Z,8"],
+    ]
+    assert " ".join(one[0]).startswith("C2 (s1 at 2013-01-01T00:00:06Z, position 1.6,")
+    assert " ".join(end[0]).startswith(f"C2 (s1 at {begin + 9_000} ms, position 1.6,")
+    assert spells.splitlines()[1].split() == [
+        "s2",
+        "C2",
+        "2013-01-01T00:00:02Z",
+        "2013-01-01T00:00:09Z",
+        "7",
+        "true",
+    ]
+    await timelines.registry.remove(wanted.name)
+
+
 async def test_watch_once(cli: Cli, small: str) -> None:
     look = json.loads(await asyncio.to_thread(cli.good, "watch", small, "--once", "--json"))
     assert (look["count"], look["accepted"], look["positions"]) == (2, 6, {"0": [1, 6]})
@@ -262,7 +300,12 @@ WRONG = [
     ("--all --format lanes", "`timeline show` draws lanes"),
     ("--all --top 3", "--top N and --by COLUMN go together"),
     ("--all --at 1s --every 1s", "give --at, or a series with --every"),
-    ("--all --from 1s", "--from and --to need --every"),
+    ("--all --at 1s --per 1s", "give --at, or a series with --every or --per"),
+    ("--all --per 1s --every 1s", "give --every (at times) or --per (over the time between them)"),
+    ("--all --per 0s", "--per needs a duration of at least 1ms"),
+    ("--all --per 1s --agg sum(rebuffering)", "sum(rebuffering) is of values at one time"),
+    ("s1 --per 1s", "--per needs --all"),
+    ("--all --from 1s", "from and to need every (a series of times), or agg"),
     ("--all --from 1s --to 1s --every 7s", "no multiple of every (7s) lies from 1000 to 1000 ms"),
     ("--all --agg sum", "sum of what?"),
     ("--all --agg count,sun(cdn)", "\n  count,sun(cdn)\n        ^^^\n"),

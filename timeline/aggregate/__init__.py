@@ -9,9 +9,9 @@ from __future__ import annotations
 from timeline.aggregate.functions import Aggregate
 from timeline.aggregate.merging import merge
 from timeline.aggregate.parts import Partial
-from timeline.aggregate.request import Request
+from timeline.aggregate.request import Request, needs_span
 from timeline.aggregate.result import Result
 from timeline.aggregate.stream import partial, span
 from timeline.plan import kinds_of
 
-__all__ = ["Aggregate", "Partial", "Request", "Result", "kinds_of", "merge", "partial", "span"]
+__all__ = ["Aggregate", "Partial", "Request", "Result", "kinds_of", "merge", "needs_span", "partial", "span"]

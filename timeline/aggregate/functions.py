@@ -26,14 +26,30 @@ FUNCTIONS: dict[str, tuple[Kind, ...]] = {
     "p50": _NUMBERS,
     "p99": _NUMBERS,
     "histogram": _NUMBERS,
+    "duration": (Kind.BOOL,),
+    "duration_by": (Kind.STATE, Kind.BOOL),
+    "rises": (Kind.BOOL,),
+}
+#: Those that are of a stretch of time, and of no tick.
+OVER_TIME = ("duration", "duration_by", "rises")
+#: What functions are called that are asked over intervals, and the kinds that they take there.
+INTERVAL_FUNCTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
+    "count": ("keys", ()),
+    "duration": ("duration", (Kind.BOOL,)),
+    "duration_by": ("duration", (Kind.BOOL,)),
+    "rises": ("rises", (Kind.BOOL,)),
+    "avg": ("time_avg", (Kind.BOOL, Kind.NUMERIC, Kind.STATE)),
+    "min": ("min", (Kind.NUMERIC, Kind.STATE)),
+    "max": ("max", (Kind.NUMERIC, Kind.STATE)),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """One column of an answer: ``function`` (a name of `FUNCTIONS`; every quantile is "quantile") of the
-    numbers of ``output``, or of the keys themselves. ``arguments``: the quantile as a part of 100, or
-    the bounds of a histogram, as they were written. ``label`` heads the column."""
+    """One column of an answer: ``function`` (a name of `FUNCTIONS`; every quantile is "quantile"; over
+    intervals one of `INTERVAL_FUNCTIONS`) of the numbers of ``output``, or of the keys themselves.
+    ``arguments``: the quantile as a part of 100, the bounds of a histogram, or what limits a ``duration_by``,
+    as they were written. ``label`` heads the column."""
 
     label: str
     function: str
@@ -41,8 +57,8 @@ class Aggregate:
     arguments: tuple[str, ...] = ()
 
 
-def check_output(aggregate: Aggregate, kinds: Mapping[str, Kind]) -> None:
-    """Checks an aggregate that has an output against the kinds of what there is.
+def check_output(aggregate: Aggregate, kinds: Mapping[str, Kind], over: bool = False) -> None:
+    """Checks an aggregate that has an output against the kinds of what there is; ``over`` intervals or not.
 
     Raises:
         RequestError: there is no such output, or its kind is none that the function takes.
@@ -50,11 +66,18 @@ def check_output(aggregate: Aggregate, kinds: Mapping[str, Kind]) -> None:
     assert aggregate.output is not None
     kind = kind_of(aggregate.output, kinds, aggregate.label)
     name = "p50" if aggregate.function == "quantile" else aggregate.function
-    if kind not in FUNCTIONS[name]:
+    takes = dict(INTERVAL_FUNCTIONS.values())[name] if over else FUNCTIONS[name]
+    if kind not in takes:
+        meant = f"compare it: an output such as @{aggregate.output} > 0.1 is a Bool"
+        if kind is Kind.BOOL:
+            meant = (
+                f"for how many are true take sum({aggregate.output}), for the share avg({aggregate.output})"
+            )
+            if over:
+                meant = f"for how long it is true take duration({aggregate.output})"
         raise RequestError(
             f"{aggregate.label}: {aggregate.output} is a {kind.value}; "
-            f"expected a {', a '.join(k.value for k in FUNCTIONS[name])}; for how many are true take "
-            f"sum({aggregate.output}), for the share avg({aggregate.output})"
+            f"expected a {', a '.join(k.value for k in takes)}; {meant}"
         )
 
 

@@ -34,7 +34,9 @@ BOUNDS: tuple[Fraction, ...] = tuple(
     )
 )
 #: What a measure knows of one cell: "rows" and "known" a number, "total" and the extremes a fraction
-#: (an extreme may be ``None``), "sample" a `Sample`, "bins" how many are in which bin.
+#: (an extreme may be ``None``), "sample" a `Sample`, "bins" how many are in which bin. Over intervals:
+#: "held" and "defined" are ms (in all or of truth, and in which there is a number), "area" the sum of the
+#: numbers of all ticks, "rises" and "keys" a number.
 State: TypeAlias = Any
 
 
@@ -68,7 +70,7 @@ class Measure:
         match self.kind:
             case "min" | "max":
                 return None
-            case "total":
+            case "total" | "area":
                 return Fraction(0)
             case "sample":
                 return Sample()
@@ -119,6 +121,12 @@ def _measures(of: Aggregate) -> tuple[Measure, ...]:
             return (Measure(of.function, of.output),)
         case "quantile":
             return (Measure("sample", of.output),)
+        case "duration":
+            return (Measure("held", of.output),)
+        case "rises" | "keys":
+            return (Measure(of.function, of.output),)
+        case "time_avg":
+            return (Measure("area", of.output), Measure("defined", of.output))
     return (Measure("bins", of.output, of.arguments),)
 
 
@@ -126,11 +134,13 @@ def answer(of: Aggregate, cell: Mapping[Measure, State]) -> Any:
     """The value of an aggregate, as a user sees it; null where there is no number to make it of."""
     states = [cell[measure] for measure in _measures(of)]
     match of.function:
-        case "count":
+        case "count" | "rises" | "keys":
             return states[0]
+        case "duration":
+            return _shown(Fraction(states[0], 1000))
         case "sum":
             return _shown(states[0]) if states[1] else None
-        case "avg":
+        case "avg" | "time_avg":
             return _shown(states[0] / states[1]) if states[1] else None
         case "min" | "max":
             return _shown(states[0])

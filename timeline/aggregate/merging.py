@@ -23,13 +23,16 @@ def merge(request: Request, partials: Sequence[Partial], kinds: Mapping[str, Kin
     Raises:
         LimitError: more rows or groups than an answer has.
     """
-    ticks = request.ticks()
+    over = request.over is not None
+    ticks = request.edges()[:-1] if over else request.ticks()
     excluded: Counter[tuple[int, str]] = Counter()
     for part in partials:
         excluded.update(part.excluded)
     forgotten = [p.forgotten_before for p in partials if p.forgotten_before is not None]
     errors: dict[str, float] = {}
-    timed = () if ticks is None and request.aggregates else ("at",)
+    timed: tuple[str, ...] = ("from", "to") if over else ("at",)
+    if ticks is None and request.aggregates:
+        timed = ()
     if request.aggregates:
         columns = (*timed, *request.group_by, *(a.label for a in request.aggregates))
         rows = _groups(request, partials, ticks, errors)
@@ -89,8 +92,11 @@ def _groups(
     if request.top is not None and request.by is not None:
         found = _top(found, request.top, request.by)
     rows = []
+    edges = None if request.over is None else request.edges().tolist()
     for cell, values in found:
         at = {} if ticks is None else {"at": int(ticks[cell.index])}
+        if edges is not None:
+            at = {"from": edges[cell.index], "to": edges[cell.index + 1]}
         rows.append(at | dict(zip(request.group_by, cell.group, strict=True)) | values)
     return rows
 

@@ -34,7 +34,8 @@ def parse_aggregates(text: str, kinds: Mapping[str, Kind]) -> tuple[Aggregate, .
     Traceback (most recent call last):
     ...
     timeline.errors.RequestError: line 1, column 8: there is no aggregate sun; expected count, sum, avg, \
-min, max, p50, p99, histogram (or p and another number up to 100); did you mean sum?
+min, max, p50, p99, histogram, duration, duration_by, rises (or p and another number up to 100); did you \
+mean sum?
     """
     if len(text) > MAX_LENGTH:
         raise RequestError(f"a list of aggregates has at most {MAX_LENGTH} characters, got {len(text)}")
@@ -46,6 +47,9 @@ min, max, p50, p99, histogram (or p and another number up to 100); did you mean 
             aggregate = _aggregate(function, words, last)
             if aggregate.output is not None:
                 _check_output(aggregate, {**kinds, CLOSED: Kind.BOOL}, words[0] if words else function)
+                if function == "duration_by" and len(words) > 1:
+                    limited = Aggregate(aggregate.label, "duration", str(words[1]))
+                    _check_output(limited, kinds, words[1])
             found.append(aggregate)
             last = aggregate.output or last
     except RequestError as error:
@@ -107,8 +111,9 @@ def _aggregate(function: Token, words: Sequence[Token], last: str | None) -> Agg
             span=token_span(function),
         )
     name, rest = str(function), words[1:]
-    output = str(words[0]) if words else None if name == "count" else last
-    if output is None and name != "count":
+    alone = name in ("count", "duration")
+    output = str(words[0]) if words else None if alone else last
+    if output is None and not alone:
         raise RequestError(f"{name} of what? expected {name}(OUTPUT)", span=token_span(function))
     if quantile is not None:
         if rest:
@@ -120,6 +125,8 @@ def _aggregate(function: Token, words: Sequence[Token], last: str | None) -> Agg
 
 
 def _check_rest(function: str, rest: Sequence[Token]) -> None:
+    if function == "duration_by" and len(rest) < 2:
+        return
     if rest and function != "histogram":
         raise RequestError(
             f"{function} takes one output, got {', '.join(rest)} besides", span=token_span(rest[0])

@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from timeline.aggregate.functions import CLOSED, KEY, Aggregate, check_output, kind_of, near
+from timeline.aggregate.functions import (
+    CLOSED,
+    INTERVAL_FUNCTIONS,
+    KEY,
+    OVER_TIME,
+    Aggregate,
+    check_output,
+    kind_of,
+    near,
+)
 from timeline.aggregate.parsing import parse_aggregates
 from timeline.aggregate.where import parse_where
 from timeline.errors import RequestError
@@ -31,6 +40,9 @@ class Request:
     is known at its newest event, not only the newest life; ``key`` is an output then. ``exact``: without the
     keys that operators with memory have counted from later than their origin.
 
+    ``over``: instead of ticks, the time from ``over[0]`` up to (and without) ``over[1]``, cut at the
+    multiples of ``over[2]`` (ms; 0: in one piece). Groups, ``where`` and aggregates are then of each moment.
+
     >>> kinds = {"cdn": Kind.STATE, "rebuffering": Kind.NUMERIC}
     >>> request = Request.parse(kinds, agg="count, sum(rebuffering), avg", group_by=["cdn"])
     >>> [a.label for a in request.aggregates]
@@ -46,6 +58,7 @@ class Request:
     by: str | None = None
     lives: bool = False
     exact: bool = False
+    over: tuple[int, int, int] | None = None
 
     @classmethod
     def parse(
@@ -59,6 +72,7 @@ class Request:
         start: int | None = None,
         end: int | None = None,
         every: int | None = None,
+        per: int | None = None,
         top: int | None = None,
         by: str | None = None,
         lives: bool = False,
@@ -70,17 +84,27 @@ class Request:
             RequestError: what cannot be asked of outputs of these kinds.
             ExpressionError: a condition that cannot be understood.
         """
+        kinds = with_key(kinds, lives)
+        if agg is None and group_by:
+            agg = "count"
+        aggregates = () if agg is None else parse_aggregates(agg, kinds)
+        ranged = every is None and (start is not None or end is not None)
+        if per is not None or ranged or over_time(aggregates):
+            if at is not None or every is not None or lives:
+                raise RequestError(
+                    "an interval is from, to and per; at, every and lives are of single times, ask for one"
+                )
+            if start is None or end is None:
+                raise RequestError("what is over time needs from and to")
+            over = (start, end, per or 0)
+            request = cls(*_over(aggregates, group_by), where, None, None, top, by, False, exact, over)
+            request.check(kinds)
+            return request
         grid = None
         if every is not None:
             if start is None or end is None:
                 raise RequestError("a series of times needs all of from, to and every")
             grid = (start, end, every)
-        elif start is not None or end is not None:
-            raise RequestError("from and to make a series of times, which needs every")
-        if agg is None and group_by:
-            agg = "count"
-        kinds = with_key(kinds, lives)
-        aggregates = () if agg is None else parse_aggregates(agg, kinds)
         ticks = None if at is None else tuple(sorted(set(at)))
         request = cls(aggregates, tuple(dict.fromkeys(group_by)), where, ticks, grid, top, by, lives, exact)
         request.check(kinds)
@@ -93,6 +117,9 @@ class Request:
             RequestError: it cannot be asked of outputs of these kinds.
             ExpressionError: the condition cannot be understood.
         """
+        if self.over is not None:
+            self._check_over(with_key(kinds, True))
+            return
         kinds = with_key({**kinds, CLOSED: Kind.BOOL}, self.lives)
         if self.ticks() is not None and self.lives:
             raise RequestError("lives are asked at their newest events; leave out at, from, to and every")
@@ -109,6 +136,53 @@ class Request:
         if self.where is not None:
             parse_where(self.where, kinds)
         self._check_top(kinds)
+
+    def _check_over(self, kinds: Mapping[str, Kind]) -> None:
+        self.edges()
+        if not self.aggregates:
+            raise RequestError(
+                "from and to need every (a series of times), or agg (what of the time between them, such as "
+                "count, duration, avg(OUTPUT))"
+            )
+        for aggregate in self.aggregates:
+            if aggregate.output is not None:
+                check_output(aggregate, kinds, over=True)
+        for name in self.group_by:
+            if kind_of(name, kinds, "group by") not in (Kind.STATE, Kind.BOOL):
+                raise RequestError(
+                    f"cannot group by {name}, a {kinds[name].value}, over time: it is another at every "
+                    f"moment; group by a comparison of it (an output such as @{name} > 0.1)"
+                )
+            if name in ("from", "to"):
+                raise RequestError(f"cannot group by {name}: rows of intervals have a column of that name")
+        if self.where is not None:
+            parse_where(self.where, kinds)
+        self._check_top(kinds)
+
+    def edges(self) -> I64:
+        """Where the intervals of ``over`` begin, and behind them where the last one ends.
+
+        Raises:
+            RequestError: there are none or too many, or ticks that do not exist.
+
+        >>> Request(over=(7, 25, 10)).edges().tolist()
+        [7, 10, 20, 25]
+        """
+        assert self.over is not None
+        start, end, per = self.over
+        if not 0 <= start < end <= MAX_TICK + 1:
+            raise RequestError(
+                f"from is earlier than to, and both lie between 0 and {MAX_TICK} ms, got {start} to {end} ms"
+            )
+        if per < 0:
+            raise RequestError(f"per is at least 1ms, got {per}ms")
+        if per and (end - 1) // per - start // per >= MAX_TICKS:
+            raise RequestError(
+                f"an answer has at most {MAX_TICKS} intervals, got {(end - 1) // per - start // per + 1}; "
+                "take a longer per or a shorter time"
+            )
+        inner = np.arange((start // per + 1) * per, end, per) if per else np.empty(0, np.int64)
+        return np.concatenate(([start], inner, [end])).astype(np.int64)
 
     def _check_top(self, kinds: Mapping[str, Kind]) -> None:
         if self.by is None and self.top is None:
@@ -184,7 +258,67 @@ class Request:
             wire["by"],
             wire.get("lives", False),
             wire.get("exact", False),
+            None if wire.get("over") is None else (wire["over"][0], wire["over"][1], wire["over"][2]),
         )
+
+
+def over_time(aggregates: Sequence[Aggregate]) -> bool:
+    """Whether any aggregate is of a stretch of time."""
+    return any(a.function in OVER_TIME for a in aggregates)
+
+
+def needs_span(
+    kinds: Mapping[str, Kind],
+    *,
+    agg: str | None = None,
+    start: int | None = None,
+    end: int | None = None,
+    every: int | None = None,
+    per: int | None = None,
+    **words: Any,
+) -> bool:
+    """Whether a question, in the words of `Request.parse`, is from some time to another, and does not say
+    both.
+
+    Raises:
+        RequestError, ExpressionError: it cannot be asked, whatever the times.
+
+    >>> needs_span({"b": Kind.BOOL}, agg="duration(b)"), needs_span({"b": Kind.BOOL}, agg="sum(b)")
+    (True, False)
+    """
+    if start is not None and end is not None:
+        return False
+    timed = any(one is not None for one in (start, end, every, per))
+    if agg is not None:
+        timed |= over_time(parse_aggregates(agg, with_key(kinds, bool(words.get("lives")))))
+    if timed:
+        first = max(every or per or 1, 1)
+        Request.parse(kinds, agg=agg, every=every, per=per, start=first, end=2 * first, **words)
+    return timed
+
+
+def _over(
+    aggregates: Sequence[Aggregate], group_by: Sequence[str]
+) -> tuple[tuple[Aggregate, ...], tuple[str, ...]]:
+    """Aggregates and groups as intervals are asked for: ``duration_by`` is a duration by groups.
+
+    Raises:
+        RequestError: an aggregate that only values at one time have.
+    """
+    made, groups = [], list(group_by)
+    for one in aggregates:
+        if one.function not in INTERVAL_FUNCTIONS or (one.function == "count" and one.output is not None):
+            raise RequestError(
+                f"{one.label} is of values at one time; over intervals there are count, duration, "
+                "duration(OUTPUT), duration_by(OUTPUT), rises, avg, min, max"
+            )
+        output: str | None = one.output
+        if one.function == "duration_by":
+            assert output is not None
+            groups.append(output)
+            output = next(iter(one.arguments), None)
+        made.append(Aggregate(one.label, INTERVAL_FUNCTIONS[one.function][0], output))
+    return tuple(made), tuple(dict.fromkeys(groups))
 
 
 def with_key(kinds: Mapping[str, Kind], lives: bool) -> Mapping[str, Kind]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from timeline.aggregate.request import Request
 from timeline.tables.events import Position
+from timeline.tables.framed import Framed, many
 from timeline.values.kinds import Kind
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ class Excluded:
     keys: int
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Framed):
     """An answer. ``columns`` are the names of what every row has; ``positions`` those of the streams
     that it stands on, in the order of the partials.
 
@@ -59,6 +60,9 @@ class Result:
             "forgotten_before": self.forgotten_before,
             **({"counted": {"keys": self.counted, "from": self.counted_from}} if self.counted else {}),
         }
+
+    def _title(self) -> str:
+        return f"{many(len(self.rows), 'row')} of {many(self.keys, 'key')}"
 
     def to_arrow(self) -> pyarrow.Table:
         """The rows as a table: `timeline.aggregate.arrow.to_arrow` says which types its columns have. If some

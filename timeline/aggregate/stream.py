@@ -9,24 +9,20 @@ from typing import Protocol
 
 import numpy as np
 
+from timeline.aggregate.cells import busy, codes_of, combined, forgotten_before, user_values
 from timeline.aggregate.functions import CLOSED
 from timeline.aggregate.instants import Instants, instants
 from timeline.aggregate.measures import measures_of
 from timeline.aggregate.numbers import Numbers, exact, numbers
+from timeline.aggregate.over import over_intervals
 from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
 from timeline.aggregate.request import MAX_ROWS, Request, with_key
 from timeline.aggregate.where import holds, names_in, parse_where
-from timeline.errors import BusyError
 from timeline.tables.columns import Columns
 from timeline.tables.lateness import now
 from timeline.tables.packing import first_of_runs, start_of
-from timeline.tables.table import Table
 from timeline.values.kinds import Kind
-from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64
-
-# Below this, codes are counted rather than sorted.
-_FEW_CODES = 1 << 20
 
 
 class Asked(Protocol):
@@ -56,11 +52,10 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
     columns = node.columns()
     kinds = {name: table.kind for name, table in columns.tables.items()}
     request.check(kinds)
-    after = columns.limits.forgotten_after
+    if request.over is not None:
+        return over_intervals(columns, request, in_time)
     asked = columns.codes if request.lives else columns.latest
-    made = Partial(columns.position, len(asked))
-    if after is not None and columns.stream_time >= after:
-        made.forgotten_before = columns.stream_time - after + 1
+    made = Partial(columns.position, len(asked), forgotten_before=forgotten_before(columns))
     named = with_key(kinds, request.lives)
     condition = None
     if request.where is not None:
@@ -76,11 +71,7 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
     counted: list[I64] = []
     for values in instants(columns, outputs, request.ticks(), made.excluded, request.lives, request.exact):
         if not in_time():
-            raise BusyError(
-                f"a question over {len(columns.codes)} keys of a stream takes longer than its workflow may "
-                "spend on one; ask for fewer times or outputs, without quantiles, or spread the keys "
-                "over more limits.shards"
-            )
+            raise busy(len(columns.codes))
         if condition is not None and len(values):
             at = start_of(np.arange(len(values)))
             values = values.take(holds(condition, at, values.tables))
@@ -126,7 +117,7 @@ class _Folding:
         self.outputs = {m.output for m in self.measures if m.output is not None}
 
     def fold(self, values: Instants) -> None:
-        cell, cells = _combined([values.index, *(_codes(values.tables[n]) for n in self.request.group_by)])
+        cell, cells = combined([values.index, *(codes_of(values.tables[n]) for n in self.request.group_by)])
         if cells == 1:
             order = np.arange(len(values))
         else:
@@ -135,41 +126,11 @@ class _Folding:
         starts = first_of_runs(cell[order])
         columns = {name: numbers(values.tables[name]).take(order) for name in self.outputs}
         one_of_each = values.take(order[starts])
-        groups = [_user_values(one_of_each.tables[name]) for name in self.request.group_by]
+        groups = [user_values(one_of_each.tables[name]) for name in self.request.group_by]
         made = [Cell(i, tuple(of)) for i, *of in zip(one_of_each.index.tolist(), *groups, strict=True)]
         known = [m.of(columns.get(m.output or ""), starts, len(values)) for m in self.measures]
         more = {name: list(states) for name, *states in zip(made, *known, strict=True)}
         merge_cells(self.made.cells, more, self.measures)
-
-
-def _codes(table: Table) -> I64:
-    """Small whole numbers that are equal where the values are."""
-    if table.kind is Kind.NUMERIC:
-        codes: I64 = np.unique(table.value, return_inverse=True)[1]
-        return codes
-    return table.value.astype(np.int64)
-
-
-def _combined(parts: Sequence[I64]) -> tuple[I64, int]:
-    """One code for each combination of codes that there is, from 0 on, and how many there are."""
-    combined, many = _compact(parts[0])
-    for part in parts[1:]:
-        codes, width = _compact(part)
-        combined, many = _compact(combined * width + codes)
-    return combined, many
-
-
-def _compact(codes: I64) -> tuple[I64, int]:
-    most = int(codes.max())
-    if most >= _FEW_CODES:
-        used, compact = np.unique(codes, return_inverse=True)
-        return compact, len(used)
-    there = np.bincount(codes, minlength=most + 1) > 0
-    return (np.cumsum(there) - 1)[codes], int(np.count_nonzero(there))
-
-
-def _user_values(table: Table) -> list[Scalar]:
-    return table.python_values(np.arange(len(table)), table.at)
 
 
 def _key_rows(values: Instants, asked: Columns, outputs: Sequence[str], request: Request) -> list[KeyRow]:
@@ -183,7 +144,7 @@ def _key_rows(values: Instants, asked: Columns, outputs: Sequence[str], request:
         ranks = [exact(value, column.unit) if known else None for value, known in pairs]
     elif len(values) > MAX_ROWS:
         values = values.take(np.arange(MAX_ROWS + 1))  # already too many
-    columns = [_user_values(values.tables[name]) for name in outputs]
+    columns = [user_values(values.tables[name]) for name in outputs]
     return [
         KeyRow(index, tick, names[code], rank, tuple(of), int(asked.counted_from[code]) or None)
         for index, tick, code, rank, *of in zip(

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from timeline.cli.render import console, short_text, value_text
 from timeline.cli.saying import printable
-from timeline.local.evaluate import Evaluation
+from timeline.local.evaluation import Evaluation
 from timeline.plan import Plan, PlanNode
 from timeline.values.exact import user_fraction
 from timeline.values.kinds import Kind

@@ -39,6 +39,7 @@ COMMANDS = {
     "query": "querying.query",
     "show": "asking.show",
     "lives": "lives.lives",
+    "intervals": "intervals.intervals",
     "list": "asking.list_timelines",
     "describe": "asking.describe",
     "refused": "asking.refused",

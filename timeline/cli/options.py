@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as clock
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,17 +46,18 @@ class Fragments(StrEnum):
 
 AtOption = Annotated[
     list[str] | None,
-    typer.Option("--at", metavar="T", help="At this time: ms, 8s, or RFC 3339. May be repeated."),
+    typer.Option("--at", metavar="T", help="At this time: ms, 8s, a date, RFC 3339, now. May be repeated."),
 ]
 EveryOption = Annotated[
     str | None,
     typer.Option(metavar="D", help="At every multiple of this duration (500ms, 5s, 1m)."),
 ]
 FromOption = Annotated[
-    str | None, typer.Option("--from", metavar="T", help="Begin here instead of at the origin.")
+    str | None,
+    typer.Option("--from", metavar="T", help="Begin at this time instead of at the origin."),
 ]
 ToOption = Annotated[
-    str | None, typer.Option("--to", metavar="T", help="End here instead of at the newest event.")
+    str | None, typer.Option("--to", metavar="T", help="End at this time instead of at the newest event.")
 ]
 StoreOption = Annotated[
     str | None,
@@ -131,6 +133,8 @@ def between(
 def _time(text: str) -> int:
     if len(text) > MAX_LENGTH:
         raise DurationError(f"a time has at most {MAX_LENGTH} characters, got {len(text)}")
+    if text.strip() == "now":
+        return int(clock.time() * 1_000)
     return parse_time(text)
 
 

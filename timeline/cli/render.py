@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from timeline.cli.options import (
-    Format,
-)
 from timeline.cli.saying import printable, printable_json, say
-from timeline.language.output_names import VALUE
-from timeline.local.evaluate import Row
 from timeline.operators.outputs import Outputs
 from timeline.plan import Plan, PlanNode
 from timeline.tables.marks import mark_of, place_of
@@ -30,11 +23,6 @@ if TYPE_CHECKING:  # rich takes 30 ms to import, and programs want none of it
     from timeline.fragments import Fragment
     from timeline.reading.model import Rejected
     from timeline.spec.spec import Spec
-
-
-#: With what a spreadsheet begins a formula: CSV does not say what is text.
-_FORMULA = frozenset("=+-@\t\r")
-_PLAIN_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def console() -> Console:
@@ -66,79 +54,6 @@ def value_text(value: Value) -> str:
 def print_json(value: Any) -> None:
     """One line of JSON."""
     sys.stdout.write(printable_json(orjson.dumps(value).decode()) + "\n")
-
-
-def print_rows(rows: Iterable[Row], names: Sequence[str], format: Format, raw: bool = False) -> None:
-    """Rows of an evaluation, with a column for each of the outputs ``names``; CSV is `marked` if not raw."""
-    if format is Format.JSONL:
-        sys.stdout.writelines(map(_json_line, rows))
-    elif format is Format.CSV:
-        write = _csv_writer(raw)
-        write(["key", "at", *names])
-        for row in rows:
-            write([row.key, row.at, *_columns(row)])
-    else:
-        lines = ([row.key, str(row.at), *map(value_text, _columns(row))] for row in rows)
-        _print_lines(["key", "at (ms)", *names], lines)
-
-
-def print_columns(
-    columns: Sequence[str], rows: Iterable[Mapping[str, Any]], format: Format, raw: bool = False
-) -> None:
-    """Rows of an answer over all keys, with ``columns`` each; CSV is `marked` if not raw."""
-    if format is Format.JSONL:
-        sys.stdout.writelines(printable_json(orjson.dumps(row).decode()) + "\n" for row in rows)
-    elif format is Format.CSV:
-        write = _csv_writer(raw)
-        write(columns)
-        for row in rows:
-            write([row[c] for c in columns])
-    else:
-        lines = ([value_text(row[c]) for c in columns] for row in rows)
-        _print_lines(["at (ms)" if c == "at" else c for c in columns], lines)
-
-
-def marked(text: str) -> str:
-    """Text of the data as a cell of CSV that no spreadsheet takes for a formula; numbers stay what they are.
-
-    >>> marked("=1+1"), marked("play"), marked("-5"), marked("-5+x")
-    ("'=1+1", 'play', '-5', "'-5+x")
-    """
-    formula = text[:1] in _FORMULA and _PLAIN_NUMBER.fullmatch(text) is None
-    return f"'{text}" if formula else text
-
-
-def _csv_writer(raw: bool) -> Callable[[Sequence[Value]], object]:
-    """What writes a row of CSV: `marked` if not raw, and to a terminal without what would steer it."""
-    write = csv.writer(sys.stdout, lineterminator="\n").writerow
-    escape = printable if sys.stdout.isatty() else str
-
-    def cell(value: Value) -> str:
-        if value is None:
-            return ""
-        return escape(marked(value) if isinstance(value, str) and not raw else value_text(value))
-
-    return lambda row: write(map(cell, row))
-
-
-def _print_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Texts under their heads. Rich's tables take 0.1 s to import, and wrap what one may want to copy."""
-    from rich.cells import cell_len
-
-    texts = [list(map(printable, head)), *(list(map(printable, row)) for row in rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
-    for line in texts:
-        cells = (text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
-
-
-def _columns(row: Row) -> Iterable[Value]:
-    return row.value.values() if isinstance(row.value, dict) else (row.value,)
-
-
-def _json_line(row: Row) -> str:
-    values = row.value if isinstance(row.value, dict) else {VALUE: row.value}
-    return printable_json(orjson.dumps({"key": row.key, "at": row.at, **values}).decode()) + "\n"
 
 
 def short_text(node: PlanNode, plan: Plan) -> str:

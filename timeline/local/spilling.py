@@ -17,7 +17,8 @@ from timeline.engine.lives import Judged, Lives
 from timeline.errors import EventError
 from timeline.jobs import cores
 from timeline.limits import Limits
-from timeline.local.evaluate import Evaluation, Row, compute, no_such_key
+from timeline.local.evaluate import compute
+from timeline.local.evaluation import Evaluation, Row, no_such_key
 from timeline.plan import Plan
 from timeline.tables.events import EventColumn, Events
 from timeline.values.life_names import LifeKeys, key_named
@@ -83,6 +84,11 @@ class Spill:
     ) -> None:
         if self._folder is not None:
             self._folder.cleanup()
+
+    @property
+    def stream_time(self) -> int:
+        """The time of the newest event of all (ms); -1: there is none."""
+        return self._stream_time
 
     @property
     def width(self) -> int:

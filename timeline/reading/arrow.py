@@ -44,6 +44,8 @@ def ticks_of(array: Any, unit: TimeUnit, *, typed: bool = True) -> I64:
     types, kind = pa.types, array.type
     if types.is_dictionary(kind):
         return ticks_of(array.cast(kind.value_type), unit, typed=typed)
+    if types.is_string_view(kind):  # as Polars has texts
+        return ticks_of(array.cast(pa.large_string()), unit, typed=typed)
     if types.is_integer(kind):
         numbers = array.fill_null(0).to_numpy(zero_copy_only=False)
         if numbers.dtype == np.uint64:

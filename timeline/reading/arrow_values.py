@@ -51,7 +51,8 @@ def encode(array: Any) -> tuple[EventColumn, Unfit]:
         values, unread = scalars_of(coded.dictionary)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise EventError(f"values of type {kind} are no JSON scalars: {error}") from None
-    indices = coded.indices.fill_null(-1) if coded.indices.null_count else coded.indices
+    # Those of a dictionary that came with the data may have no sign.
+    indices = coded.indices.cast(pa.int64()).fill_null(-1) if coded.indices.null_count else coded.indices
     codes = np.add(indices.to_numpy(zero_copy_only=False), 1, dtype=np.int64)
     if unread.any():
         what = NO_SCALAR if types.is_temporal(value_type) else NOT_UTF8

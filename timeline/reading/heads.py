@@ -57,7 +57,7 @@ def head_of(path: str, time: str) -> Head:
         from timeline.reading.parquet import first_rows
 
         names, rows = first_rows(path, time, LINES)
-        return Head(tuple(names), _numbers(rows))
+        return Head(tuple(names), numbers(rows))
     with open_file(path) as stream:
         lines = read_lines(stream, BYTES, path).split(b"\n")
     return _csv_head(lines, time) if suffix in CSV else head_of_records(lines, time)
@@ -75,7 +75,7 @@ def head_of_records(records: Iterable[bytes], time: str) -> Head:
         if isinstance(row, dict):
             names.update(dict.fromkeys(row))
             times.append(row.get(time))
-    return Head(tuple(names), _numbers(times))
+    return Head(tuple(names), numbers(times))
 
 
 def _csv_head(lines: Sequence[bytes], time: str) -> Head:
@@ -91,10 +91,10 @@ def _csv_head(lines: Sequence[bytes], time: str) -> Head:
         times = [scalar_of_text(row[at]) for row in rows if at < len(row)]
     except csv.Error:
         pass  # the reader says what is wrong with it
-    return Head(tuple(names), _numbers(times))
+    return Head(tuple(names), numbers(times))
 
 
-def _numbers(times: Sequence[Any]) -> tuple[float, ...]:
+def numbers(times: Sequence[Any]) -> tuple[float, ...]:
     """Times that are numbers; none if any is something else: text says what it means."""
     some = [t for t in times if t is not None]
     return tuple(some) if {type(t) for t in some} <= {int, float} else ()

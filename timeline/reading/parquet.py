@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,37 +14,15 @@ import pyarrow.parquet as pq
 from timeline.errors import EventError
 from timeline.jobs import in_order
 from timeline.reading.arrow import flat, judge_arrays
+from timeline.reading.batches import Rows
 from timeline.reading.files import damaged, open_file
 from timeline.reading.judging import block_of
 from timeline.reading.model import Block, Wanted
-from timeline.values.vocabulary import I64
 
 #: A group of rows of more bytes is refused if it is so many times as large as the whole file.
 UNPACKED_BYTES, UNPACKED_TIMES = 256 << 20, 1_000
 #: Bytes of text that are looked at at once, and that a batch of rows may have.
 ROWS_BYTES, BATCH_BYTES = 64 << 20, 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    batch: pa.RecordBatch
-    lines: I64
-
-    def text(self, i: int) -> str:
-        names, columns = self.batch.schema.names, self.batch.columns
-        row = {name: _shown(column[i]) for name, column in zip(names, columns, strict=True)}
-        return json.dumps(row, default=str, ensure_ascii=False)
-
-
-def _shown(value: Any) -> Any:
-    """A value for a person, also one that Python has not."""
-    try:
-        return value.as_py()
-    except UnicodeDecodeError:
-        return value.cast(pa.binary()).as_py()
-    except (ValueError, OverflowError):
-        whole = pa.int32() if pa.types.is_date32(value.type) else pa.int64()
-        return f"{value.cast(whole).as_py()} as {value.type}"
 
 
 def count_rows(name: str) -> int:
@@ -95,7 +71,7 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
     # Text may be in any of the columns.
     size = max(1, block_bytes // max(64, sum(sizes) // max(1, metadata.num_rows)))
 
-    def batches(file: Any, row: int) -> Iterator[_Rows]:
+    def batches(file: Any, row: int) -> Iterator[Rows]:
         for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=needed):
             first, row = max(row, after), row + batch.num_rows
             if first < row:
@@ -103,9 +79,9 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
                 lines = np.arange(first + 1, row + 1, dtype=np.int64)
                 step = _rows_at_once(wanted.path, batch)
                 for begin in range(0, len(lines), step):
-                    yield _Rows(batch.slice(begin, step), lines[begin : begin + step])
+                    yield Rows(batch.slice(begin, step), lines[begin : begin + step])
 
-    def judged(rows: _Rows) -> Block:
+    def judged(rows: Rows) -> Block:
         arrays = {name: flat(rows.batch.column(name)) for name in needed}
         return block_of(wanted, [judge_arrays(wanted, rows, arrays)], int(rows.lines[-1]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 
 from timeline.errors import DurationError, shortened
@@ -51,14 +51,17 @@ def format_duration(ms: int) -> str:
     return f"{ms}ms"
 
 
-def parse_time(text: str) -> int:
-    """The tick of a time that a person types: integer ms, a duration since the origin of time, or RFC 3339.
+def parse_time(text: str, *, utc: bool = False) -> int:
+    """The tick of a time that a person types: integer ms, a duration since the origin of time, RFC 3339, or
+    a date, which begins at midnight UTC. With ``utc``, a time of day without an offset is in UTC too.
 
     Raises:
         DurationError: none of these, or outside ``0 .. MAX_TICK``.
 
     >>> parse_time("8000"), parse_time("8s"), parse_time("1970-01-01T00:00:08Z")
     (8000, 8000, 8000)
+    >>> parse_time("1970-01-02")
+    86400000
     """
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,18}", text):
@@ -66,14 +69,16 @@ def parse_time(text: str) -> int:
     elif _DURATION.fullmatch(text):
         tick = parse_duration(text)
     else:
-        tick = parse_rfc3339(text)
+        dated = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is not None
+        tick = parse_rfc3339(text, utc=utc or dated)
     if tick > MAX_TICK:
         raise DurationError(f"time {text!r} is after the last tick, {MAX_TICK} ms")
     return tick
 
 
-def parse_rfc3339(text: str) -> int:
-    """Milliseconds since the epoch of an RFC 3339 time with an offset; what is below 1 ms is cut off.
+def parse_rfc3339(text: str, *, utc: bool = False) -> int:
+    """Milliseconds since the epoch of an RFC 3339 time with an offset; what is below 1 ms is cut off. With
+    ``utc``, one without an offset is in UTC.
 
     Raises:
         DurationError: not RFC 3339, without an offset, or before 1970.
@@ -86,8 +91,10 @@ def parse_rfc3339(text: str) -> int:
     except ValueError:
         raise DurationError(
             f"not a time: {shortened(text)!r}; write ms such as 8000, a duration such as 8s, "
-            "or RFC 3339 such as 2026-03-01T12:00:00Z"
+            "a date such as 2026-03-01, or RFC 3339 such as 2026-03-01T12:00:00Z"
         ) from None
+    if moment.tzinfo is None and utc:
+        moment = moment.replace(tzinfo=UTC)
     if moment.tzinfo is None:
         raise DurationError(f"time {text!r} has no offset; end it with Z or +hh:mm")
     # In whole numbers throughout: a float would lose ms a few centuries out.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from timeline.errors import NotCaughtUpError
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
+from timeline.tables.framed import Framed, arrow_column, many
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Value
 
@@ -104,8 +105,8 @@ class Version:
     spec: Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Values(Sequence[Answer]):
+@dataclass(frozen=True, slots=True, repr=False)
+class Values(Framed, Sequence[Answer]):
     """Values of keys, in the order in which they were asked for."""
 
     answers: tuple[Answer, ...]
@@ -124,12 +125,13 @@ class Values(Sequence[Answer]):
     def __iter__(self) -> Iterator[Answer]:
         return iter(self.answers)
 
+    def _title(self) -> str:
+        return many(len(self), "value")
+
     def to_arrow(self) -> pyarrow.Table:
         """A row for each: ``key``, ``at`` (ms), the outputs, ``final``, ``position`` and ``error``; types
         as `timeline.aggregate.arrow.to_arrow` says."""
         import pyarrow as pa
-
-        from timeline.aggregate.arrow import column
 
         def of(answer: Answer, name: str) -> Any:
             return answer.value.get(name) if isinstance(answer.value, dict) else answer.value
@@ -139,7 +141,7 @@ class Values(Sequence[Answer]):
             "at": pa.array([a.at for a in self.answers], pa.int64()),
         }
         for name, kind in self.kinds.items():
-            columns[name] = column([of(a, name) for a in self.answers], kind)
+            columns[name] = arrow_column([of(a, name) for a in self.answers], kind)
         columns["final"] = pa.array([a.final for a in self.answers], pa.bool_())
         positions = [None if a.position is None else list(a.position) for a in self.answers]
         columns["position"] = pa.array(positions, pa.list_(pa.int64()))

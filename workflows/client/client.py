@@ -18,7 +18,9 @@ from timeline.language.output_names import VALUE
 from timeline.plan import PlanNode
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
+from timeline.tables.intervals import Intervals
 from timeline.values.kinds import Kind
+from timeline.values.times import Duration, Time, milliseconds, tick, ticks
 from workflows.client.answers import Look, Registered, Timeline, Values, Version
 from workflows.client.asking import Asking
 from workflows.client.catching_up import CatchingUp
@@ -26,7 +28,6 @@ from workflows.client.leaves import Leaves
 from workflows.client.nodes import Nodes
 from workflows.client.questions import Questions
 from workflows.client.registry import Registry
-from workflows.client.times import Duration, Time, milliseconds, tick, ticks
 from workflows.connection import connect
 from workflows.life import Standing
 from workflows.patience import Patience
@@ -182,12 +183,14 @@ class Client:
         start: Time | None = None,
         end: Time | None = None,
         every: Duration | None = None,
+        per: Duration | None = None,
         top: int | None = None,
         by: str | None = None,
     ) -> Result:
         """The answer to a question over all keys: ``docs/aggregates.md`` says what can be asked.
 
-        A series (``every``) begins at the earliest origin and ends at the newest event unless it is said.
+        A series (``every``), and what is over time (``per``, or a ``duration``), begins at the earliest
+        origin and ends at the newest event unless it is said.
 
         Raises:
             RequestError: what cannot be asked of the timeline's outputs.
@@ -204,10 +207,34 @@ class Client:
             start=None if start is None else tick(start),
             end=None if end is None else tick(end),
             every=None if every is None else milliseconds(every),
+            per=None if per is None else milliseconds(per),
             top=top,
             by=by,
         )
         return await self.questions.aggregate(spec, request)
+
+    async def intervals(
+        self,
+        name: str,
+        keys: str | Sequence[str] | None = None,
+        *,
+        node: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+    ) -> Intervals:
+        """From when to when keys (all of them, unless some are named) have each value of a State or a Bool:
+        of the result, or of ``node``; from their origins to their newest events, unless it is said.
+
+        Raises:
+            NotFoundError: a key of which no event was heard, or no such node.
+            RequestError: several outputs, or one that is no State and no Bool.
+        """
+        spec = await self.registry.spec(name)
+        asked = spec.plan.result if node is None else spec.plan.find(node)
+        named = [keys] if isinstance(keys, str) else keys
+        first = None if start is None else tick(start)
+        last = None if end is None else tick(end)
+        return await self.questions.intervals(spec, asked, named, first, last)
 
     async def watch(self, name: str, *, every: Duration = 1_000, most: int = 15) -> AsyncIterator[Look]:
         """A look at a timeline now, and another whenever events have changed something, for ever.

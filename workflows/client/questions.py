@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from timeline.aggregate import Partial, Request, Result, kinds_of, merge
+from timeline.aggregate import Partial, Request, Result, kinds_of, merge, needs_span
 from timeline.errors import (
     BusyError,
     LimitError,
@@ -19,6 +19,7 @@ from timeline.errors import (
 )
 from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
+from timeline.tables.intervals import Interval, Intervals, Known, check_kind, intervals_of
 from timeline.tables.wire import from_position
 from workflows.client.answers import Answer, KeyTimeline, Life, Look, Recent
 from workflows.client.asking import Asking
@@ -106,11 +107,10 @@ class Questions:
         *,
         start: int | None = None,
         end: int | None = None,
-        every: int | None = None,
         **words: Any,
     ) -> Request:
-        """A question over all keys, as `timeline.aggregate.Request.parse` reads its ``words``; a series
-        (``every``, ms) begins at the earliest origin and ends at the newest event unless it is said.
+        """A question over all keys, as `timeline.aggregate.Request.parse` reads its ``words``; a series, and
+        what is over time, begins at the earliest origin and ends at the newest event unless it is said.
 
         Raises:
             RequestError: what cannot be asked of the timeline's outputs.
@@ -118,12 +118,11 @@ class Questions:
             NotFoundError: there were no events, and nothing says when the series is to begin and end.
         """
         kinds = kinds_of(spec.plan)
-        if every is not None and (start is None or end is None):
-            Request.parse(kinds, **words)  # says what is wrong before anything is asked
+        if needs_span(kinds, start=start, end=end, **words):
             origin, newest = await self.span(spec)
             start = origin if start is None else start
             end = newest if end is None else end
-        return Request.parse(kinds, start=start, end=end, every=every, **words)
+        return Request.parse(kinds, start=start, end=end, **words)
 
     @_explained
     async def aggregate(self, spec: Spec, request: Request) -> Result:
@@ -256,6 +255,37 @@ class Questions:
             )
             found |= {key: [Life(**life) for life in lives] for key, lives in answer["lives"].items()}
         return found
+
+    async def intervals(
+        self, spec: Spec, node: PlanNode, keys: Sequence[str] | None, start: int | None, end: int | None
+    ) -> Intervals:
+        """The intervals of a node of some keys, or of all (``None``), in the order of their names.
+
+        Raises:
+            NotFoundError: a key of which no event was heard.
+            RequestError: a node that is neither a State nor a Bool.
+            SplitKeyError: a key whose events are in several partitions of the topic.
+        """
+        kinds = {name: one.kind for name, one in spec.plan.outputs.items()}
+        if node is not spec.plan.result:
+            kinds = {node.text: node.kind}
+        kind = check_kind(kinds, node.text)
+        if node is spec.plan.result:
+            [node] = spec.plan.outputs.values()
+        lives = await self.lives(spec, node, await self.keys(spec) if keys is None else keys)
+        ttl = spec.node_limits.key_ttl
+        found: list[Interval] = []
+        left_out: dict[str, str] = {}
+        for key in sorted(lives) if keys is None else keys:
+            if key not in lives:
+                raise await self._no_key(spec, key)
+            for life in lives[key]:
+                if life.error is not None:
+                    left_out[key] = life.error
+                    continue
+                over = None if ttl is None else life.newest + ttl
+                found += intervals_of(Known(key, life.rows, life.newest, over, life.closed), start, end)
+        return Intervals(tuple(found), kind, left_out=left_out)
 
     async def _of_streams(
         self,

@@ -161,7 +161,7 @@ def dry_run(
     from feeder.checks.dry_run import compare
     from feeder.files.feed import feed_files
     from timeline.cli.render import complain, print_workers, workers_of
-    from timeline.local.evaluate import Row
+    from timeline.local.evaluation import Row
     from timeline.spec.loading import load_spec
 
     loaded = load_spec(spec)

@@ -7,22 +7,30 @@ from typing import TYPE_CHECKING, Any
 from timeline.cli.connecting import KeyArgument, NameArgument, NodeOption, connected
 from timeline.cli.options import JsonOption, utf8
 from timeline.cli.saying import printable, say
+from timeline.cli.times import TimesOption
 
 if TYPE_CHECKING:
     from workflows.client import Client
 
 
-def lives(name: NameArgument, key: KeyArgument, node: NodeOption = None, json: JsonOption = False) -> None:
+def lives(
+    name: NameArgument,
+    key: KeyArgument,
+    node: NodeOption = None,
+    times: TimesOption = None,
+    json: JsonOption = False,
+) -> None:
     """List the lives (sessions) of a key within retention: where each begins and ends, and its value.
 
     A life is a run of events whose gaps are shorter than limits.key_ttl; without it a key has one. Once a
-    life is closed nothing changes it any more. Times are ms; "to" is where a life ends.
+    life is closed nothing changes it any more; "to" is where a life ends.
     """
     key = utf8(key, "KEY")
 
     async def work(timelines: Client) -> None:
         from timeline.cli.options import Format
-        from timeline.cli.render import print_columns, print_json, value_text
+        from timeline.cli.render import print_json, value_text
+        from timeline.cli.rows import print_columns
 
         spec = await timelines.registry.spec(name)
         asked = spec.plan.result if node is None else spec.plan.find(node)
@@ -40,7 +48,8 @@ def lives(name: NameArgument, key: KeyArgument, node: NodeOption = None, json: J
                 shown.append(place | {"value": printable(life.error or value_text(life.value))})
         if json:
             return
-        print_columns(["from", "newest", "to", "closed", "value"], shown, Format.TABLE)
+        timed = ["from", "newest", "to"]
+        print_columns([*timed, "closed", "value"], shown, Format.TABLE, False, timed, times)
         if ttl is None:
             say("limits.key_ttl is not given: a key has one life")
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from timeline.cli.options import (
-    AtOption,
     EveryOption,
     ExpressionOption,
     Format,
@@ -25,11 +24,11 @@ from timeline.cli.options import (
     between,
     expression_file,
     step,
-    times,
     utf8,
 )
 from timeline.cli.saying import say
 from timeline.cli.telling import StrictOption, refuse, tell
+from timeline.cli.times import AtOrEndOption, TimesOption, times_or_end, with_end
 
 if TYPE_CHECKING:
     from timeline.local.spilling import Spill
@@ -66,11 +65,19 @@ def evaluate_files(
     key: Annotated[
         list[str] | None, typer.Option(metavar="K", help="Only this key. May be repeated.")
     ] = None,
-    at: AtOption = None,
+    at: AtOrEndOption = None,
     every: EveryOption = None,
     from_: FromOption = None,
     to: ToOption = None,
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="Of a State or a Bool: from when to when it has each value.")
+    ] = False,
+    node: Annotated[
+        str | None,
+        typer.Option(metavar="NODE", help="With --intervals: an output, or a node as `explain` shows it."),
+    ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
+    times: TimesOption = None,
     jobs: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Cores that work on it [default: all]."),
@@ -97,9 +104,15 @@ def evaluate_files(
         unit = time_unit  # type: ignore[assignment]
     key_name = key_column or (source.key if source else "key")
     time_name = time_column or (source.time if source else "time")
-    ats, interval = times(at), step(every)
+    ats, interval = times_or_end(at), step(every)
     lanes = format is Format.LANES
-    start, end = between(from_, to, lanes or interval is not None, "--every or --format lanes")
+    if intervals and (lanes or ats or interval):
+        raise UsageError("--intervals goes with --from and --to, not with --at, --every or --format lanes")
+    if node is not None and not intervals:
+        raise UsageError("--node needs --intervals: values and lanes are of all outputs")
+    ranged = lanes or intervals or interval is not None
+    start, end = between(from_, to, ranged, "--every, --intervals or --format lanes")
+    asked = plan.result if node is None else plan.find(node)
     wanted = list(dict.fromkeys(key)) if key else None
     with Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill:
         option = 'unit = "{}"' if spec and time_unit is None else "--time-unit {}"
@@ -115,10 +128,19 @@ def evaluate_files(
 
             print_evaluations(spill.evaluations(), wanted, start, end)
             return
-        from timeline.cli.render import print_rows
+        if intervals:
+            from timeline.cli.rows import print_columns
+            from timeline.tables.intervals import COLUMNS
 
-        rows = spill.values(ats, every=interval, start=start, end=end)
-        print_rows(rows, list(plan.outputs), format, raw)
+            parts = (part.intervals(asked, start=start, end=end) for part in spill.evaluations())
+            rows = (one.row() for part in parts for one in part)
+            print_columns(COLUMNS, rows, format, raw, ("from", "to"), times)
+            return
+        from timeline.cli.rows import print_rows
+
+        ticks = None if ats is None else with_end(ats, spill.stream_time)
+        values = spill.values(ticks, every=interval, start=start, end=end)
+        print_rows(values, list(plan.outputs), format, raw, times)
 
 
 def explain(

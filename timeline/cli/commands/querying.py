@@ -8,7 +8,6 @@ import typer
 
 from timeline.cli.connecting import NameArgument, NodeOption, connected
 from timeline.cli.options import (
-    AtOption,
     EveryOption,
     Format,
     FromOption,
@@ -18,10 +17,19 @@ from timeline.cli.options import (
     UsageError,
     between,
     step,
-    times,
     utf8,
 )
 from timeline.cli.saying import printable, say
+from timeline.cli.times import (
+    END,
+    AtOrEndOption,
+    Times,
+    TimesOption,
+    chosen,
+    said,
+    times_or_end,
+    with_end,
+)
 
 if TYPE_CHECKING:
     from timeline.aggregate import Result
@@ -30,13 +38,16 @@ if TYPE_CHECKING:
 
 #: Of the times at which keys were left out so many are named.
 MAX_NAMED = 5
-AGGREGATES = "count, sum(X), avg, min, max, p50, p99, histogram of outputs X"
+AGGREGATES = (
+    "count, sum(X), avg, min, max, p50, p99, histogram of outputs X; over time duration, duration(X), "
+    "duration_by(X), rises"
+)
 
 
 def query(
     name: NameArgument,
     key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The key.", show_default=False)] = None,
-    at: AtOption = None,
+    at: AtOrEndOption = None,
     node: NodeOption = None,
     all_: Annotated[
         bool, typer.Option("--all", help="Ask over all keys; the options below go with it.")
@@ -56,6 +67,10 @@ def query(
     from_: FromOption = None,
     to: ToOption = None,
     every: EveryOption = None,
+    per: Annotated[
+        str | None,
+        typer.Option(metavar="D", help="Over intervals of this length (5m, 1h), from --from to --to."),
+    ] = None,
     lives: Annotated[
         bool, typer.Option("--lives", help="All lives of each key; --group-by key puts them together.")
     ] = False,
@@ -64,12 +79,14 @@ def query(
     ] = False,
     format: Annotated[Format | None, typer.Option(help="How to print: table, jsonl or csv.")] = None,
     raw: RawOption = False,
+    times: TimesOption = None,
     json: JsonOption = False,
 ) -> None:
     """Ask the result workflow of a timeline, or any node, for the value of a key; or ask over all keys.
 
     Without --at: at the key's newest event. "final" says that no acceptable event can change it.
-    With --all every stream's result workflow is asked once, and the answer names their positions.
+    With --all every stream's result workflow is asked once, and the answer names their positions. What is
+    over time (--per, or a duration in --agg) is from --from up to --to, or from first to last event.
     """
     if not all_:
         if key is None:
@@ -83,6 +100,7 @@ def query(
             "--from": from_,
             "--to": to,
             "--every": every,
+            "--per": per,
             "--lives": lives or None,
             "--exact": exact or None,
             "--format": format,
@@ -91,7 +109,7 @@ def query(
         for option, value in asked_of_all.items():
             if value is not None:
                 raise UsageError(f"{option} needs --all: it asks over all keys, got the key {key!r}")
-        _query_key(name, utf8(key, "KEY"), at, node, json)
+        _query_key(name, utf8(key, "KEY"), at, node, times, json)
         return
     if key is not None:
         raise UsageError(f"give a KEY or --all, not both, got {key!r} and --all")
@@ -103,26 +121,29 @@ def query(
         raise UsageError("--format is table, jsonl or csv over all keys; `timeline show` draws lanes of one")
     if (top is None) != (by is None):
         raise UsageError("--top N and --by COLUMN go together: the N rows with the largest COLUMN")
-    if at and (from_ or to or every):
-        raise UsageError("give --at, or a series with --every (and --from, --to), not both")
-    interval = step(every)
-    start, end = between(from_, to, interval is not None, "--every")
+    if at and (from_ or to or every or per):
+        raise UsageError("give --at, or a series with --every or --per (and --from, --to), not both")
+    if every and per:
+        raise UsageError("give --every (at times) or --per (over the time between them), not both")
+    start, end = between(from_, to)
+    ats = times_or_end(at)
     words: dict[str, Any] = {
         "agg": None if agg is None else utf8(agg, "--agg"),
         "group_by": [w.strip() for text in group_by or [] for w in utf8(text, "--group-by").split(",")],
         "where": None if where is None else utf8(where, "--where"),
         "top": top,
         "by": None if by is None else utf8(by, "--by"),
-        "at": times(at),
         "start": start,
         "end": end,
-        "every": interval,
+        "every": step(every),
+        "per": step(per, "--per"),
         "lives": lives,
         "exact": exact,
     }
 
     async def work(timelines: Client) -> tuple[Spec, Result]:
         spec = await timelines.registry.spec(name)
+        words["at"] = None if ats is None else await _known(timelines, spec, ats)
         return spec, await timelines.questions.aggregate(
             spec, await timelines.questions.request(spec, **words)
         )
@@ -133,18 +154,26 @@ def query(
 
         print_json({"timeline": spec.name, **result.to_json()})
     else:
-        _print(result, format or Format.TABLE, raw)
+        _print(result, format or Format.TABLE, raw, times)
 
 
-def _query_key(name: str, key: str, at: list[str] | None, node: str | None, json: bool) -> None:
+async def _known(timelines: Client, spec: Spec, ats: list[int]) -> list[int]:
+    """The ticks of ``--at``, the newest event among them if it is asked for."""
+    return with_end(ats, (await timelines.questions.span(spec))[1]) if END in ats else ats
+
+
+def _query_key(
+    name: str, key: str, at: list[str] | None, node: str | None, times: Times | None, json: bool
+) -> None:
     from timeline.cli.render import print_json, value_text
     from timeline.errors import TimelineError
 
-    ats: list[int | None] = [None] if at is None else [*(times(at) or [])]
+    said_ats = times_or_end(at)
 
     async def work(timelines: Client) -> None:
         spec = await timelines.registry.spec(name)
         asked = spec.plan.result if node is None else spec.plan.find(node)
+        ats = [None] if said_ats is None else await _known(timelines, spec, said_ats)
         for answer in await timelines.questions.values(spec, asked, [(key, tick) for tick in ats]):
             if answer.error is not None:
                 raise TimelineError(answer.error)
@@ -164,11 +193,13 @@ def _query_key(name: str, key: str, at: list[str] | None, node: str | None, json
                 state = "final" if answer.final else "not final"
                 place = ".".join(map(str, answer.position or ()))
                 value = printable(value_text(answer.value))
-                say(f"{value}  ({printable(key)} at {answer.at} ms, position {place}, {state})")
+                how = chosen(times, answer.at)
+                say(f"{value}  ({printable(key)} at {said(answer.at, how)}, position {place}, {state})")
                 if answer.counted_from is not None:
-                    say(f"counted from {answer.counted_from} ms on, not from where the key begins")
+                    since = said(answer.counted_from, how)
+                    say(f"counted from {since} on, not from where the key begins")
                 elif answer.exact_from is not None:
-                    say(f"exact from {answer.exact_from} ms on; what was before is not known")
+                    say(f"exact from {said(answer.exact_from, how)} on; what was before is not known")
 
     connected(work)
 
@@ -178,21 +209,23 @@ def _late(answer: Answer) -> dict[str, int]:
     return {name: tick for name, tick in late.items() if tick is not None}
 
 
-def _print(result: Result, format: Format, raw: bool) -> None:
+def _print(result: Result, format: Format, raw: bool, times: Times | None) -> None:
     """The rows; and what they stand on: below a table, on standard error beside data for programs."""
-    from timeline.cli.render import print_columns
+    from timeline.cli.rows import print_columns
 
-    print_columns(result.columns, result.rows, format, raw)
-    for line in _about(result):
+    timed = ["from", "to"] if result.request.over is not None else ["at"]
+    timed = [name for name in timed if name in result.columns]
+    print_columns(result.columns, result.rows, format, raw, timed, times)
+    for line in _about(result, times):
         say(line, err=format is not Format.TABLE)
 
 
-def _about(result: Result) -> list[str]:
+def _about(result: Result, times: Times | None) -> list[str]:
     places = ("-" if p is None else ".".join(map(str, p)) for p in result.positions)
     keys = f"{result.keys} key{'' if result.keys == 1 else 's'}"
     lines = [f"{keys}; positions  " + "  ".join(f"{stream}: {place}" for stream, place in enumerate(places))]
     for left_out in result.excluded[:MAX_NAMED]:
-        when = "" if left_out.at is None else f" at {left_out.at} ms"
+        when = "" if left_out.at is None else f" at {said(left_out.at, chosen(times, left_out.at))}"
         lines.append(f"left out{when}: {left_out.keys} {left_out.reason}")
     if len(result.excluded) > MAX_NAMED:
         lines.append(f"left out at {len(result.excluded) - MAX_NAMED} more times; --json shows all")
@@ -200,10 +233,11 @@ def _about(result: Result) -> list[str]:
         keys_are = "key is" if result.counted == 1 else "keys are"
         lines.append(
             f"{result.counted} {keys_are} counted not from where they begin but from as late as "
-            f"{result.counted_from} ms on; --exact leaves them out"
+            f"{said(result.counted_from, chosen(times, result.counted_from))} on; --exact leaves them out"
         )
     for label, error in result.errors.items():
         lines.append(f"{label} is within {error:.1%} of its value")
     if result.forgotten_before is not None:
-        lines.append(f"keys without an event since {result.forgotten_before} ms may be forgotten")
+        since = said(result.forgotten_before, chosen(times, result.forgotten_before))
+        lines.append(f"keys without an event since {since} may be forgotten")
     return lines
