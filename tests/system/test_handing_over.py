@@ -100,7 +100,8 @@ async def test_a_state_that_is_too_large_is_refused(handing: Handing) -> None:
 async def test_nodes_that_do_not_come_to_rest_are_refused(handing: Handing, tmp_path: Path) -> None:
     """One is telling something to a parent that is not there."""
     leaf = handing.old[0]
-    nobody = Subscriber(workflow=f"nobody-{handing.token}", inputs=[0])
+    source, _, _, stream = leaf.rsplit(".", 3)
+    nobody = Subscriber(workflow=f"{source}.not.{handing.token}.{stream}", inputs=[0])
     await handing.timelines.leaves.asking.signal(leaf, node.SUBSCRIBE, nobody)
     with pytest.raises(
         ApplicationError, match=f"{leaf} has not come to rest within 1 s: something is still"

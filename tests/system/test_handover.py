@@ -18,11 +18,15 @@ PARENT, LEAF = make_plan('!has_existed(state == "play")').nodes[::-1]
 COLUMNS = frozenset({"state"})
 
 
+def id_of(planned: PlanNode) -> str:
+    return f"handover.{planned.operator.name}.{planned.digest}.0"
+
+
 async def start(timelines: Client, planned: PlanNode, subscribers: list[Subscriber]) -> str:
     spec = NodeSpec(
         expression=planned.text, stream=0, allowed_lateness=None, retention=None, subscribers=subscribers
     )
-    workflow_id = f"the-{planned.operator.name}"
+    workflow_id = id_of(planned)
     await timelines.temporal.start_workflow(
         planned.operator.name, args=[spec], id=workflow_id, task_queue=task_queue()
     )
@@ -78,7 +82,7 @@ async def test_inbox_and_undelivered_patch_survive_continue_as_new(tmp_path: Pat
         client = await connect_embedded(server.address)
         async with make_worker(client):
             timelines = Client(client)
-            leaf = await start(timelines, LEAF, [Subscriber(workflow="the-not", inputs=[0])])
+            leaf = await start(timelines, LEAF, [Subscriber(workflow=id_of(PARENT), inputs=[0])])
             for number in range(3):
                 # A key in each: a patch that is lost or comes twice is seen in the names that follow.
                 batch = from_rows([(f"key-{number}", 1_000, {"state": "play"})], first=(number + 1,))
