@@ -13,7 +13,7 @@ from tests.support.segments import Segments
 from tests.support.waiting import eventually
 from tests.system.test_marks import Silent, beats, heartbeat
 from timeline.spec.spec import Spec
-from timeline.tables.events import Position, from_rows
+from timeline.tables.events import Position, from_rows, no_events
 from timeline.tables.marks import marked
 from workflows.client import Client
 from workflows.names import fragment_id
@@ -43,7 +43,7 @@ async def test_a_feeder_that_died_between_two_leaves(timelines: Client, tmp_path
     lead = Lead(timelines)
     await lead.take(leaves)
     assert lead.leader is not None
-    nothing = from_rows([("a", 1, {"beat": 1})]).take(slice(0, 0))
+    nothing = no_events(["beat"], 2)
     mark, about = marked((1, 1), 90_000), {leaves[0]: protocol.About(leader=lead.leader)}
     await timelines.leaves.signal_events({leaves[0]: frozenset(["beat"])}, nothing, mark, about)
     send(("a", 84_999), ("a", 85_000))
