@@ -33,6 +33,8 @@ fast)
     ;;
 all)
     check
+    # Changes the keys of its process, where it must be alone.
+    TIMELINE_TESTS_ALONE=1 python -m pytest tests/system/test_keys.py
     # A file stays in one process. In their order, the short ones come last and even out the end.
     exec python -m pytest -n "$jobs" --dist loadfile --no-loadscope-reorder "${@:2}"
     ;;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +21,12 @@ from workflows.payloads.encryption import new_key
 from workflows.protocol import node as protocol
 from workflows.protocol import registry
 from workflows.server import DevServer
+
+pytestmark = pytest.mark.skipif(
+    "TIMELINE_TESTS_ALONE" not in os.environ,
+    reason="has this process change its keys, which a worker that other tests share would take over too: "
+    "TIMELINE_TESTS_ALONE=1 pytest tests/system/test_keys.py, as tests/run.sh does",
+)
 
 OLD, NEW = new_key("old"), new_key("new")
 STATE = 'latest_event_to_state(state) == "buffer"'
