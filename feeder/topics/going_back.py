@@ -120,7 +120,8 @@ class GoingBack:
 
     async def _go_back(self, furthest: Position, acknowledged: Position) -> None:
         name = self._source.name
-        oldest = await asyncio.to_thread(self._source.oldest, furthest)
+        right_before = (*furthest[:-1], furthest[-1] - 1)
+        oldest = await asyncio.to_thread(self._source.following, right_before)
         lost = oldest is None or oldest > furthest
         if lost:
             gap = Gap(

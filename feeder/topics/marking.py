@@ -63,8 +63,9 @@ class Marking:
             OvertakenError: so does another.
             TimelineError: Temporal does not answer.
         """
-        leaves = [leaf for shard in self._roster.shards for leaf in shard.known()]
-        if self._source.heeds_stream and self._lead.leader is None and leaves:
+        if not self._source.heeds_stream or self._lead.leader is not None:
+            return
+        if leaves := [leaf for shard in self._roster.shards for leaf in shard.known()]:
             await self._lead.take(leaves)
             raise TakenError
 

@@ -75,15 +75,6 @@ class Input:
         finally:
             cursor.close()
 
-    def oldest(self, at: Position) -> Position | None:
-        """The first message that there still is at a position or behind it, or a little before. Blocks."""
-        cursor = self.partition.read((*at[:-1], at[-1] - 1))
-        try:
-            messages = cursor.receive(PATIENCE_MS) if cursor.more() else NONE
-            return tuple(messages.position[0].tolist()) if messages else None
-        finally:
-            cursor.close()
-
     def following(self, place: Position) -> Position | None:
         """The first message that there still is behind a position. Blocks."""
         cursor = self.partition.read(place)

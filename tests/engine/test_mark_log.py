@@ -46,8 +46,8 @@ def test_a_mark_that_made_no_difference_is_not_kept() -> None:
     log = MarkLog()
     for number in range(1_000):
         log.reach(marked((number,), 100 * number))
-        log.look(np.array([100 * number - 5]), 100 * number, 5)
+        log.look(np.array([100 * number - 5]), np.array([100 * number]), 5)
         assert log.places == [(number, -1, 100 * number)]
-    log.look(np.array([99_894]), 99_900, 5)
+    log.look(np.array([99_894]), np.array([99_900]), 5)
     log.reach(marked((1_000,), 100_000))
     assert log.places == [(999, -1, 99_900), (1_000, -1, 100_000)]

@@ -12,7 +12,7 @@ from timeline.language.output_names import VALUE
 from timeline.limits import Limits
 from timeline.tables.columns import Columns
 from timeline.tables.history import History
-from timeline.tables.lateness import final_until, is_closed, now
+from timeline.tables.lateness import final_until, is_closed, is_forgotten, now
 from timeline.tables.packing import pack
 from timeline.tables.table import Table, Window, lookup
 from timeline.values.exact import user_value
@@ -43,12 +43,9 @@ class Answers:
             KeyError: no event of the key was heard of, or it is forgotten.
         """
         state = self.state
-        after = state.limits.forgotten_after
         codes = np.array(state.codes_of(key), np.int64)
         newest = state.by_key.newest[codes]
-        known = newest >= 0
-        if after is not None:
-            known &= state.stream_time - newest < after
+        known = (newest >= 0) & ~is_forgotten(state.limits, newest, state.stream_time)
         if not known.any():
             raise KeyError(key)
         codes = codes[known]
@@ -99,11 +96,8 @@ class Answers:
 
     def _known(self) -> I64:
         state = self.state
-        known = state.by_key.newest >= 0
-        after = state.limits.forgotten_after
-        if after is not None:
-            known &= state.stream_time - state.by_key.newest < after
-        return np.flatnonzero(known)
+        newest = state.by_key.newest
+        return np.flatnonzero((newest >= 0) & ~is_forgotten(state.limits, newest, state.stream_time))
 
     def _latest(self, known: I64) -> I64:
         """Of known lives the newest of each key."""

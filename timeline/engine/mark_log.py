@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from timeline.engine.admission import time_before
 from timeline.tables.events import Position
 from timeline.tables.marks import mark_of, place_of
 from timeline.values.vocabulary import I64
@@ -21,9 +20,9 @@ class MarkLog:
     >>> import numpy as np
     >>> log = MarkLog()
     >>> log.reach((1, -1, 50))
-    >>> log.look(np.array([60]), 50, 5)
+    >>> log.look(np.array([60]), np.array([50]), 5)
     >>> log.reach((2, -1, 90))
-    >>> log.look(np.array([70]), 90, 5)
+    >>> log.look(np.array([70]), np.array([90]), 5)
     >>> log.reach((3, -1, 99))
     >>> log.places
     [(2, -1, 90), (3, -1, 99)]
@@ -45,9 +44,8 @@ class MarkLog:
         self.needed = False
         del self.places[:-MAX_MARKS]
 
-    def look(self, tick: I64, stream_time: int, lateness: int) -> None:
-        """Takes note of events (ms) that come when the stream's time is ``stream_time``."""
-        if self.needed or not self.places or mark_of(self.places[-1]) != stream_time:
-            return
-        before = time_before(tick, stream_time)
-        self.needed = bool(((before == stream_time) & (tick < before - lateness)).any())
+    def look(self, tick: I64, stream: I64, lateness: int) -> None:
+        """Takes note of events (ms); ``stream`` is the stream's time before each."""
+        if self.places and not self.needed:
+            by_mark = stream == mark_of(self.places[-1])
+            self.needed = bool((by_mark & (tick < stream - lateness)).any())

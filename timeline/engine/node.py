@@ -94,7 +94,7 @@ class Node:
             state.by_key.grow(len(state.keys))
             key = judged.life
         if state.limits.allowed_lateness is not None:
-            state.marks.look(events.tick, state.stream_time, state.limits.allowed_lateness)
+            state.marks.look(events.tick, stream, state.limits.allowed_lateness)
         state.marks.reach(last)
         state.accepted += len(judged.live)
         if len(judged.refused):

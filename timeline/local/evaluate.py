@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from timeline.local.evaluation import Evaluation
 from timeline.plan import Plan, make_plan
 from timeline.reading.model import Rejected, TimeUnit
 from timeline.tables.events import Events, Position
+from timeline.tables.lateness import is_forgotten
 from timeline.tables.marks import mark_of
 from timeline.tables.packing import key_of, tick_of
 from timeline.values.life_names import LifeKeys, key_named
@@ -120,10 +121,7 @@ def compute(
     """The evaluation of accepted events, of a stream whose time is ``stream_time`` (ms)."""
     begun, last, tables = compute_divided(plan, events, jobs)
     codes, newest, origin = key_of(last), tick_of(last), tick_of(begun)
-    after = limits.forgotten_after
-    known: Iterable[int] = range(len(codes))
-    if after is not None:
-        known = np.flatnonzero(stream_time - newest < after).tolist()
+    known = np.flatnonzero(~is_forgotten(limits, newest, stream_time)).tolist()
     named = key_named if isinstance(keys, LifeKeys) else str
     by_name = np.array(sorted(known, key=lambda i: (named(keys.name(int(codes[i]))), origin[i])), np.int64)
     return Evaluation(

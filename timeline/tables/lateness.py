@@ -27,9 +27,20 @@ def watermark(limits: Limits, newest: I64, stream_time: int) -> I64:
 
 def is_closed(limits: Limits, newest: I64, stream_time: int) -> Bools:
     """Which lives are closed: no acceptable event can reach them any more."""
-    after = limits.closed_after
-    closed: Bools = stream_time - newest >= (stream_time + 2 if after is None else after)
-    return closed
+    return _left_behind(limits.closed_after, newest, stream_time)
+
+
+def is_forgotten(limits: Limits, newest: I64, stream_time: int) -> Bools:
+    """Which lives are no longer known: they are closed, and retention has passed too."""
+    return _left_behind(limits.forgotten_after, newest, stream_time)
+
+
+def _left_behind(after: int | None, newest: I64, stream_time: int) -> Bools:
+    """Which are at least so much (ms; ``None``: none is) older than the stream's time."""
+    if after is None:
+        return np.zeros(len(newest), bool)
+    behind: Bools = stream_time - newest >= after
+    return behind
 
 
 def final_until(limits: Limits, newest: I64, stream_time: int) -> I64:
