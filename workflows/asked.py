@@ -135,7 +135,13 @@ class Asked:
         born = workflow.info().first_execution_run_id
         waiting = any(isinstance(entry, Batch) for entry in self.inbox)
         place = to_position(self.live.fed)
-        return {"position": place, "born": born, "leader": self.leader, "waiting": waiting}
+        return {
+            "position": place,
+            "born": born,
+            "leader": self.leader,
+            "waiting": waiting,
+            "settled": to_position(self.live.reader.refused.settled),
+        }
 
     @protocol.MARKS.handler
     def marks(self) -> list[list[int]]:

@@ -1,8 +1,11 @@
 """Going back: a subscription that is ahead of the leaves, because these were restored from an older backup.
 
 Nothing is acknowledged that not every leaf has. So a subscription that has acknowledged more than the
-furthest leaf has had was used by others, which are gone: its place is put back to the leaves. What the topic
-no longer has of the messages between is lost to them, and is not passed over unless somebody says so.
+furthest leaf has had was used by others, which are gone: its place is put back to where the leaves know that
+all is settled. That is not where the furthest leaf stands: dead letters of what it has had last may not be
+written yet, and where the source does not say what was acknowledged, a broker that is slow looks the same.
+What the topic no longer has of the messages behind the leaves is lost to them, and is not passed over unless
+somebody says so.
 """
 
 from __future__ import annotations
@@ -73,9 +76,9 @@ class GoingBack:
         self._told = acknowledged is not None
         if acknowledged is not None:
             # Asked after it: a feeder that is at work acknowledges behind the leaves.
-            furthest = await self._furthest()
+            furthest, settled = await self._stands()
             if furthest is not None and acknowledged > furthest:
-                await self._go_back(furthest, acknowledged)
+                await self._go_back(furthest, settled, acknowledged)
 
     async def received(self, first: Position) -> None:
         """To be called with the first message.
@@ -85,12 +88,12 @@ class GoingBack:
         """
         if self._told:
             return
-        furthest = await self._furthest()
+        furthest, settled = await self._stands()
         if furthest is None or first <= furthest or self._source.partition.follows(furthest, first):
             return
         following = await asyncio.to_thread(self._source.following, furthest)
         if following is not None and following < first:
-            await self._go_back(furthest, first)
+            await self._go_back(furthest, settled, first)
 
     async def nothing_came(self) -> None:
         """To be called now and then while nothing is received at all.
@@ -101,7 +104,7 @@ class GoingBack:
         if self._told or self._clock() - self._looked < SILENCE:
             return
         self._looked = self._clock()
-        furthest = await self._furthest()
+        furthest, settled = await self._stands()
         end = await asyncio.to_thread(self._subscription.end)
         if furthest is None or end is None or end <= furthest:
             return
@@ -109,16 +112,17 @@ class GoingBack:
         self._still = self._still + 1 if furthest == self._seen else 0
         self._seen = furthest
         if self._still >= PATIENT:
-            await self._go_back(furthest, end)
+            await self._go_back(furthest, settled, end)
 
-    async def _furthest(self) -> Position | None:
-        """The message that the furthest leaf has had last."""
+    async def _stands(self) -> tuple[Position | None, Position | None]:
+        """The message that the furthest leaf has had last, and that up to which all is settled for sure."""
         specs: list[Spec] = self._roster.specs
         leaves = [leaf for number in self._source.numbers for leaf in leaves_of(specs, number)]
         stands = await asyncio.gather(*map(self._timelines.leaves.stands, leaves))
-        return max((place_of(s.position) for s in stands if s.position is not None), default=None)
+        furthest = max((place_of(s.position) for s in stands if s.position is not None), default=None)
+        return furthest, max((place_of(s.settled) for s in stands if s.settled is not None), default=None)
 
-    async def _go_back(self, furthest: Position, acknowledged: Position) -> None:
+    async def _go_back(self, furthest: Position, settled: Position | None, acknowledged: Position) -> None:
         name = self._source.name
         right_before = (*furthest[:-1], furthest[-1] - 1)
         oldest = await asyncio.to_thread(self._source.following, right_before)
@@ -148,5 +152,8 @@ class GoingBack:
                 f"{name}: the subscription is ahead of the workflows, as after a restore of an older backup; "
                 f"going back to {list(furthest)}"
             )
-        await asyncio.to_thread(self._subscription.seek, furthest)
+        if settled is None:
+            await asyncio.to_thread(self._source.seek_to_begin, self._subscription)
+        else:
+            await asyncio.to_thread(self._subscription.seek, min(settled, furthest))
         raise SoughtError

@@ -27,12 +27,13 @@ class RefusedEvent(TypedDict):
 
 class Standing(NamedTuple):
     """A leaf's position, and which of all that ever had its id it is (``born``); whose batches it takes,
-    if not anybody's, and whether any wait."""
+    if not anybody's, and whether any wait; up to where refused events are settled, as far as it knows."""
 
     position: Position | None
     born: str
     leader: protocol.Leader | None = None
     waiting: bool = False
+    settled: Position | None = None
 
 
 class Leaves:
@@ -72,8 +73,13 @@ class Leaves:
     async def stands(self, workflow_id: str) -> Standing:
         """Where a leaf stands, and whom it listens to."""
         answer = await self.asking.query(workflow_id, protocol.STANDS)
-        place = from_position(answer["position"])
-        return Standing(place, answer["born"], answer.get("leader"), answer.get("waiting", False))
+        return Standing(
+            from_position(answer["position"]),
+            answer["born"],
+            answer.get("leader"),
+            answer.get("waiting", False),
+            from_position(answer.get("settled")),
+        )
 
     async def lead(self, workflow_id: str, leader: protocol.Leader) -> None:
         """Tells a leaf to take batches only of a feeder with this lead, or a later one."""

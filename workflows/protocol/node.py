@@ -127,12 +127,13 @@ class NodeStatus(Late, IsOdd):
 
 class Stand(TypedDict):
     """A node's position, and which of all nodes that ever had its id it is; whose batches it takes, if not
-    anybody's, and whether any wait in its inbox."""
+    anybody's, and whether any wait in its inbox; up to where it was told that refused events are settled."""
 
     position: Place
     born: str
     leader: NotRequired[Leader | None]
     waiting: NotRequired[bool]
+    settled: NotRequired[Place]
 
 
 class Catching(TypedDict):
