@@ -164,3 +164,38 @@ async def test_so_many_at_a_time() -> None:
     open_.set()
     assert {(await task)[0] for task in [*under_way, stream]} == {200}
     assert (await ask(guard))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("access", "headers", "let_in"),
+    [
+        (Access(), {}, True),
+        (Access(), {"origin": "http://127.0.0.1:8280"}, True),
+        (Access(), {"origin": "https://evil.example"}, False),
+        (Access(), {"host": "evil.example"}, False),
+        (Access(header="x-forwarded-user"), {}, False),
+        (Access(header="x-forwarded-user"), {"x-forwarded-user": "ann"}, True),
+    ],
+)
+async def test_the_connection_of_a_page(access: Access, headers: dict[str, str], let_in: bool) -> None:
+    """It can do all that the page can, so that it is guarded as a change is."""
+    said: list[Message] = []
+
+    async def accept(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    named = {"host": "127.0.0.1:8280"} | headers
+    scope = {
+        "type": "websocket",
+        "path": "/_nicegui_ws/socket.io/",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+    }
+    await Guard(accept, access)(scope, receive, send)
+    assert [message["type"] for message in said] == ["websocket.accept" if let_in else "websocket.close"]

@@ -1,4 +1,4 @@
-"""The command ``serve``: the HTTP API, until it is stopped."""
+"""The command ``serve``: the page and the HTTP API, until it is stopped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,16 +60,13 @@ def serve(
     log_format: LogFormatOption = LogFormat.TEXT,
     log_level: LogLevelOption = LogLevel.WARNING,
 ) -> None:
-    """Serve the HTTP API (/api/v1): timelines, questions and changes for programs. Needs the extra "page".
+    """Serve the page (/) and the HTTP API (/api/v1): timelines and questions. Needs the extra "page".
 
-    Connects as TEMPORAL_ADDRESS and its kin say. On another address than this machine's own it needs a token
-    or a proxy's header.
+    Connects as TEMPORAL_ADDRESS and its kin say. On another address than this machine's own it needs a token,
+    and then has no page, or a proxy's header.
     """
-    try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise UsageError('`timeline serve` needs more: pip install "timeline-analytics[page]"') from None
+    if not all(map(find_spec, ("fastapi", "nicegui", "uvicorn"))):
+        raise UsageError('`timeline serve` needs more: pip install "timeline-analytics[page]"')
     from timeline.cli.serving.guard import Access
 
     token = _token(token_file)
@@ -105,7 +103,7 @@ def _token(file: Path | None) -> str | None:
 async def _serve(host: str, port: int, access: Access, observed: Observed) -> None:
     import uvicorn
 
-    from timeline.cli.serving.app import make_app
+    from timeline.cli.serving.app import has_page, make_app
     from workflows.client import Client
 
     class Server(uvicorn.Server):
@@ -121,7 +119,6 @@ async def _serve(host: str, port: int, access: Access, observed: Observed) -> No
             make_app(client, access),
             log_config=None,
             access_log=False,
-            lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=GRACE,
             # Keys and expressions in a query may be long; the routes say how long.
@@ -131,7 +128,8 @@ async def _serve(host: str, port: int, access: Access, observed: Observed) -> No
         server = Server(config)
         number = listening.getsockname()[1]
         url = f"http://{f'[{host}]' if ':' in host else host}:{number}"
-        announce(f"Serving {url}/api/v1, described by {url}/api/v1/openapi.json. Stop with Ctrl-C.")
+        page = f"; the page is at {url}" if has_page(access) else ""
+        announce(f"Serving {url}/api/v1, described by {url}/api/v1/openapi.json{page}. Stop with Ctrl-C.")
         running = asyncio.create_task(server.serve(sockets=[listening]))
         try:
             await asyncio.shield(running)

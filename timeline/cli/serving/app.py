@@ -1,4 +1,4 @@
-"""The HTTP API as an ASGI app."""
+"""The HTTP API, with the page, as an ASGI app."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from timeline.cli.serving import letters, models, problems, questions, timelines
-from timeline.cli.serving.guard import Access, Guard
+from timeline.cli.serving import letters, models, page, problems, questions, timelines
+from timeline.cli.serving.guard import OPEN, Access, Guard
 from workflows.client import Client
 from workflows.connection import trouble
 
 ABOUT = "Timelines: questions about state over time. Every answer says which prefix of its streams it is of."
+
+
+def has_page(access: Access) -> bool:
+    """Whether there is a page: a browser has no token to give."""
+    return access.token is None or access.header is not None
 
 
 def make_app(client: Client, access: Access | None = None) -> ASGIApp:
@@ -53,4 +58,14 @@ def make_app(client: Client, access: Access | None = None) -> ASGIApp:
             return models.Health(status="ok")
         return JSONResponse(models.Health(status="failing", reason=reason).model_dump(), 503)
 
-    return Guard(app, access or Access())
+    access = access or Access()
+    if not has_page(access):
+        return Guard(app, access)
+    people = page.make_page(client)
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        """Apart, so that the page takes nothing that the API has to answer."""
+        ours = scope["type"] == "http" and scope["path"].startswith(("/api/", *OPEN))
+        await (app if ours else people)(scope, receive, send)
+
+    return Guard(both, access)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from timeline.cli.serving.problems import RefusedError, answer, of_error
@@ -21,12 +21,20 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 #: Of these anybody may hear: they say nothing of timelines.
 OPEN = ("/healthz", "/readyz")
 #: Of what is posted, these change nothing.
-HARMLESS = ("/api/v1/explain",)
-HEADERS = (
+HARMLESS = ("/api/v1/explain", "/_nicegui")
+#: Of all answers; of those of the API; and of the page, which loads nothing from elsewhere.
+HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+OF_API = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
+)
+OF_PAGE = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+        b"style-src 'self' 'unsafe-inline'; "
+        b"img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'",
+    ),
 )
 
 
@@ -50,6 +58,9 @@ class Guard:
         self._requests = self._streams = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -59,12 +70,13 @@ class Guard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"] = [*message.get("headers", []), *HEADERS]
+                of = OF_API if request.url.path.startswith("/api/") else OF_PAGE
+                message["headers"] = [*message.get("headers", []), *HEADERS, *of]
             await send(message)
 
         request = Request(scope)
         try:
-            self._judge(request)
+            self._judge(request, request.method)
             with self._counted(request):
                 await self.app(scope, _bounded(request, receive), telling)
         except RefusedError as error:
@@ -72,7 +84,17 @@ class Guard:
                 raise
             await answer(of_error(error))(scope, receive, telling)
 
-    def _judge(self, request: Request) -> None:
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The page's own connection, by which it is told what was clicked: as careful as with a change."""
+        try:
+            self._judge(HTTPConnection(scope), "websocket")
+        except RefusedError:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self.app(scope, receive, send)
+
+    def _judge(self, request: HTTPConnection, method: str) -> None:
         """Refuses what may not be asked.
 
         Raises:
@@ -89,13 +111,13 @@ class Guard:
             return
         if not (self._has_token(headers.get("authorization")) or self._is_of_proxy(request)):
             raise RefusedError(401, "give the token: Authorization: Bearer TOKEN")
-        if request.method in SAFE:
+        if method in SAFE:
             return
         origin = headers.get("origin")
         foreign = origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
         if foreign or headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
             raise RefusedError(403, "a page of another site may not change anything here")
-        if access.read_only and request.url.path not in HARMLESS:
+        if access.read_only and not request.url.path.startswith(HARMLESS):
             raise RefusedError(403, "this service is read-only; use another, or the command line")
 
     def _has_token(self, given: str | None) -> bool:
@@ -105,7 +127,7 @@ class Guard:
         kind, _, value = (given or "").partition(" ")
         return kind.lower() == "bearer" and hmac.compare_digest(value.strip().encode(), token.encode())
 
-    def _is_of_proxy(self, request: Request) -> bool:
+    def _is_of_proxy(self, request: HTTPConnection) -> bool:
         return self.access.header is not None and bool(request.headers.get(self.access.header))
 
     @contextmanager

@@ -180,16 +180,24 @@ class Values(Part):
     values: list[Value]
 
 
+class Piece(Part):
+    """From ``start`` (ms) up to the next: the value there, and how much a second is added (of a Numeric). Of
+    a Ratio it is the value at the start alone; what it is between, `/values` says."""
+
+    start: int
+    value: Any
+    slope: int | float | None = None
+
+
 class Lane(Part):
-    """A node's whole timeline of a key: ``rows`` are ``[start, value]`` or ``[start, value, slope]``, each up
-    to the next."""
+    """A node's whole timeline of a key."""
 
     node: str
     operator: str
     kind: str
     origin: int
     newest: int
-    rows: list[list[Any]]
+    pieces: list[Piece]
     error: str | None
 
 
@@ -209,7 +217,7 @@ class Life(Part):
     newest: int
     closed: bool
     value: Any
-    rows: list[list[Any]]
+    pieces: list[Piece]
     error: str | None
 
 

@@ -29,6 +29,7 @@ from timeline.cli.serving.common import (
     tick,
     wants_arrow,
 )
+from timeline.cli.serving.pieces import pieces
 from timeline.cli.serving.problems import responses
 from timeline.errors import NotFoundError, TimelineError
 from timeline.plan import PlanNode
@@ -128,7 +129,7 @@ async def lanes(spec: Of, timelines: Timelines, key: Key, node: Node = None) -> 
                 kind=one.kind.value,
                 origin=known.origin,
                 newest=known.newest,
-                rows=known.rows,
+                pieces=pieces(known.rows),
                 error=known.error,
             )
         )
@@ -151,7 +152,7 @@ async def lives(spec: Of, timelines: Timelines, key: Key, node: Node = None) -> 
                 newest=life.newest,
                 closed=life.closed,
                 value=life.value,
-                rows=life.rows,
+                pieces=pieces(life.rows),
                 error=life.error,
             )
             for life in found
