@@ -127,6 +127,16 @@ async def namespace_is_there(client: Client) -> None:
         raise kind(f"no worker can run at {target}: {error.message}") from None
 
 
+async def trouble(client: Client) -> str | None:
+    """Why Temporal cannot be worked with at the moment; ``None``: it answers."""
+    target = client.service_client.config.target_host
+    try:
+        healthy = await client.service_client.check_health(timeout=timedelta(seconds=2))
+    except (RPCError, RuntimeError) as error:
+        return f"Temporal does not answer at {target} ({_reason(error)})"
+    return None if healthy else f"Temporal at {target} is not ready"
+
+
 async def worker_is_there(client: Client) -> bool:
     """Whether a worker has polled the task queue within the last minute."""
     answer = await client.workflow_service.describe_task_queue(

@@ -32,10 +32,11 @@ with workflow.unsafe.imports_passed_through():
     from timeline.limits import Limits
     from timeline.plan import PlanNode, make_plan
     from timeline.tables.checking import check_batch
-    from timeline.tables.events import Events, concat
+    from timeline.tables.events import Events, Position, concat
     from timeline.tables.marks import mark_of
     from timeline.tables.wire import Wire, from_events
     from workflows.gauge import MAX_STATE, Gauge
+    from workflows.metrics import NodeMetrics
     from workflows.payloads.codec import PIECE, NamedPiece
 
 
@@ -78,6 +79,7 @@ class NodeWorkflow(Told, Asked):
         self.leader: protocol.Leader | None = None
         self.odd = nothing_odd()
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
+        self.metrics = NodeMetrics(self.live.states)
         if state is not None:
             rest = self.frozen.load(state, pieces)
             self.gauge.measured(len(state) + sum(len(data) for _, data in pieces), self.live.size())
@@ -87,6 +89,7 @@ class NodeWorkflow(Told, Asked):
             self.held = rest.get("held", False)
             self.leader = rest.get("leader")
             self.odd = rest.get("odd", self.odd)
+        self.metrics.measured(self.gauge.about)
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> None:
@@ -97,7 +100,9 @@ class NodeWorkflow(Told, Asked):
             if self.stopped:
                 return
             await self._welcome()
-            for member, patch in self._step() if self.full is None else []:
+            with self.metrics.wave():
+                said = self._step() if self.full is None else []
+            for member, patch in said:
                 await self._send(patch, self._told_of(member))
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
@@ -210,6 +215,7 @@ class NodeWorkflow(Told, Asked):
                 workflow.logger.warning("release of %r: %s", release.key, error)
         if said and self.gauge.grown(self.live.size(), (patch for _, patch in said)):
             self.full = self._is_full()
+        self.metrics.measured(self.gauge.about)
         return said
 
     def _take(self, entries: Sequence[Entry]) -> Said:
@@ -252,11 +258,19 @@ class NodeWorkflow(Told, Asked):
                 last = reaches
             # What lies behind a mark is judged by it, and cannot be taken together with it.
             if fresh and last is not None and mark_of(last) is not None:
-                said += self.live.accept(concat(fresh), last)
+                said += self._accept_events(concat(fresh), last)
                 fresh = []
         if fresh and last is not None:
-            said += self.live.accept(concat(fresh), last)
+            said += self._accept_events(concat(fresh), last)
         return said
+
+    def _accept_events(self, events: Events, last: Position) -> Said:
+        with self.metrics.batch(lambda: self.live.reader, len(events)):
+            return self.live.accept(events, last)
+
+    def set_aside(self, name: str, why: TimelineError) -> None:
+        self.metrics.misfit(1)
+        super().set_aside(name, why)
 
     def _told_of(self, member: PlanNode) -> list[Subscriber]:
         root = self.live.fragment.root.digest

@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from timeline.spec.spec import Spec
     from timeline.tables.wire import Wire, to_position
     from workflows.gauge import MAX_STATE, Gauge
+    from workflows.metrics import SinkMetrics
     from workflows.names import SINK_TYPE
 
 #: About how many bytes of rows one activity takes.
@@ -60,6 +61,8 @@ class SinkWorkflow(Told):
         self.full: str | None = None
         self.odd = nothing_odd()
         self.gauge = Gauge(args.get("max_state", MAX_STATE))
+        assert self.spec.sink is not None
+        self.metrics = SinkMetrics(self.spec.sink.kind)
         if state is not None:
             rest = from_state(state, [self.node.state])
             self.gauge.measured(len(state), 0)
@@ -68,6 +71,8 @@ class SinkWorkflow(Told):
             self.written = rest["written"]
             self.odd = rest.get("odd", self.odd)
             self.node.restore(rest["emission"])
+            if self.inbox:
+                self.metrics.heard()
 
     @workflow.run
     async def run(self, args: SinkSpec, state: bytes | None = None) -> None:
@@ -96,6 +101,7 @@ class SinkWorkflow(Told):
     def patch(self, patch: Wire) -> None:
         """A patch of an output's node."""
         self.inbox.append(ChildPatch(patch))
+        self.metrics.heard()
 
     @protocol.STOP.handler
     def stop(self) -> None:
@@ -150,6 +156,8 @@ class SinkWorkflow(Told):
             await self._drain()
             self.written = to_position(self.node.state.position)
             self.node.tidy()
+            if not self.inbox:
+                self.metrics.done()
 
     async def _drain(self) -> None:
         while not self.stopped and (rows := self.node.rows()) is not None:
@@ -183,6 +191,7 @@ class SinkWorkflow(Told):
                 await writing
             return
         written: Written = await writing
+        self.metrics.wrote(len(rows))
         self.progress = Progress(
             rows=batch["first"] + len(rows),
             batches=batch["number"] + 1,

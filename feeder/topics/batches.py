@@ -29,6 +29,8 @@ class MessageBatch:
     in_turn: bool = False
     #: The newest event: its time, and when its message was published (ms); ``None``: there is none.
     newest: tuple[int, int] | None = None
+    #: When its first message was published (ms); 0: the source does not know.
+    published: int = 0
 
     @property
     def last(self) -> Position:
@@ -70,7 +72,9 @@ def decode(reader: Decoder, messages: Messages) -> tuple[MessageBatch, Events]:
     if len(events):
         row = int(events.tick.argmax())
         newest = int(events.tick[row]), int(messages.published[events.position[row, 0]])
-    return MessageBatch(messages.each, position, rejected, newest=newest), placed
+    return MessageBatch(
+        messages.each, position, rejected, newest=newest, published=int(messages.published[0])
+    ), placed
 
 
 async def read_batch(reader: Decoder, messages: Messages) -> tuple[MessageBatch, Events]:

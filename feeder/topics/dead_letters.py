@@ -25,15 +25,15 @@ def put_rejected(box: LetterBox, batch: MessageBatch) -> Counter[str]:
     return kinds
 
 
-def put_refused(box: LetterBox, batch: MessageBatch, refused: Sequence[Mapping[str, Any]]) -> int:
-    """Puts the messages whose events a leaf refused, found by their positions. How many there were."""
+def put_refused(box: LetterBox, batch: MessageBatch, refused: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """Puts the messages whose events a leaf refused, found by their positions. How many were which."""
     if not refused:
-        return 0
+        return Counter()
     index = {tuple(place): i for i, place in enumerate(batch.position.tolist())}
     found = [(index[p], r["reason"]) for r in refused if (p := tuple(r["position"])) in index]
     for i, kind in found:
         box.put(batch.messages[i], kind, _REASONS[kind])
-    return len(found)
+    return Counter(kind for _, kind in found)
 
 
 def count_by_kind(source: Source) -> Counter[str]:

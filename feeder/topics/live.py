@@ -22,6 +22,7 @@ from feeder.topics.turns import Share
 from timeline.tables.events import Events, Position, no_events
 from timeline.tables.marks import place_of
 from workflows.client import Client
+from workflows.metrics import FeederMetrics
 
 #: So many waiting messages are worth a batch of their own while others are on their way.
 MANY = 4_000
@@ -68,10 +69,12 @@ class Live:
         telling: Telling,
         marking: Marking,
         going_back: GoingBack,
+        metrics: FeederMetrics,
     ) -> None:
         self.sent = sent
         self._marking = marking
         self._going_back = going_back
+        self._metrics = metrics
         self.telling = telling
         self.sending = asyncio.Lock()
         self._timelines = timelines
@@ -132,6 +135,7 @@ class Live:
                 self._marking.pace.heard(*batch.newest)
             self._marking.rest()
             self._counts.messages += len(messages)
+            self._metrics.sent(len(messages), self._newest)
             self._keys.look(messages.each[0])
             self.telling.look(self._roster.specs, columns, events, messages.payload)
 
@@ -157,6 +161,7 @@ class Live:
                 return
             await self._send(no_events(self._roster.columns, len(place_of(mark))), mark)
             self.sent, self._newest = mark, mark[-1]
+            self._metrics.time(mark[-1])
             for shard in self._roster.shards:
                 shard.note(mark)
         # Later ones would look as if this had taken as long as they came after it.

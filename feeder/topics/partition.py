@@ -30,6 +30,7 @@ from feeder.topics.telling import Telling
 from feeder.topics.turns import Turns
 from timeline.spec.spec import Spec
 from workflows.client import Client
+from workflows.metrics import FeederMetrics
 
 
 class PartitionFeeder:
@@ -49,6 +50,7 @@ class PartitionFeeder:
     ) -> None:
         self.source = source
         self.counts = Counts()
+        self._metrics = FeederMetrics(source.name)
         self._timelines = timelines
         self._subscription = subscription
         self._specs = specs
@@ -68,6 +70,7 @@ class PartitionFeeder:
     def look(self) -> None:
         """A look at the registry begins, of which `update` tells what it has found."""
         if self._settling is not None:
+            self._settling.measure()
             self._settling.note()
 
     def update(self, fed: list[Spec], shared: Sequence[Spec] = (), parked: Sequence[Spec] = ()) -> None:
@@ -128,7 +131,14 @@ class PartitionFeeder:
         turns = self._turns.share()
         stack.callback(turns.close)
         settling = Settling(
-            timelines, subscription, box, roster, self.counts, lambda: self._pauses.holding, turns
+            timelines,
+            subscription,
+            box,
+            roster,
+            self.counts,
+            lambda: self._pauses.holding,
+            turns,
+            self._metrics,
         )
         self._settling = settling
         live = Live(
@@ -143,6 +153,7 @@ class PartitionFeeder:
             self._telling,
             Marking(timelines, self.source, roster, subscription, self._lead),
             going_back,
+            self._metrics,
         )
         receiver = Receiver(subscription, partition.follows)
         stack.push_async_callback(receiver.stop)

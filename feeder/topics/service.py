@@ -59,6 +59,8 @@ class Feeder:
         self._turns = Turns()
         self._sources: dict[str, _Fed] = {}
         self._complaints: dict[str, str] = {}
+        #: Why it does not know what there is to feed; ``None``: it does.
+        self.trouble: str | None = "it has not looked at the registry yet"
 
     @property
     def counts(self) -> dict[str, Counts]:
@@ -72,7 +74,9 @@ class Feeder:
                 begun = time.monotonic()
                 try:
                     await self._look()
+                    self.trouble = None
                 except TimelineError as error:
+                    self.trouble = str(error)
                     self._complain("registry", error)
                 await asyncio.sleep(max(0.0, LOOK - (time.monotonic() - begun)))
         finally:

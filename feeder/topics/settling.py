@@ -19,6 +19,7 @@ from feeder.topics.roster import Roster
 from feeder.topics.turns import Share
 from timeline.tables.events import Position
 from workflows.client import Client
+from workflows.metrics import FeederMetrics
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class Settling:
         counts: Counts,
         held: Callable[[], bool],
         turns: Share,
+        metrics: FeederMetrics,
     ) -> None:
         self._timelines = timelines
         self._subscription = subscription
@@ -57,6 +59,7 @@ class Settling:
         self._counts = counts
         self._held = held
         self._turns = turns
+        self._metrics = metrics
         self._sent: deque[MessageBatch] = deque()
         self._more = asyncio.Event()
         self._settled: Message | None = None
@@ -81,6 +84,12 @@ class Settling:
                 await self._more.wait()
             await self._settle(self._sent[0])
             self._sent.popleft()
+            self.measure()
+
+    def measure(self) -> None:
+        """Says how much has not arrived yet, and how old it is."""
+        messages = sum(len(batch.messages) for batch in self._sent)
+        self._metrics.lag(messages, self._sent[0].published if self._sent else None)
 
     def note(self) -> None:
         """A look at the registry begins: it says whether all that is settled by now may be acknowledged."""
@@ -109,14 +118,19 @@ class Settling:
         rejected = put_rejected(self._box, batch)
         self._counts.broken += rejected["broken"]
         self._counts.ahead += rejected["ahead"]
+        letters = rejected
         for stream in self._roster.streams:
             leaf = min(stream.leaves, default=None)
             if leaf is not None and batch.doubtful:
                 refused = [r async for r in self._timelines.leaves.refused_by(leaf, before, batch.last)]
-                self._counts.refused += put_refused(self._box, batch, refused)
+                found = put_refused(self._box, batch, refused)
+                self._counts.refused += found.total()
+                letters += found
         if batch.rejected or batch.doubtful:
             await asyncio.to_thread(self._box.flush)
         for stream in self._roster.streams:
             stream.settled = batch.last
         self._settled = batch.messages[-1]
+        self._metrics.letters(letters)
+        self._metrics.settled(len(batch.messages))
         self._counts.acknowledged = batch.last

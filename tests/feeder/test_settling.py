@@ -29,6 +29,7 @@ from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
 from workflows.client import Client
 from workflows.client.leaves import Standing
+from workflows.metrics import FeederMetrics
 
 SPEC = Spec.from_wire(
     {"name": "t", "expression": "latest_event_to_state(a)", "source": {"topic": "t", "key": "k"}}
@@ -101,8 +102,9 @@ class Parts:
         self.roster, furthest = await call_the_roll(self.client, self.input, [SPEC], lead)
         box = self.partition.letter_box()
         turns = Turns().share()
+        metrics = FeederMetrics("t")
         self.settling = Settling(
-            self.client, self.subscription, box, self.roster, self.counts, lambda: self.held, turns
+            self.client, self.subscription, box, self.roster, self.counts, lambda: self.held, turns, metrics
         )
         keys = KeyCheck(self.input, 2, self.said.append)
         telling = Telling("s", self.said.append)
@@ -118,6 +120,7 @@ class Parts:
             telling,
             Marking(self.client, self.input, self.roster, self.subscription, lead),
             GoingBack(self.client, self.input, self.roster, self.subscription, self.said.append),
+            metrics,
         )
 
     async def settled(self, position: Position) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "dev": "service.dev",
     "broker": "service.broker",
     "worker": "service.worker",
+    "serve": "serving.serve",
     "codec": "service.codec",
     "keygen": "service.keygen",
     "register": "life.register",

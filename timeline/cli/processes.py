@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from timeline.cli.saying import say
@@ -18,6 +18,8 @@ PAUSE = 1.0
 #: Seconds that a command has to finish what it is at.
 PATIENCE = 30.0
 #: With what a command that goes on says that it is ready; others are ready when they run.
+#: In lines of JSON (`timeline.cli.logs`) the same stands behind this.
+JSON_BEGIN = '{"message":"'
 READY = {"worker": "Worker is ready", "feeder": "Feeder is ready"}
 
 
@@ -45,20 +47,24 @@ class Command(Child):
         command = [sys.executable, "-m", "timeline.cli.main", *self.arguments]
         await self.spawn(command, environment=self.environment, folder=self.folder)
         begin = READY.get(self.arguments[0])
+        if begin is not None and self.environment.get("TIMELINE_LOG_FORMAT") == "json":
+            begin = JSON_BEGIN + begin
         return "" if begin is None else await self.ready(lambda: self.line(begin), START_TIMEOUT)
 
 
-async def run_workers(count: int, environment: Mapping[str, str]) -> None:
-    """Runs so many processes of ``timeline worker``, and starts one anew that is killed, until cancelled.
+async def run_workers(environments: Sequence[Mapping[str, str]]) -> None:
+    """Runs a process of ``timeline worker`` in each environment, and starts one anew that is killed, until
+    cancelled.
 
     Raises:
         ServiceError: one ended by itself with an error, which it has said.
     """
-    workers = [Command("worker", environment=environment) for _ in range(count)]
+    workers = [Command("worker", environment=environment) for environment in environments]
     try:
         async with asyncio.TaskGroup() as group:
             ready = [group.create_task(worker.start()) for worker in workers]
-        say(f"{count} processes. {ready[0].result()}")
+        said = ready[0].result()
+        say(said if said.startswith("{") else f"{len(workers)} processes. {said}")
         async with asyncio.TaskGroup() as group:
             for worker in workers:
                 group.create_task(_keep(worker))

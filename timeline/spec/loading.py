@@ -37,10 +37,7 @@ def load_spec(path: str | Path) -> Spec:
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else shortened(str(error))
         raise SpecError(str(path), [Problem("file", f"is not TOML: {why}")]) from None
-    try:
-        spec = Spec.model_validate(data)
-    except ValidationError as error:
-        raise SpecError(str(path), problems_of(error)) from None
+    spec = spec_of(data, str(path))
     files = tuple(str(path.parent / file) for file in spec.source.files)
     update: dict[str, Any] = {"source": spec.source.model_copy(update={"files": files})}
     if spec.sink is not None and spec.sink.folder is not None:
@@ -48,6 +45,21 @@ def load_spec(path: str | Path) -> Spec:
         folder = str((path.parent / spec.sink.folder).absolute())
         update["sink"] = spec.sink.model_copy(update={"folder": folder})
     return spec.model_copy(update=update)
+
+
+def spec_of(data: Any, what: str) -> Spec:
+    """The spec that data say, in the form of a file; ``what`` they are is said in the error.
+
+    Raises:
+        SpecError: all that is wrong with it, each with its place.
+
+    >>> spec_of({"name": "plays", "expression": 'has_existed(state == "play")'}, "the body").name
+    'plays'
+    """
+    try:
+        return Spec.model_validate(data)
+    except ValidationError as error:
+        raise SpecError(what, problems_of(error)) from None
 
 
 def _within_bounds(path: Path, text: str) -> None:

@@ -35,6 +35,7 @@ from timeline.errors import (
 )
 from workflows.backoff import retry
 from workflows.connection import no_worker, task_queue, worker_is_there
+from workflows.metrics import measured
 from workflows.names import REGISTRY_ID, REGISTRY_TYPE
 from workflows.patience import Patience
 from workflows.protocol.calls import Query, Signal, Update
@@ -98,6 +99,7 @@ class Asking:
         asking.on_progress = on_progress
         return asking
 
+    @measured
     async def query(self, workflow_id: str, query: Query[P, T], *args: P.args, **_: P.kwargs) -> T:
         """What a workflow answers.
 

@@ -6,13 +6,23 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from timeline.cli.connecting import connect_temporal, patience, run_until_signalled
+from timeline.cli.logs import LogFormat, LogLevel
+from timeline.cli.observing import (
+    HealthOption,
+    HealthServer,
+    LogFormatOption,
+    LogLevelOption,
+    MetricsOption,
+    Observed,
+    host_and_port,
+)
 from timeline.cli.options import SinkRootOption, StoreOption, UsageError
 from timeline.cli.saying import say
 from timeline.errors import UnavailableError
@@ -144,27 +154,34 @@ def worker(
     processes: Annotated[
         int, typer.Option(min=1, max=256, metavar="N", help="So many processes; one uses one core.")
     ] = 1,
+    metrics_address: MetricsOption = None,
+    health_address: HealthOption = None,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.WARNING,
 ) -> None:
     """Run a worker: it computes the nodes. Connects as TEMPORAL_ADDRESS and its kin say.
 
     With a store, nodes may grow larger than a message may be; then all workers need the same one.
-    With several processes one that is killed is started anew.
+    With several processes one that is killed is started anew; each has the next port for metrics and health.
     """
+    observed = Observed(metrics_address, health_address, log_format, log_level)
     if processes > 1:
         from timeline.cli.processes import run_workers
 
         given = {} if store is None else {"TIMELINE_STORE": store}
         if sink_root:
             given["TIMELINE_SINK_ROOT"] = os.pathsep.join(map(str, sink_root))
-        run_until_signalled(run_workers(processes, {**os.environ, **given}))
+        environments = [{**os.environ, **given, **observed.environment(n)} for n in range(processes)]
+        run_until_signalled(run_workers(environments))
     else:
-        run_until_signalled(_worker(store, sink_root))
+        run_until_signalled(_worker(store, sink_root, observed))
 
 
-async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
+async def _worker(store: str | None, sink_roots: list[Path] | None, observed: Observed) -> None:
     from workflows.connection import namespace_is_there
     from workflows.memory import sparing_memory
 
+    announce = observed.begin()
     begun = time.monotonic()
 
     async def run() -> None:
@@ -172,7 +189,7 @@ async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
         client = await connect_temporal()
         await namespace_is_there(client)
         begun = time.monotonic()
-        await _work(client, store, sink_roots)
+        await _work(client, store, sink_roots, observed, announce)
 
     async with sparing_memory():
         while True:
@@ -185,13 +202,20 @@ async def _worker(store: str | None, sink_roots: list[Path] | None) -> None:
                     raise
 
 
-async def _work(client: TemporalClient, store: str | None, sink_roots: list[Path] | None) -> None:
+async def _work(
+    client: TemporalClient,
+    store: str | None,
+    sink_roots: list[Path] | None,
+    observed: Observed,
+    announce: Callable[[str], None],
+) -> None:
     """Runs a worker on a connection, for ever.
 
     Raises:
         UnavailableError: it could not go on.
     """
-    from workflows.connection import task_queue
+    from workflows.connection import task_queue, trouble
+    from workflows.metrics import adding_up
     from workflows.stores.opening import with_store
     from workflows.worker import attend, make_worker
 
@@ -204,7 +228,12 @@ async def _work(client: TemporalClient, store: str | None, sink_roots: list[Path
             await stack.enter_async_context(
                 make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
             )
-            say(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+            if observed.metrics is not None:
+                await stack.enter_async_context(adding_up())
+            if observed.health is not None:
+                place = host_and_port(observed.health, "--health-address")
+                stack.enter_context(HealthServer(*place, lambda: trouble(client)))
+            announce(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
             await attend(client, opened)
             await asyncio.Event().wait()
     except RuntimeError as error:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from timeline.cli.connecting import NameArgument, connect, connected, run_until_signalled
+from timeline.cli.logs import LogFormat, LogLevel
+from timeline.cli.observing import (
+    HealthOption,
+    HealthServer,
+    LogFormatOption,
+    LogLevelOption,
+    MetricsOption,
+    Observed,
+    host_and_port,
+)
 from timeline.cli.options import JsonOption, UsageError
 from timeline.cli.saying import printable, say
 from timeline.cli.watching import watch_timeline
@@ -28,6 +39,10 @@ def feeder(
             help="Go on although messages are missing: after a restore, where the topic no longer has them.",
         ),
     ] = False,
+    metrics_address: MetricsOption = None,
+    health_address: HealthOption = None,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.WARNING,
 ) -> None:
     """Feed all registered timelines on topics from Pulsar, until it is stopped.
 
@@ -35,19 +50,31 @@ def feeder(
     partitions, and one takes over when another dies. Connects as PULSAR_SERVICE_URL and TEMPORAL_ADDRESS
     and their kin say.
     """
-    run_until_signalled(run_feeder(None, accept_gap))
+    observed = Observed(metrics_address, health_address, log_format, log_level)
+    run_until_signalled(run_feeder(None, accept_gap, observed))
 
 
-async def run_feeder(only: str | None, accept_gap: bool = False) -> None:
+async def run_feeder(only: str | None, accept_gap: bool = False, observed: Observed | None = None) -> None:
     """Runs a feeder, for one timeline's source or for all."""
     from feeder.sources import opening
     from feeder.topics.service import Feeder
 
+    observed = observed or Observed()
+    announce = observed.begin()
     timelines = await connect()
     connector = await asyncio.to_thread(opening.connect)
     try:
-        say(f"Feeder is ready: {connector.where}. Stop with Ctrl-C.")
-        await Feeder(connector, timelines, only=only, say=say, accept_gap=accept_gap).run()
+        feeder = Feeder(connector, timelines, only=only, say=announce, accept_gap=accept_gap)
+
+        async def trouble() -> str | None:
+            return feeder.trouble
+
+        with contextlib.ExitStack() as stack:
+            if observed.health is not None:
+                place = host_and_port(observed.health, "--health-address")
+                stack.enter_context(HealthServer(*place, trouble))
+            announce(f"Feeder is ready: {connector.where}. Stop with Ctrl-C.")
+            await feeder.run()
     finally:
         await asyncio.to_thread(connector.close)
 
