@@ -18,7 +18,8 @@ from tests.support.segments import Segments
 from timeline.reading import read_events
 from timeline.reading.messages import MessageReader
 from timeline.reading.model import AHEAD, REASONS
-from timeline.spec.spec import MAX_AHEAD, Spec
+from timeline.spec.spec import Spec
+from timeline.spec.tables import MAX_AHEAD
 from workflows.protocol import Segment
 
 NOW, HOUR, DAY = 1_800_000_000_000, 3_600_000, 86_400_000

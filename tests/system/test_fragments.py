@@ -11,7 +11,8 @@ from feeder.files.feed import feed_files
 from tests.support.graphs import POLICIES
 from tests.support.timelines import assert_exact, many, spec, write
 from timeline.fragments import Policy
-from timeline.spec.spec import Source, Spec
+from timeline.spec.spec import Spec
+from timeline.spec.tables import Source
 from workflows.client import Client
 from workflows.names import fragment_id, node_id
 

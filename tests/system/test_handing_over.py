@@ -14,7 +14,8 @@ from temporalio.testing import ActivityEnvironment
 from feeder.files.feed import feed_files
 from tests.support.timelines import assert_exact, many, spec, write
 from tests.support.waiting import eventually
-from timeline.spec.spec import Source, Spec
+from timeline.spec.spec import Spec
+from timeline.spec.tables import Source
 from timeline.tables.events import from_rows
 from workflows.client import Client
 from workflows.handover import HandoverActivity

@@ -13,7 +13,8 @@ from tests.support.timelines import assert_exact, many, spec, write
 from timeline.errors import TimelineError
 from timeline.fragments import Policy
 from timeline.spec.changes import changes
-from timeline.spec.spec import Source, Spec
+from timeline.spec.spec import Spec
+from timeline.spec.tables import Source
 from workflows.client import Client
 from workflows.names import REGISTRY_ID, fragment_id
 from workflows.payloads.codec import data_converter

@@ -26,15 +26,42 @@ class Sink(Part):
     ('change', ['late'])
     """
 
-    topic: str | None = Field(default=None, min_length=1)
-    folder: str | None = Field(default=None, min_length=1)
-    format: Literal["jsonl", "parquet"] | None = None
-    on: Literal["change", "close"] | None = None
-    every: Duration | None = None
-    outputs: tuple[str, ...] = ()
-    where: str | None = None
-    group_by: tuple[str, ...] = ()
-    agg: str | None = None
+    topic: str | None = Field(
+        default=None, min_length=1, description="The Pulsar topic that rows go to. Or give `folder`."
+    )
+    folder: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The folder that files of rows go to, as seen from the folder of the spec; on the "
+        "worker it must lie below its `--sink-root`.",
+    )
+    format: Literal["jsonl", "parquet"] | None = Field(
+        default=None, description="Of files: JSON Lines, unless you say Parquet."
+    )
+    on: Literal["change", "close"] | None = Field(
+        default=None,
+        description="When a row is made: whenever an output changes (so it is unless given), or once, when "
+        "a key is closed.",
+    )
+    every: Duration | None = Field(
+        default=None,
+        description="Or at the multiples of this duration of event time. Not together with `on`.",
+    )
+    outputs: tuple[str, ...] = Field(
+        default=(), description="The outputs that rows have: all of them, unless given."
+    )
+    where: str | None = Field(
+        default=None, description="A condition on outputs: only rows for which it is true are made."
+    )
+    group_by: tuple[str, ...] = Field(
+        default=(),
+        description="With `agg`: a row for each group of keys with the same values of these outputs.",
+    )
+    agg: str | None = Field(
+        default=None,
+        description="A row is not of one key but of all keys, or of a group: the aggregates, with commas "
+        "between. See [aggregates.md](aggregates.md).",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Sink:

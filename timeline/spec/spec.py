@@ -6,109 +6,23 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, NoReturn
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from timeline.aggregate import kinds_of
-from timeline.errors import ExpressionError, Problem, SpecError, TimelineError, shortened
+from timeline.errors import ExpressionError, Problem, SpecError, shortened
 from timeline.fragments import Fragment, Policy, fragments_of
 from timeline.language.expression import Outputs
 from timeline.language.parser import parse
 from timeline.language.references import read_outputs
 from timeline.limits import Limits
 from timeline.plan import Plan, PlanNode, make_plan
-from timeline.spec.parts import Duration, DurationOrNever, Part, Watermark
+from timeline.spec.parts import Part
 from timeline.spec.problems import problems_of
 from timeline.spec.sink import Sink
-from timeline.values.ticks import parse_time
-
-#: After how long (ms) a silent topic gets a mark, where a spec does not say.
-IDLE = 10_000
-#: How far ahead (ms) of the feeder's clock an event may be, where a spec does not say.
-MAX_AHEAD = 86_400_000
-
-
-def _start(value: Any) -> Any:
-    if not isinstance(value, str) or value in ("earliest", "latest"):
-        return value
-    try:
-        parse_time(value)
-    except TimelineError as error:
-        raise ValueError(f'give "earliest", "latest" or a time: {error}') from None
-    return value
-
-
-class Source(Part):
-    """Where the events are and how they are read: a ``topic``, or ``files`` beside the spec.
-
-    Timelines that name the same ``topic``, or for files the same ``name``, are of one source: what is fed
-    to one of them is fed to all, and what their expressions have in common is computed once.
-    ``start`` is where a topic is read from: ``earliest``, ``latest`` (from when a feeder first takes it),
-    or a time (RFC 3339, or ms since the epoch) at or after which messages were published.
-
-    A topic that is silent for ``idle`` (ms; ``None``: however long) gets marks, at most so often: its time
-    goes on with the clock.
-    """
-
-    topic: str | None = Field(default=None, min_length=1)
-    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
-    files: tuple[str, ...] = ()
-    key: str = Field(default="key", min_length=1)
-    time: str = Field(default="time", min_length=1)
-    unit: Literal["ms", "s", "us", "ns", "rfc3339"] = "ms"
-    start: Annotated[str, BeforeValidator(_start)] = "earliest"
-    idle: DurationOrNever = IDLE
-
-    @property
-    def numeric_unit(self) -> Literal["ms", "s", "us", "ns"]:
-        """The unit of times that are numbers; RFC 3339 text is understood with any."""
-        return "ms" if self.unit == "rfc3339" else self.unit
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Source:
-        if self.topic is not None and self.files:
-            raise ValueError("give topic or files, not both")
-        if self.idle is not None and self.idle < 1:
-            raise ValueError('idle must be at least 1ms, or "never"')
-        if self.topic is not None and self.name is not None:
-            raise ValueError("give topic or name, not both")
-        return self
-
-
-class SpecLimits(Part):
-    """How long events may be late, by the newest event of their key or by the stream's time (``watermark``),
-    how far ahead of the feeder's clock (``None``: any time), how far back nodes can be asked, after how long
-    without events a key is closed (never where ``key_ttl`` is not given), how many streams share the work."""
-
-    allowed_lateness: Duration = 60_000
-    retention: Duration = 3_600_000
-    key_ttl: Duration | None = None
-    watermark: Watermark = "key"
-    max_ahead: DurationOrNever = MAX_AHEAD
-    shards: int = Field(default=1, ge=1, le=256, strict=True)
-
-    def as_identity(self) -> dict[str, Any]:
-        """What of it makes other events, as it was before there was more."""
-        default = {"max_ahead"} if self.max_ahead == MAX_AHEAD else set()
-        default |= {"watermark"} if self.watermark == "key" else set()
-        return {name: v for name, v in self.model_dump().items() if v is not None and name not in default}
-
-
-class Run(Part):
-    """How a timeline runs: which of its nodes share a workflow (`timeline.fragments`), and how often at most
-    events are brought to a stream (``min_wave_interval``, ms; a full batch does not wait)."""
-
-    fragments: Policy = "operator"
-    min_wave_interval: Duration = 0
+from timeline.spec.tables import IDLE, MAX_AHEAD, Run, Source, SpecLimits
 
 
 class Spec(Part):
@@ -122,10 +36,21 @@ class Spec(Part):
     '{n: count(state == "play"), often: count(state == "play") > 2}'
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
-    description: str = ""
-    outputs: dict[str, str] = Field(default={})
-    expression: str | None = Field(default=None, validate_default=True)
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
+        description="What commands call the timeline: lower-case letters, digits, `-` and `_`, 63 at most.",
+    )
+    description: str = Field(default="", description="The question in words; lists and pages show it.")
+    outputs: dict[str, str] = Field(
+        default={},
+        description="Several expressions by name, in place of `expression`, one a line below `[outputs]`; "
+        "one may use another as `@name`. See [aggregates.md](aggregates.md).",
+    )
+    expression: str | None = Field(
+        default=None,
+        validate_default=True,
+        description="The question: see [language.md](language.md).",
+    )
     source: Source = Source()
     limits: SpecLimits = SpecLimits()
     run: Run = Run()
