@@ -275,9 +275,9 @@ def test_no_function_is_called_for_each_row() -> None:
     assert 100 < calls < count / 4
 
 
-def test_the_examples_of_the_readme() -> None:
-    page = (ROOT / "README.md").read_text("utf-8")
-    first, second = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[:2]
+def test_the_examples_of_the_page() -> None:
+    page = (ROOT / "docs" / "python.md").read_text("utf-8")
+    first, second = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     code = first + second
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.splitlines() == re.findall(r"print\(.*\)  # (.*)", code)

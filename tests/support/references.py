@@ -62,7 +62,9 @@ CLI_HEAD = f"""# Commands
 
 {WRITTEN}
 Every command ends with 0 if all is good, 1 if the answer is no (a dry run that found a difference), and 2 for
-wrong use or an error. `timeline COMMAND --help` says the same as this page.
+wrong use or an error. Most have `--json`. They find the server by Temporal's own configuration
+(`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, profiles in `temporal.toml`);
+without it, at `localhost:7233`. `timeline COMMAND --help` says the same as this page.
 """
 
 QUESTIONS_HEAD = f"""# Questions, with their answers as pictures
@@ -169,7 +171,11 @@ def questions_page() -> str:
             f"[{name}.toml](../examples/{name}.toml):\n\n"
             f"```text\n{picture}\n```\n"
         )
-    return "\n".join(parts)
+    last = (
+        "## How good is playback, by rendition?\n\n"
+        "A script with a plot: [quality_by_rendition.py](../examples/quality_by_rendition.py).\n"
+    )
+    return "\n".join([*parts, last])
 
 
 if __name__ == "__main__":
