@@ -35,7 +35,8 @@ class Picture:
         """As a page of its own, which needs nothing else."""
         title = xml_text(", ".join(panel.key for panel in self.panels))
         head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        return f"{head}<body>\n{self.to_svg()}</body></html>\n"
+        fits = "<style>svg{max-width:100%;height:auto}</style>"
+        return f"{head}{fits}<body>\n{self.to_svg()}</body></html>\n"
 
     def to_png(self) -> bytes:
         """As PNG.

@@ -22,7 +22,7 @@ STATE_LANE, NUMBER_LANE, GAP = 22, 44, 12
 TITLE, AXIS, LEGEND, MARGIN = 30, 42, 20, 12
 #: Widths (px) of letters: of labels, which are monospaced, and of others, about.
 MONO, SANS = 7.3, 6.6
-MOST_LABEL = 54
+MOST_LABEL = 60
 #: Narrower (px) than this on average, states are drawn by how much of a column's time each takes.
 NARROW, COLUMN, LEAST = 2.0, 2, 0.8
 #: About so far apart are marks of the axis.
