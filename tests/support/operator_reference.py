@@ -18,11 +18,12 @@ from rich.console import Console
 
 from tests.support.places import ROOT
 from timeline import operators
-from timeline.cli.lanes import draw, plan_lanes
+from timeline.cli.lanes import draw
 from timeline.engine.answers import Answers
 from timeline.language.signatures import Parameter, signatures
 from timeline.local.graph import Graph
 from timeline.operators.base import Operator
+from timeline.pictures import panel, plan_lanes
 from timeline.plan import make_plan
 from timeline.tables.events import from_rows
 from timeline.values.kinds import Kind
@@ -102,9 +103,9 @@ def example(source: str) -> str:
             if rows:
                 graph.feed(from_rows(rows, (step, 0)), (step, len(rows)))
         tables = [Answers(node.state).timeline("key") for node in graph.nodes]
-        out = Console(file=io.StringIO(), width=130, no_color=True, highlight=False)
+        out = Console(file=io.StringIO(), width=150, no_color=True, highlight=False)
         rows_of = {i: table.json_rows() for i, (table, _, _) in enumerate(tables)}
-        draw(out, "", plan_lanes(plan, rows_of), tables[-1][1], tables[-1][2])
+        draw(out, panel("", plan_lanes(plan, rows_of), tables[-1][1], tables[-1][2]))
         assert isinstance(out.file, io.StringIO)
         told = "  ".join(f"{second} s {value!r}" for second, value in events.items())
         told += "".join(f"  then, late, {second} s {value!r}" for second, value in (late or {}).items())

@@ -29,9 +29,10 @@ from tests.support.histories import restless
 from tests.support.lives import lives_of
 from tests.support.oracle import Oracle, exact, same
 from tests.support.streams import END, exact_value, expressions, marked_batches
-from timeline.cli.lanes import Lane, draw, plan_lanes
+from timeline.cli.lanes import draw
 from timeline.engine.answers import Answers
 from timeline.limits import Limits
+from timeline.pictures import Lane, panel, plan_lanes
 from timeline.plan import Plan, make_plan
 from timeline.tables.events import from_rows
 from timeline.tables.table import Table
@@ -157,7 +158,8 @@ def _draw(plan: Plan, tables: Sequence[Table], key: str, oracle: Oracle) -> None
             wanted = [[t, None if v is None else str(v * 1000), 0] for t, v in wanted]
         lanes.append(Lane("  (definition)", planned.operator.kind, wanted))
     out.print("\n".join(f"{tick} ms {values}" for tick, values in oracle.events))
-    draw(out, key, lanes, oracle.origin, max(tick for tick, _ in oracle.events), oracle.origin, END)
+    newest = max(tick for tick, _ in oracle.events)
+    draw(out, panel(key, lanes, oracle.origin, newest, oracle.origin, END))
     assert isinstance(out.file, io.StringIO)
     note(out.file.getvalue())
 

@@ -74,6 +74,10 @@ async def test_query_and_show(fed: Cli) -> None:
     shown = await good(fed, "show", "plays", "reference", "--to", "11s")
     local = await good(fed, "eval", ROOT / "examples" / "cirr.toml", "--format", "lanes", "--to", "11s")
     assert shown == local
+    drawn = await good(fed, "show", "plays", "reference", "--to", "11s", "--format", "svg")
+    assert drawn.startswith("<svg ")
+    local_picture = ("eval", ROOT / "examples" / "cirr.toml", "--format", "svg", "--to", "11s")
+    assert drawn == await good(fed, *local_picture)
     lanes = [
         json.loads(line) for line in (await good(fed, "show", "plays", "reference", "--json")).splitlines()
     ]

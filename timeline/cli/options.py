@@ -29,7 +29,38 @@ class Format(StrEnum):
     TABLE = "table"
     JSONL = "jsonl"
     CSV = "csv"
+
+
+class Drawn(StrEnum):
+    """How timelines are drawn."""
+
     LANES = "lanes"
+    SVG = "svg"
+    PNG = "png"
+    HTML = "html"
+
+
+class Shown(StrEnum):
+    """Both: what `eval` can do."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    CSV = "csv"
+    LANES = "lanes"
+    SVG = "svg"
+    PNG = "png"
+    HTML = "html"
+
+    @property
+    def rows(self) -> Format | None:
+        return Format(self.value) if self.value in list(Format) else None
+
+    @property
+    def drawn(self) -> Drawn | None:
+        return Drawn(self.value) if self.value in list(Drawn) else None
+
+
+PICTURES = 'Draw lanes here, or write a picture to standard output: svg, html, or png (extra "pictures").'
 
 
 class Fragments(StrEnum):

@@ -11,9 +11,10 @@ import orjson
 
 from timeline.cli.saying import printable, printable_json, say
 from timeline.operators.outputs import Outputs
+from timeline.pictures.texts import short_text as short_text
+from timeline.pictures.texts import value_text as value_text
 from timeline.plan import Plan, PlanNode
 from timeline.tables.marks import mark_of, place_of
-from timeline.values.scalars import Value
 
 if TYPE_CHECKING:  # rich takes 30 ms to import, and programs want none of it
     from rich.console import Console
@@ -46,32 +47,9 @@ def place_text(place: Sequence[int] | None) -> str:
     return text if mark is None else f"{text} mark {mark} ms"
 
 
-def value_text(value: Value) -> str:
-    """A value as JSON has it, but strings without quotes."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
 def print_json(value: Any) -> None:
     """One line of JSON."""
     sys.stdout.write(printable_json(orjson.dumps(value).decode()) + "\n")
-
-
-def short_text(node: PlanNode, plan: Plan) -> str:
-    """A node's text with its inputs left out.
-
-    >>> from timeline.plan import make_plan
-    >>> plan = make_plan('duration_where(!has_existed(a == 1))')
-    >>> [short_text(node, plan) for node in plan.nodes]
-    ['has_existed(a == 1)', '!…', 'duration_where(…)']
-    """
-    if isinstance(node.operator, Outputs):
-        return node.operator.name
-    text = node.text
-    for index in sorted(set(node.inputs), key=lambda i: -len(plan.nodes[i].text)):
-        child = plan.nodes[index].text
-        text = text.replace(f"({child})", "(…)") if text.startswith("!") else text
-        text = text.replace(child, "…")
-    return text
 
 
 def print_plan(

@@ -15,6 +15,8 @@ from timeline.limits import Limits
 from timeline.local.places import Places
 from timeline.local.spells import known_of
 from timeline.operators.outputs import Outputs
+from timeline.pictures.lanes import Panel, panel, plan_lanes
+from timeline.pictures.picture import Picture
 from timeline.plan import Plan, PlanNode
 from timeline.reading.model import Rejected
 from timeline.tables.columns import Columns
@@ -284,6 +286,28 @@ class Evaluation(Framed):
         """
         code = int(self.codes[self._lives(key)[life]])
         return cut(self.tables[node.index], Window.of_key(code))
+
+    def panel(self, key: str, start: Time | None = None, end: Time | None = None) -> Panel:
+        """What a picture draws of a key, or of its newest life: every node from ``start`` to ``end``.
+
+        Raises:
+            NotFoundError: a key without events.
+        """
+        rows = {node.index: self.timeline(key, node).json_rows() for node in self.plan.nodes}
+        utc = self.zone == ""
+        first = None if start is None else tick(start, utc=utc)
+        last = None if end is None else tick(end, utc=utc)
+        return panel(key, plan_lanes(self.plan, rows), *self.span(key), first, last)
+
+    def plot(self, *keys: str, start: Time | None = None, end: Time | None = None) -> Picture:
+        """A picture of some keys: the lane of every node over time, from ``start`` (the origin) to ``end`` (a
+        little behind the newest event). A notebook shows it; ``to_svg()``, ``to_html()`` and ``to_png()`` are
+        for files.
+
+        Raises:
+            NotFoundError: a key without events.
+        """
+        return Picture([self.panel(key, start, end) for key in keys])
 
     def span(self, key: str) -> tuple[int, int]:
         """The origin and the newest tick of a key, or of its newest life.

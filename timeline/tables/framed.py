@@ -94,7 +94,7 @@ class Framed:
         table, count = self._head()
         rows = [[_text(value) for value in row.values()] for row in table.to_pylist()]
         more = count - len(rows)
-        return table.column_names, rows, [f"... and {more:,} more rows"] if more else []
+        return table.column_names, rows, [f"... and {many(more, 'more row')}"] if more else []
 
 
 def many(count: int, what: str) -> str:

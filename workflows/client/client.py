@@ -15,6 +15,7 @@ import temporalio.client
 from timeline.aggregate import Result
 from timeline.errors import RequestError
 from timeline.language.output_names import VALUE
+from timeline.pictures import Picture, panel, plan_lanes
 from timeline.plan import PlanNode
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
@@ -235,6 +236,26 @@ class Client:
         first = None if start is None else tick(start)
         last = None if end is None else tick(end)
         return await self.questions.intervals(spec, asked, named, first, last)
+
+    async def plot(
+        self, name: str, key: str, *, start: Time | None = None, end: Time | None = None
+    ) -> Picture:
+        """A picture of a key: the lane of every node, as the workflows have it, from ``start`` (the origin)
+        to ``end`` (a little behind the newest event). A notebook shows it; ``to_svg()``, ``to_html()`` and
+        ``to_png()`` are for files.
+
+        Raises:
+            NotFoundError: a key of which no event was heard.
+        """
+        first = None if start is None else tick(start)
+        last = None if end is None else tick(end)
+        spec = await self.registry.spec(name)
+        # Before the lanes: it says which keys are near an unknown one.
+        await self.questions.values(spec, spec.plan.result, [(key, None)])
+        held = [(await self.questions.timelines(spec, node, [key]))[key] for node in spec.plan.nodes]
+        rows = {node.index: one.rows for node, one in zip(spec.plan.nodes, held, strict=True)}
+        lanes = plan_lanes(spec.plan, rows)
+        return Picture([panel(key, lanes, held[-1].origin, held[-1].newest, first, last)])
 
     async def watch(self, name: str, *, every: Duration = 1_000, most: int = 15) -> AsyncIterator[Look]:
         """A look at a timeline now, and another whenever events have changed something, for ever.

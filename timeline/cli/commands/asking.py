@@ -10,6 +10,8 @@ import typer
 
 from timeline.cli.connecting import KeyArgument, NameArgument, connected
 from timeline.cli.options import (
+    PICTURES,
+    Drawn,
     FromOption,
     JsonOption,
     ToOption,
@@ -38,27 +40,27 @@ def show(
     key: KeyArgument,
     from_: FromOption = None,
     to: ToOption = None,
+    format: Annotated[Drawn, typer.Option(help=PICTURES)] = Drawn.LANES,
     json: JsonOption = False,
 ) -> None:
     """Draw every node's timeline of a key, as the workflows have it."""
-    from timeline.cli.lanes import draw, plan_lanes
-    from timeline.cli.render import console, print_json
+    from timeline.cli.pictures import print_picture
+    from timeline.cli.render import print_json
 
     start, end = between(from_, to)
 
     async def work(timelines: Client) -> None:
+        if not json:
+            picture = await timelines.plot(name, utf8(key, "KEY"), start=start, end=end)
+            print_picture(picture.panels, 0, format)
+            return
         spec = await timelines.registry.spec(name)
         await timelines.questions.values(spec, spec.plan.result, [(utf8(key, "KEY"), None)])
         found = [await timelines.questions.timelines(spec, n, [key]) for n in spec.plan.nodes]
-        if json:
-            for planned, timeline in zip(spec.plan.nodes, found, strict=True):
-                held = timeline[key]
-                error = {"error": held.error} if held.error else {}
-                print_json({"node": planned.text, "rows": held.rows, **error})
-            return
-        rows = {n.index: f[key].rows for n, f in zip(spec.plan.nodes, found, strict=True)}
-        whole = found[-1][key]
-        draw(console(), key, plan_lanes(spec.plan, rows), whole.origin, whole.newest, start, end)
+        for planned, timeline in zip(spec.plan.nodes, found, strict=True):
+            held = timeline[key]
+            error = {"error": held.error} if held.error else {}
+            print_json({"node": planned.text, "rows": held.rows, **error})
 
     connected(work)
 

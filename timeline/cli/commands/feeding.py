@@ -199,9 +199,10 @@ def dry_run(
         values = [(row, answer.value, answer.error) for row, answer in zip(local, answers, strict=True)]
         _print_comparison(comparison, values, json)
         if lanes:
-            from timeline.cli.lanes import print_evaluations
+            from timeline.cli.options import Drawn
+            from timeline.cli.pictures import panels_of, print_picture
 
-            print_evaluations([comparison.evaluation], None, start, end)
+            print_picture(*panels_of([comparison.evaluation], None, start, end), Drawn.LANES)
         return not comparison.differences and all(r.value == v for r, v, e in values if e is None)
 
     if not connected(work):

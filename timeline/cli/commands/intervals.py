@@ -33,8 +33,6 @@ def intervals(
     if (key is None) != all_:
         got = "neither" if key is None else f"{key!r} and --all"
         raise UsageError(f"give a KEY, or --all for those of all keys, got {got}")
-    if format is Format.LANES:
-        raise UsageError("--format is table, jsonl or csv; `timeline show` draws lanes")
     start, end = between(from_, to)
 
     async def work(timelines: Client) -> None:

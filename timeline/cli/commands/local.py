@@ -19,6 +19,7 @@ from timeline.cli.options import (
     FromOption,
     JsonOption,
     RawOption,
+    Shown,
     ToOption,
     UsageError,
     between,
@@ -76,7 +77,12 @@ def evaluate_files(
         str | None,
         typer.Option(metavar="NODE", help="With --intervals: an output, or a node as `explain` shows it."),
     ] = None,
-    format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
+    format: Annotated[
+        Shown,
+        typer.Option(
+            help="How to print; or draw lanes here, or write a picture (svg, html, png) to standard output."
+        ),
+    ] = Shown.TABLE,
     times: TimesOption = None,
     jobs: Annotated[
         int | None,
@@ -105,13 +111,13 @@ def evaluate_files(
     key_name = key_column or (source.key if source else "key")
     time_name = time_column or (source.time if source else "time")
     ats, interval = times_or_end(at), step(every)
-    lanes = format is Format.LANES
-    if intervals and (lanes or ats or interval):
-        raise UsageError("--intervals goes with --from and --to, not with --at, --every or --format lanes")
+    drawn, rows_format = format.drawn, format.rows or Format.TABLE
+    if intervals and (drawn or ats or interval):
+        raise UsageError("--intervals goes with --from and --to, not with --at, --every or a picture")
     if node is not None and not intervals:
         raise UsageError("--node needs --intervals: values and lanes are of all outputs")
-    ranged = lanes or intervals or interval is not None
-    start, end = between(from_, to, ranged, "--every, --intervals or --format lanes")
+    ranged = drawn is not None or intervals or interval is not None
+    start, end = between(from_, to, ranged, "--every, --intervals or --format lanes (svg, html, png)")
     asked = plan.result if node is None else plan.find(node)
     wanted = list(dict.fromkeys(key)) if key else None
     with Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill:
@@ -123,10 +129,10 @@ def evaluate_files(
             closed = spec is not None and spec.limits.key_ttl is not None
             why = "later than allowed_lateness permits" + (", or of a closed key" if closed else "")
             say(f"{spill.refused} {events_were} refused: {why}", err=True)
-        if lanes:
-            from timeline.cli.lanes import print_evaluations
+        if drawn:
+            from timeline.cli.pictures import panels_of, print_picture
 
-            print_evaluations(spill.evaluations(), wanted, start, end)
+            print_picture(*panels_of(spill.evaluations(), wanted, start, end), drawn)
             return
         if intervals:
             from timeline.cli.rows import print_columns
@@ -134,13 +140,13 @@ def evaluate_files(
 
             parts = (part.intervals(asked, start=start, end=end) for part in spill.evaluations())
             rows = (one.row() for part in parts for one in part)
-            print_columns(COLUMNS, rows, format, raw, ("from", "to"), times)
+            print_columns(COLUMNS, rows, rows_format, raw, ("from", "to"), times)
             return
         from timeline.cli.rows import print_rows
 
         ticks = None if ats is None else with_end(ats, spill.stream_time)
         values = spill.values(ticks, every=interval, start=start, end=end)
-        print_rows(values, list(plan.outputs), format, raw, times)
+        print_rows(values, list(plan.outputs), rows_format, raw, times)
 
 
 def explain(

@@ -117,8 +117,6 @@ def query(
         raise UsageError("--node goes with a KEY; over all keys the outputs of the result are asked")
     if json and format is not None:
         raise UsageError("give --json or --format, not both")
-    if format is Format.LANES:
-        raise UsageError("--format is table, jsonl or csv over all keys; `timeline show` draws lanes of one")
     if (top is None) != (by is None):
         raise UsageError("--top N and --by COLUMN go together: the N rows with the largest COLUMN")
     if at and (from_ or to or every or per):

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from timeline.cli.render import value_text
-from timeline.cli.serving.page.lanes import DATES
 from timeline.cli.serving.page.shell import complain
 from timeline.errors import TimelineError
+from timeline.pictures.axis import DATED
 from timeline.spec.spec import Spec
 from timeline.values.ticks import parse_duration, parse_time
 from workflows.client import Client
@@ -99,7 +99,7 @@ async def _answer(timelines: Client, spec: Spec, words: dict[str, str]) -> None:
 
 def _chart(columns: tuple[str, ...], rows: list[dict[str, Any]], group: list[str]) -> dict[str, Any]:
     """A line for each number and group over time."""
-    dates = rows[-1]["at"] >= DATES
+    dates = rows[-1]["at"] >= DATED
     label = {} if dates else {"axisLabel": {"formatter": "{value} s"}}
     lines: dict[str, list[list[Any]]] = {}
     for row in rows:

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from timeline.cli.serving.models import Lane, Piece
+from timeline.pictures.axis import DATED
+from timeline.pictures.colours import NUMBER, TRUE, colours_of
 
 #: Of a lane, between two, above the first (px).
 HEIGHT, GAP, TOP = 36, 30, 34
-#: Times from here on (ms) are dates; earlier ones are seconds since the data's own origin.
-DATES = 10**11
-#: Of states, in order of appearance; of Bools that are true, and of numbers; of the cursor.
-STATES = ("#60a5fa", "#fbbf24", "#f472b6", "#34d399", "#a78bfa", "#fb923c")
-TRUE, NUMBER, CURSOR = "#34d399", "#60a5fa", "#ef4444"
+CURSOR = "#ef4444"
 
 
 def height(lanes: Sequence[Lane]) -> int:
@@ -24,7 +22,7 @@ def height(lanes: Sequence[Lane]) -> int:
 def chart(lanes: Sequence[Lane], labels: Sequence[str], start: int, end: int, at: int) -> dict[str, Any]:
     """The options of the chart from ``start`` to ``end``, with the cursor at ``at`` (ms)."""
     tops = [TOP + i * (HEIGHT + GAP) for i in range(len(lanes))]
-    dates = end >= DATES
+    dates = end >= DATED
     scale = 1 if dates else 1000
     last = len(lanes) - 1
     axis = {"type": "time" if dates else "value", "min": start / scale, "max": end / scale}
@@ -78,17 +76,16 @@ def _series(index: int, lane: Lane, window: tuple[int, int], at: int, scale: int
         points = [[t / scale, _at(piece, t)] for piece, *both in spans for t in both]
         area = {"areaStyle": {"color": NUMBER, "opacity": 0.2}}
         return base | {"data": points, "lineStyle": {"color": NUMBER}} | area
-    states = list(dict.fromkeys(str(piece.value) for piece in lane.pieces))
-
-    def colour(value: Any) -> str:
-        return TRUE if value is True else STATES[states.index(str(value)) % len(STATES)]
-
+    colours = colours_of([str(piece.value) for piece in lane.pieces if piece.value is not None])
     areas = [
         [
             {
                 "xAxis": begin / scale,
                 "name": "" if piece.value is True else str(piece.value),
-                "itemStyle": {"color": colour(piece.value), "opacity": 0.85},
+                "itemStyle": {
+                    "color": TRUE if piece.value is True else colours[str(piece.value)],
+                    "opacity": 0.85,
+                },
             },
             {"xAxis": after / scale},
         ]
