@@ -16,9 +16,11 @@ from .language.calls import has_existed_within as has_existed_within
 from .language.calls import if_ as if_
 from .language.calls import lag as lag
 from .language.calls import latest_event_to_state as latest_event_to_state
+from .language.calls import matches as matches
 from .language.calls import max_so_far as max_so_far
 from .language.calls import min_so_far as min_so_far
 from .language.calls import prior_state as prior_state
+from .language.calls import starts_with as starts_with
 from .language.calls import sum_ as sum_
 from .language.parser import parse as parse
 from .language.printer import print_expression as print_expression

@@ -196,6 +196,29 @@ def test_a_state_that_is_asked_for_numbers_and_a_condition_of_one_output() -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("where", "keys"),
+    [
+        ("cdn in ('eu-1', 7)", ["a", "c"]),
+        ("cdn not in ('eu-1', 7)", ["b", "d"]),
+        ("cdn is null", ["d"]),
+        ("cdn is not null && !starts_with(cdn, 'eu-')", ["c"]),
+        ("matches(cdn, '[12]$')", ["a", "b"]),
+        ("n in (0.5, 1.5)", ["a", "c"]),
+    ],
+)
+def test_conditions_of_several_values_and_of_texts(where: str, keys: list[str]) -> None:
+    events: list[Any] = [
+        ("a", 0, {"cdn": "eu-1", "n": 1}),
+        ("b", 0, {"cdn": "eu-2", "n": 2}),
+        ("c", 0, {"cdn": 7, "n": 3}),
+        ("d", 0, {"n": 4}),
+    ]
+    result = evaluate(PLAN, from_rows(events))
+    got = merge(request := Request.parse(KINDS, where=where), [partial(result, request)])
+    assert [row["key"] for row in got.rows] == keys
+
+
 def test_the_example_of_the_page() -> None:
     page = ROOT / "docs" / "aggregates.md"
     (code,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)

@@ -241,3 +241,14 @@ def test_depth() -> None:
 
 def test_repr() -> None:
     assert repr(EXISTED) == '<Build has_existed(playerStateChange == "play")>'
+
+
+def test_one_of_several() -> None:
+    assert str(latest_event_to_state("a").is_in(["x", 1, None])) == (
+        'latest_event_to_state(a) in ("x", 1, null)'
+    )
+    assert str(has_existed(col("a").is_in({"x"}))) == 'has_existed(a == "x")'
+    with pytest.raises(BuildError, match="is_in takes one or more constants"):
+        col("a").is_in([])
+    with pytest.raises(BuildError, match="is_in takes one or more constants"):
+        col("a").is_in([col("b")])  # type: ignore[list-item]

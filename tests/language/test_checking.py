@@ -125,5 +125,6 @@ def test_every_operator_has_both_its_names() -> None:
         *("TL_If", "TL_Lag"),
         *("min_so_far", "max_so_far", "TL_MinSoFar", "TL_MaxSoFar"),
         *("alive", "gaps", "TL_Alive", "TL_Gaps"),
+        *("starts_with", "matches", "TL_StartsWith", "TL_Matches"),
     }
     assert [s.usage for s in signatures()][:2] == ["latest_event_to_state(col)", "has_existed(p)"]

@@ -6,6 +6,7 @@ are ``(tick, {column: value})`` in stream order; values are exact (`Fraction` se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -57,6 +58,13 @@ def matches(predicate: ex.Expression, event: Mapping[str, Any]) -> bool:
         return all(matches(p, event) for p in predicate.operands)
     if isinstance(predicate, ex.Or):
         return any(matches(p, event) for p in predicate.operands)
+    if isinstance(predicate, ex.In):
+        return any(matches(compare, event) for compare in predicate.compares())
+    if isinstance(predicate, ex.Call):
+        column, text = predicate.arguments
+        assert isinstance(column, ex.Column)
+        assert isinstance(text, ex.Constant)
+        return TEXTS[predicate.name](event.get(column.column), text.value)
     assert isinstance(predicate, ex.Compare)
     sides = []
     for side in (predicate.left, predicate.right):
@@ -68,6 +76,13 @@ def matches(predicate: ex.Expression, event: Mapping[str, Any]) -> bool:
             assert isinstance(side, ex.Constant)
             sides.append(side.value)
     return compared(predicate.op, *sides)
+
+
+#: What is asked of texts, by the name: of a value, and the text that is asked for.
+TEXTS: dict[str, Callable[[Any, Any], bool]] = {
+    "starts_with": lambda value, text: isinstance(value, str) and value.startswith(text),
+    "matches": lambda value, text: isinstance(value, str) and re.search(text, value) is not None,
+}
 
 
 def number(value: Any) -> Fraction | None:
@@ -85,7 +100,9 @@ def calculated(op: str, left: Any, right: Any) -> Fraction | None:
 def is_predicate(part: ex.Expression) -> bool:
     if isinstance(part, ex.Not | ex.And | ex.Or):
         return all(is_predicate(p) for p in part.parts)
-    return isinstance(part, ex.Compare) and any(isinstance(p, ex.Column) for p in part.parts)
+    if isinstance(part, ex.Call) and part.operator not in TEXTS:
+        return False
+    return any(isinstance(p, ex.Column) for p in part.parts)
 
 
 class Oracle:
@@ -116,6 +133,8 @@ class Oracle:
                 return any(self.at(o, tick) for o in operands)
             case ex.Compare(op=op, left=left, right=right):
                 return compared(op, self.at(left, tick), self.at(right, tick))
+            case ex.In(of=of, values=values):
+                return any(compared("==", self.at(of, tick), value.value) for value in values)
             case ex.Arithmetic(op=op, left=left, right=right):
                 return calculated(op, self.at(left, tick), self.at(right, tick))
             case ex.Call(operator=name, arguments=arguments):
@@ -253,6 +272,16 @@ def _min_so_far(o: Oracle, tick: int, of: ex.Expression) -> Fraction | None:
 @defines("max_so_far")
 def _max_so_far(o: Oracle, tick: int, of: ex.Expression) -> Fraction | None:
     return max(o.numbers(of, tick), default=None)
+
+
+@defines("starts_with")
+def _starts_with(o: Oracle, tick: int, of: ex.Expression, text: ex.Constant) -> bool:
+    return TEXTS["starts_with"](o.at(of, tick), text.value)
+
+
+@defines("matches")
+def _matches(o: Oracle, tick: int, of: ex.Expression, text: ex.Constant) -> bool:
+    return TEXTS["matches"](o.at(of, tick), text.value)
 
 
 @defines("if")

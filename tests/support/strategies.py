@@ -6,7 +6,7 @@ import functools
 
 from hypothesis import strategies as st
 
-from tests.support.trees import If, Lag, calls_of
+from tests.support.trees import If, Lag, Matches, StartsWith, calls_of
 from timeline.language.expression import (
     Arithmetic,
     Column,
@@ -16,6 +16,7 @@ from timeline.language.expression import (
     Not,
     conjunction,
     disjunction,
+    membership,
 )
 from timeline.values.kinds import Kind
 from timeline.values.scalars import CompareOp
@@ -60,7 +61,16 @@ def _combined(parts: st.SearchStrategy[Expression]) -> st.SearchStrategy[Express
     return st.builds(Not, parts) | st.builds(conjunction, several) | st.builds(disjunction, several)
 
 
-_comparisons = _compare(columns, columns | constants)
+_TESTS = st.tuples(st.sampled_from([StartsWith, Matches]), st.sampled_from(["", "x", "^é?$"]).map(Constant))
+
+
+def _asked(of: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
+    """Whether it is one of some values, or a text that fits."""
+    values = st.lists(constants, min_size=1, max_size=3).map(tuple)
+    return st.builds(membership, of, values) | st.builds(lambda x, t: t[0](x, t[1]), of, _TESTS)
+
+
+_comparisons = _compare(columns, columns | constants) | _asked(columns)
 
 
 @functools.cache
@@ -75,7 +85,7 @@ def states() -> st.SearchStrategy[Expression]:
 
 @functools.cache
 def bools(depth: int) -> st.SearchStrategy[Expression]:
-    compared = _compare(states(), states() | constants)
+    compared = _compare(states(), states() | constants) | _asked(states())
     if depth == 0:
         return calls_of(Kind.BOOL, {Kind.PREDICATE: predicates()}, durations) | compared
     inner = bools(depth - 1)

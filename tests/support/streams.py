@@ -51,6 +51,9 @@ booleans = st.booleans().map(ex.Constant)
 numbers = st.sampled_from([0, 0.002, 0.0035, 0.005, 1, -1]).map(ex.Constant)
 
 
+some_numbers = st.lists(numbers, min_size=1, max_size=3).map(tuple)
+
+
 factors = st.sampled_from([0, 2, -1, 0.25, 3, 7]).map(ex.Constant)
 
 
@@ -76,7 +79,28 @@ comparisons = st.builds(ex.Compare, comparison_ops, columns, columns | constants
 )
 
 
-predicates = comparisons | combined(comparisons)
+several = st.lists(st.sampled_from([*VALUES, 0.002, 3]), min_size=1, max_size=3).map(
+    lambda values: tuple(map(ex.Constant, values))
+)
+
+
+texts = st.tuples(
+    st.sampled_from([trees.StartsWith, trees.Matches]),
+    st.sampled_from(["", "x", "y", "^[xz]$", "x|y"]).map(ex.Constant),
+)
+
+
+def text_tests(of: Trees) -> Trees:
+    return st.builds(lambda x, test: test[0](x, test[1]), of, texts)
+
+
+membership = functools.partial(st.builds, ex.membership)
+
+
+asked: Trees = st.one_of(comparisons, membership(columns, several), text_tests(columns))
+
+
+predicates = asked | combined(asked)
 
 
 latest = calls_of(Kind.STATE, {Kind.COLUMN: columns}, durations)
@@ -100,7 +124,11 @@ def states(depth: int) -> Trees:
 
 @functools.cache
 def bools(depth: int) -> Trees:
-    compared = st.builds(ex.Compare, comparison_ops, latest, latest | constants)
+    compared = (
+        st.builds(ex.Compare, comparison_ops, latest, latest | constants)
+        | membership(latest, several)
+        | text_tests(latest)
+    )
     if depth == 0:
         return calls_of(Kind.BOOL, {Kind.PREDICATE: predicates}, durations) | compared
     inner = bools(depth - 1)
@@ -117,6 +145,9 @@ def bools(depth: int) -> Trees:
             numerics(depth - 1) | ratios(depth - 1) | numbers | latest | nothing,
         )
         | st.builds(ex.Compare, comparison_ops, numbers | latest, numerics(depth - 1) | ratios(depth - 1))
+        | text_tests(states(depth - 1))
+        | membership(states(depth - 1), several)
+        | membership(numerics(depth - 1) | ratios(depth - 1), some_numbers)
         | st.builds(trees.Lag, inner, durations)
         | st.builds(trees.If, inner, inner, inner | booleans)
         | st.builds(trees.If, inner, booleans, inner | booleans)

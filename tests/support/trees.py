@@ -31,9 +31,12 @@ PriorState = call("prior_state")
 CountRises = call("count_rises")
 If = call("if")
 Lag = call("lag")
+StartsWith = call("starts_with")
+Matches = call("matches")
 
 _PLAIN = {
     Kind.COLUMN: "playerStateChange",
+    Kind.CONSTANT: '"play"',
     Kind.PREDICATE: 'playerStateChange == "play"',
     Kind.STATE: "latest_event_to_state(playerStateChange)",
     Kind.BOOL: 'latest_event_to_state(playerStateChange) == "buffer"',
@@ -43,7 +46,11 @@ _PLAIN = {
 
 def plain_text(signature: Signature) -> str:
     """The text of a call of an operator with one-line operands: the first kind that each may have."""
-    arguments = ("5s" if p.is_duration else _PLAIN[p.kinds[0]] for p in signature.parameters)
+    arguments = []
+    for parameter in signature.parameters:
+        # What takes a column too is a timeline only over the other kind.
+        plain = [kind for kind in parameter.kinds if kind is not Kind.COLUMN] or parameter.kinds
+        arguments.append("5s" if parameter.is_duration else _PLAIN[plain[0]])
     return f"{signature.name}({', '.join(arguments)})"
 
 

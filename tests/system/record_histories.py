@@ -38,6 +38,7 @@ EXPRESSIONS = {
     "more": 'if(count(playerStateChange == "play") - lag(count(playerStateChange == "play"), 5s) > 2 * '
     f'count_rises({STATE} == "seek"), sum(playerStateChange) + 1, duration_in_prior_state({STATE})) / '
     f'duration_where(prior_state({STATE}) == "play") > 0.5',
+    "in": f'{STATE} in ("play", "seek")',
 }
 #: Several at once, whose result node holds all.
 OUTPUTS = {"state": STATE, "buffering": '@state == "buffer"', "rebuffering": "duration_where(@buffering)"}

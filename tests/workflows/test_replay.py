@@ -37,6 +37,6 @@ def test_every_operator_is_recorded_and_one_continued_as_new() -> None:
         ]
         types.add(start["workflowType"]["name"])
         continued += "continuedExecutionRunId" in start
-    operators = {s.name for s in signatures()} | {"equal", "not_equal", "less", "outputs"}
+    operators = {s.name for s in signatures()} | {"equal", "not_equal", "less", "outputs", "in"}
     assert types >= operators | {"timeline_registry"}
     assert continued > 0

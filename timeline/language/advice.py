@@ -12,6 +12,7 @@ from timeline.language.expression import (
     Compare,
     Constant,
     Expression,
+    In,
     Not,
     Or,
 )
@@ -113,6 +114,10 @@ def _lift(predicate: Expression) -> Expression:
             return Call("latest_event_to_state", (predicate,))
         case Compare():
             return Compare(predicate.op, _lift(predicate.left), _lift(predicate.right))
+        case In():
+            return In(_lift(predicate.of), predicate.values)
+        case Call():  # a question about a text
+            return Call(predicate.name, (_lift(predicate.parts[0]), *predicate.arguments[1:]))
         case Not():
             return Not(_lift(predicate.of))
         case And() | Or():

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from fractions import Fraction
 from numbers import Integral
@@ -25,6 +26,7 @@ from timeline.language.expression import (
     Not,
     conjunction,
     disjunction,
+    membership,
     too_deep,
 )
 from timeline.language.printer import print_expression
@@ -131,6 +133,17 @@ class Build:
 
     def __ror__(self, other: object) -> Build:
         return _beside("|", other)
+
+    def is_in(self, values: Iterable[Scalar]) -> Build:
+        """Whether it is one of some constants.
+
+        >>> print(call("has_existed", col("cdn").is_in(["a", "b"])))
+        has_existed(cdn in ("a", "b"))
+        """
+        constants = tuple(_build(value).expression for value in values)
+        if not constants or not all(isinstance(c, Constant) for c in constants):
+            raise BuildError("is_in takes one or more constants", expected=("a list such as ['a', 'b']",))
+        return _made(membership(self.expression, constants), self)  # type: ignore[arg-type]
 
     def __invert__(self) -> Build:
         return _made(Not(self.expression), self)

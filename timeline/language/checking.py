@@ -15,6 +15,7 @@ from timeline.language.expression import (
     Constant,
     Expression,
     Given,
+    In,
     Or,
     Outputs,
     too_deep,
@@ -37,6 +38,8 @@ def kind_of(e: Expression) -> Kind:
                 return Kind.COLUMN
             case Constant():
                 return Kind.CONSTANT
+            case In():
+                return Kind.PREDICATE if isinstance(e.of, Column) else Kind.BOOL
             case Compare():
                 bare = isinstance(e.left, Column) or isinstance(e.right, Column)
                 return Kind.PREDICATE if bare else Kind.BOOL
@@ -113,7 +116,10 @@ def check_node(e: Expression) -> None:
         case Constant():
             check_scalar(e.value, e)
         case Compare():
-            _check_compare(e)
+            _check_compare(e, e.op)
+        case In():
+            for compare in e.compares():
+                _check_compare(compare, "in")
         case Arithmetic():
             _check_arithmetic(e)
         case Outputs():
@@ -186,24 +192,24 @@ def _check_arithmetic(e: Arithmetic) -> None:
         )
 
 
-def _check_compare(e: Compare) -> None:
+def _check_compare(e: Compare, sign: str) -> None:
     sides = ((e.left, kind_of(e.left)), (e.right, kind_of(e.right)))
     kinds = {kind for _, kind in sides}
     if kinds == {Kind.CONSTANT}:
         raise KindError(
-            f"{e.op} between two constants is always the same",
+            f"{sign} between two constants is always the same",
             span=e.span,
             expected=("a column or a timeline on one side",),
         )
     wanted = (*TIMELINES, Kind.CONSTANT)
     for side, kind in sides:
         if kind is Kind.PREDICATE:
-            raise _misfit(f"{e.op} cannot take", side, kind, wanted)
+            raise _misfit(f"{sign} cannot take", side, kind, wanted)
         if kind is Kind.COLUMN and not kinds <= {Kind.COLUMN, Kind.CONSTANT}:
-            raise _misfit(f"{e.op} beside a timeline cannot take", side, kind, wanted)
+            raise _misfit(f"{sign} beside a timeline cannot take", side, kind, wanted)
         if kind is Kind.BOOL and e.op not in ("==", "!="):
             raise KindError(
-                f"{e.op} cannot take {quote(side)}: a Bool has no order",
+                f"{sign} cannot take {quote(side)}: a Bool has no order",
                 span=side.span,
                 suggestion=f"duration_where({quote(side)})",
             )

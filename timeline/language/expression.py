@@ -140,6 +140,29 @@ class Compare(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class In(Expression):
+    """``of in (values)`` over an event column (then it is a predicate) or over a timeline.
+
+    Two or more values, none twice; make it with `membership`.
+    """
+
+    of: Expression
+    values: tuple[Constant, ...]
+
+    @property
+    def name(self) -> str:
+        return "in"
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.of, *self.values)
+
+    def compares(self) -> tuple[Compare, ...]:
+        """The comparisons of which one must hold."""
+        return tuple(Compare("==", self.of, value, span=self.span) for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
 class Arithmetic(Expression):
     """``left op right`` over timelines and constants; ``/`` by a timeline makes a Ratio."""
 
@@ -194,6 +217,12 @@ def disjunction(operands: tuple[Expression, ...], span: Span | None = None) -> E
     for operand in operands:
         flat.extend(operand.operands if isinstance(operand, Or) else (operand,))
     return flat[0] if len(flat) == 1 else Or(tuple(flat), span=span)
+
+
+def membership(of: Expression, values: tuple[Constant, ...], span: Span | None = None) -> Expression:
+    """``of in (values)`` with each value once; in one value it is a comparison."""
+    each = tuple(dict.fromkeys(values))
+    return Compare("==", of, each[0], span=span) if len(each) == 1 else In(of, each, span=span)
 
 
 def size(e: Expression) -> int:

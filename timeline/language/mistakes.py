@@ -11,7 +11,7 @@ from typing import Literal
 
 from timeline.language.advice import quote
 from timeline.language.checking import kind_of
-from timeline.language.expression import Column, Compare, Constant, Expression, Outputs
+from timeline.language.expression import Column, Compare, Constant, Expression, In, Outputs
 from timeline.language.ranges import never_in_range
 from timeline.language.types import types_of, words
 from timeline.values.kinds import Kind
@@ -20,6 +20,8 @@ from timeline.values.kinds import Kind
 _NAMED = 8
 #: What makes a number of a State.
 _OF_NUMBERS = ("arithmetic", "min_so_far", "max_so_far")
+#: What asks of texts only.
+_OF_TEXTS = ("starts_with", "matches")
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 
@@ -108,6 +110,11 @@ class _Search:
                 case Compare():
                     self._bare_word(e)
                     self._compare(e)
+                case In():
+                    for compare in e.compares():
+                        self._compare(compare)
+                case _ if e.name in _OF_TEXTS:
+                    self._text(e)
                 case _ if e.name == "sum":
                     self._sum(e)
                 case _ if e.name in _OF_NUMBERS:
@@ -186,6 +193,13 @@ class _Search:
             self._tell(
                 Mistake("number", f"{quote(e)} is always 0: {why}", f"count({quote(column)} != null)"), e
             )
+
+    def _text(self, e: Expression) -> None:
+        of = e.parts[0]
+        types = self._types(of)
+        if types and "string" not in types:
+            why = f"{quote(of)} is {words(types)}, never a string {self.seen.count}"
+            self._tell(Mistake("type", f"{quote(e)} is never true: {why}"), e)
 
     def _numbers(self, e: Expression) -> None:
         for side in e.parts:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from timeline.errors import DurationError, ExpressionError, Span
+from timeline.errors import ExpressionError, Span
+from timeline.language.advice import quote
 from timeline.language.checking import check
 from timeline.language.expression import (
     MAX_DEPTH,
@@ -20,24 +20,27 @@ from timeline.language.expression import (
     Compare,
     Constant,
     Expression,
+    In,
     Not,
     Outputs,
     conjunction,
     disjunction,
+    membership,
     placed,
     too_deep,
 )
 from timeline.language.output_names import unknown_output
 from timeline.language.printer import print_expression
-from timeline.language.signatures import LOOKALIKES, Signature, calls, duration_problem, signatures
+from timeline.language.quantities import Quantity
+from timeline.language.signatures import LOOKALIKES, Signature, calls, signatures
 from timeline.language.syntax import first_line, syntax_tree, token_span
 from timeline.values.scalars import CompareOp
-from timeline.values.ticks import format_seconds, parse_duration
 
 if TYPE_CHECKING:  # lark takes 40 ms to import, and most of what imports this module never parses
     from lark import Token, Tree
 
-_NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+#: The most values of ``x in (...)``.
+MAX_VALUES = 1_000
 
 
 def parse(text: str, references: Mapping[str, Expression] | None = None) -> Expression:
@@ -53,14 +56,11 @@ def parse(text: str, references: Mapping[str, Expression] | None = None) -> Expr
     >>> parse('has_existed_within(state == "seek", 5s)')
     Call(operator='has_existed_within', arguments=(Compare(op='==', left=Column(column='state'), \
 right=Constant(value='seek')), 5000))
-    >>> parse('has_existed_wihin(state == "seek", 5s)')
+    >>> parse('has_existed_wihin(state == "seek", 5s)')  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     timeline.errors.ExpressionError: line 1, column 1: unknown operator has_existed_wihin; \
-expected col, latest_event_to_state, has_existed, has_existed_within, alive, duration_where, \
-duration_in_cur_state, duration_in_prior_state, prior_state, count, sum, count_rises, gaps, if, lag, \
-max_so_far, min_so_far; \
-did you mean has_existed_within(...)?
+expected col, latest_event_to_state, has_existed, ...; did you mean has_existed_within(...)?
     """
     try:
         expression = read(text, references)
@@ -84,42 +84,7 @@ def read(
     return _Reader(text, references, columns).read(syntax_tree(text))
 
 
-@dataclass(frozen=True, slots=True)
-class _Quantity:
-    """A number or a duration: which of them, the place where it stands decides."""
-
-    text: str
-    span: Span
-
-    def constant(self) -> Constant:
-        digits = self.text.removeprefix("-")
-        if _NUMBER.fullmatch(digits):
-            # float() first: int() of thousands of digits is an error of Python's own.
-            value: int | float = float(self.text)
-            if math.isfinite(value) and digits.isdecimal():
-                value = int(self.text)
-            elif value == 0 and re.search("[1-9]", re.split("[eE]", digits)[0]):
-                raise ExpressionError("number out of range: nearer to 0 than 4.9e-324", span=self.span)
-        elif digits[-1].isalpha():
-            value = format_seconds(self._ms())
-        else:
-            raise ExpressionError(f"not a number: {self.text}; write it as 7, 0.5 or 1e6", span=self.span)
-        return Constant(value, span=self.span)
-
-    def duration(self) -> int:
-        ms = self._ms()
-        if (problem := duration_problem(ms)) is not None:
-            raise ExpressionError(problem, span=self.span)
-        return ms
-
-    def _ms(self) -> int:
-        try:
-            return parse_duration(self.text)
-        except DurationError as error:
-            raise ExpressionError(str(error), span=self.span) from None
-
-
-_Part: TypeAlias = "Expression | _Quantity | Token"
+_Part: TypeAlias = "Expression | Quantity | Token"
 
 
 class _Reader:
@@ -180,6 +145,36 @@ class _Reader:
                 suggestion=print_expression(conjunction(tuple(compares))),
             )
         return compares[0]
+
+    def among(self, parts: list[_Part], span: Span) -> Expression:
+        of, values = _expression(parts[0]), [_expression(p) for p in parts[2:]]
+        if len(values) > MAX_VALUES:
+            raise ExpressionError(f"in takes at most {MAX_VALUES} values, got {len(values)}", span=span)
+        for value in values:
+            if not isinstance(value, Constant):
+                raise ExpressionError(
+                    f"in takes constants, got {quote(value)}",
+                    span=value.span,
+                    expected=("a constant",),
+                    suggestion=quote(Constant(value.column)) if isinstance(value, Column) else None,
+                )
+        return membership(of, tuple(v for v in values if isinstance(v, Constant)), span)
+
+    def not_among(self, parts: list[_Part], span: Span) -> Expression:
+        made = self.among(parts, span)
+        if not isinstance(parts[0], Column):
+            return Not(made, span=span)
+        # As != of each: an event without the column says nothing.
+        compares = made.compares() if isinstance(made, In) else (cast(Compare, made),)
+        return conjunction(tuple(replace(c, op="!=") for c in compares), span)
+
+    def is_null(self, parts: list[_Part], span: Span) -> Expression:
+        if isinstance(parts[0], Column):
+            return Not(self.is_not_null(parts, span), span=span)
+        return Compare("==", _expression(parts[0]), Constant(None, span=span), span=span)
+
+    def is_not_null(self, parts: list[_Part], span: Span) -> Expression:
+        return Compare("!=", _expression(parts[0]), Constant(None, span=span), span=span)
 
     def total(self, parts: list[_Part], span: Span) -> Expression:
         made = _expression(parts[0])
@@ -249,8 +244,8 @@ class _Reader:
     def string(self, parts: list[_Part], span: Span) -> Expression:
         return Constant(_unquote(str(parts[0]), span), span=span)
 
-    def quantity(self, parts: list[_Part], span: Span) -> _Quantity:
-        return _Quantity("".join(str(p) for p in parts), span)
+    def quantity(self, parts: list[_Part], span: Span) -> Quantity:
+        return Quantity("".join(str(p) for p in parts), span)
 
     def true(self, parts: list[_Part], span: Span) -> Expression:
         return Constant(True, span=span)
@@ -263,11 +258,11 @@ class _Reader:
 
 
 def _expression(part: _Part) -> Expression:
-    return part.constant() if isinstance(part, _Quantity) else cast(Expression, part)
+    return part.constant() if isinstance(part, Quantity) else cast(Expression, part)
 
 
 def _duration(part: _Part) -> int:
-    if isinstance(part, _Quantity):
+    if isinstance(part, Quantity):
         return part.duration()
     e = cast(Expression, part)
     raise ExpressionError(

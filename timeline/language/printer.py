@@ -15,6 +15,7 @@ from timeline.language.expression import (
     Constant,
     Expression,
     Given,
+    In,
     Not,
     Or,
     Outputs,
@@ -27,7 +28,7 @@ WIDTH = 80
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # How tightly a node holds its operands; what is not in here never needs parentheses.
-_TIGHTNESS: dict[type[Expression], int] = {Or: 1, And: 2, Compare: 3, Not: 6}
+_TIGHTNESS: dict[type[Expression], int] = {Or: 1, And: 2, Compare: 3, In: 3, Not: 6}
 _ARITHMETIC: dict[ArithmeticOp, int] = {"+": 4, "-": 4, "*": 5, "/": 5}
 
 
@@ -51,6 +52,8 @@ def print_expression(e: Expression) -> str:
             return _constant(e)
         case Compare() | Arithmetic():
             return f"{_operand(e.left, e)} {e.op} {_operand(e.right, e)}"
+        case In():
+            return f"{_operand(e.of, e)} in {_values(e)}"
         case Not():
             return "!" + _operand(e.of, e)
         case Outputs():
@@ -95,6 +98,10 @@ def _constant(constant: Constant) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _values(e: In) -> str:
+    return f"({', '.join(map(_constant, e.values))})"
+
+
 def _argument(argument: Expression | int) -> str:
     if isinstance(argument, int):
         return format_duration(argument)
@@ -127,6 +134,8 @@ def _block(e: Expression, indent: int) -> str:
             return line
         case Compare() | Arithmetic():
             return f"{_inner(e.left, e, indent)} {e.op} {_inner(e.right, e, indent)}"
+        case In():
+            return f"{_inner(e.of, e, indent)} in {_values(e)}"
         case Not():
             return "!" + _inner(e.of, e, indent + 1)
         case Outputs():

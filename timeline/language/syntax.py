@@ -21,6 +21,8 @@ MAX_LENGTH = 256 << 10
 
 # What was meant by characters that begin no token.
 _MEANT = {"=>": ">=", "=<": "<=", "=!": "!=", "=": "==", "&": "&&", "|": "||", "?": "if(b, x, y)"}
+# What stands between operands.
+_BETWEEN = ("AND", "AMPERSANDS", "OR", "BARS", "COMPARE", "COMMA", "PLUS", "STAR", "SLASH", "IN", "IS")
 # The grammar's terminals in a reader's words, in the order in which they are listed.
 _WORDS = {
     **dict.fromkeys(("AND", "AMPERSANDS", "OR", "BARS", "COMPARE", "PLUS", "STAR", "SLASH"), "an operator"),
@@ -101,7 +103,7 @@ class _Nesting:
             case "BANG" | "NOT":
                 self._prefixes[-1] += 1
                 self._depth += 1
-            case "AND" | "AMPERSANDS" | "OR" | "BARS" | "COMPARE" | "COMMA" | "PLUS" | "STAR" | "SLASH":
+            case word if word in _BETWEEN:
                 self._depth -= self._prefixes[-1]
                 self._prefixes[-1] = 0
         if self._depth > MAX_DEPTH:
@@ -156,13 +158,17 @@ def _unexpected_token(token: Token, after: str, expected: tuple[str, ...]) -> Ex
             expected=("a number",),
             suggestion=f"0 - {token}..." if token.type in ("NAME", "LPAR") else None,
         )
+    if after == "IS":
+        return ExpressionError(
+            "is stands before null or not null only", span=token_span(token), suggestion=f"== {token}"
+        )
     closed = token.type == "RPAR" and "the end" in expected
     word = token.lower()
     return ExpressionError(
         ") closes nothing" if closed else f"unexpected {token}",
         span=token_span(token),
         expected=expected,
-        suggestion=word if token.type == "NAME" and word in ("and", "or", "not") else None,
+        suggestion=word if token.type == "NAME" and word in ("and", "or", "not", "in", "is") else None,
     )
 
 

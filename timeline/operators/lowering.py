@@ -7,10 +7,16 @@ from timeline.language.signatures import operator_classes
 from timeline.operators.arithmetic import Arithmetic
 from timeline.operators.base import Lowered, Operator
 from timeline.operators.compare import Compare
+from timeline.operators.is_in import In
 from timeline.operators.outputs import Outputs
 
 # What has a syntax of its own instead of a signature.
-_WRITTEN: dict[str, type[Operator]] = {"compare": Compare, "arithmetic": Arithmetic, "outputs": Outputs}
+_WRITTEN: dict[str, type[Operator]] = {
+    "compare": Compare,
+    "arithmetic": Arithmetic,
+    "outputs": Outputs,
+    "in": In,
+}
 
 
 def operator_of(part: Expression) -> Lowered:

@@ -1,12 +1,14 @@
-"""What is asked of each pair of two columns of values, asked once for each pair of distinct values."""
+"""What is asked of each value of a column, or pair of values of two, asked once for each distinct one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from timeline.language.expression import Constant
 from timeline.tables.packing import Bools
+from timeline.values.scalars import Scalar, equal_to_any
 from timeline.values.vocabulary import I64, distinct
 
 #: So few pairs are all asked, without looking which of them occur.
@@ -27,3 +29,22 @@ def of_pairs(left: I64, right: I64, counts: tuple[int, int], holds: Callable[[in
         pairs, place = distinct(pair, lefts * rights)
     answers = np.array([holds(*divmod(code, rights)) for code in pairs.tolist()], bool)
     return answers[place] if len(place) else np.zeros(0, bool)
+
+
+def of_codes(
+    codes: I64, values: Sequence[Scalar], holds: Callable[[Sequence[Scalar]], Sequence[bool]]
+) -> Bools:
+    """For each row whether ``holds``, which is handed all values that occur, says so of its one.
+
+    >>> of_codes(np.array([2, 0, 2]), [None, "x", "y"], lambda found: [v == "y" for v in found]).tolist()
+    [True, False, True]
+    """
+    used, place = distinct(codes, len(values))
+    answers = np.array(holds([values[code] for code in used.tolist()]), bool)
+    return answers[place]
+
+
+def is_one_of(constants: Sequence[Constant]) -> Callable[[Sequence[Scalar]], list[bool]]:
+    """Says of values which of them equal one of the constants."""
+    is_one = equal_to_any(constant.value for constant in constants)
+    return lambda values: list(map(is_one, values))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from timeline.language.expression import And, Column, Compare, Constant, Expression, Not, Or
-from timeline.operators.pairs import of_pairs
+from timeline.language.expression import And, Call, Column, Compare, Constant, Expression, In, Not, Or
+from timeline.language.signatures import operator_classes
+from timeline.operators.pairs import is_one_of, of_codes, of_pairs
+from timeline.operators.texts import TextTest
 from timeline.tables.events import EventColumn, Events
 from timeline.tables.packing import Bools, all_of, any_of
 from timeline.values.scalars import Scalar, compare_scalars
+from timeline.values.vocabulary import NULL_CODE
 
 
 def columns_of(predicate: Expression) -> frozenset[str]:
@@ -34,6 +37,15 @@ def matches(predicate: Expression, events: Events) -> Bools:
         return all_of([matches(p, events) for p in predicate.operands])
     if isinstance(predicate, Or):
         return any_of([matches(p, events) for p in predicate.operands])
+    if isinstance(predicate, In):
+        column = _operand(predicate.of, events)
+        carried: Bools = column.codes != NULL_CODE
+        return all_of([carried, of_codes(column.codes, column.as_scalars(), is_one_of(predicate.values))])
+    if isinstance(predicate, Call):
+        test = operator_classes()[predicate.name].of(predicate)
+        assert isinstance(test, TextTest)
+        column = _operand(predicate.parts[0], events)
+        return test.holds(column.codes, column.as_scalars())
     assert isinstance(predicate, Compare), predicate
     left = _operand(predicate.left, events)
     right = _operand(predicate.right, events)
@@ -57,8 +69,8 @@ def _operand(side: Expression, events: Events) -> EventColumn:
 def _compare_carried(
     predicate: Compare, left_code: int, left: Scalar, right_code: int, right: Scalar
 ) -> bool:
-    missing_left = isinstance(predicate.left, Column) and left_code == 0
-    missing_right = isinstance(predicate.right, Column) and right_code == 0
+    missing_left = isinstance(predicate.left, Column) and left_code == NULL_CODE
+    missing_right = isinstance(predicate.right, Column) and right_code == NULL_CODE
     if missing_left or missing_right:
         return False
     return compare_scalars(predicate.op, left, right)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
@@ -73,6 +73,16 @@ def as_scalar(value: Carried) -> Scalar:
 def identity(value: Scalar) -> Scalar | tuple[bool, Scalar]:
     """A dict key under which ``true`` and ``1`` differ, as they do in JSON."""
     return (True, value) if isinstance(value, bool) else value
+
+
+def equal_to_any(values: Iterable[Scalar]) -> Callable[[Scalar], bool]:
+    """Says of a value whether it equals one of these.
+
+    >>> [equal_to_any([1, "x"])(value) for value in (1.0, True, "x", None)]
+    [True, False, True, False]
+    """
+    known = set(map(identity, values))
+    return lambda value: identity(value) in known
 
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
