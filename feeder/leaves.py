@@ -22,7 +22,7 @@ def results_of(specs: Iterable[Spec], stream: int) -> set[str]:
     """The workflow ids of the result nodes of some timelines on a stream, and of their sinks, which would
     otherwise be left behind without bound."""
     specs = list(specs)
-    sinks = {sink_id(spec, stream) for spec in specs if spec.sink is not None}
+    sinks = {sink_id(spec, sink, stream) for spec in specs for sink in spec.sinks}
     return sinks | {node_id(spec, spec.plan.result, stream) for spec in specs}
 
 

@@ -27,7 +27,8 @@ from workflows.connection import task_queue
 from workflows.gauge import MAX_INLINE
 from workflows.protocol import node
 from workflows.protocol.handover import CONFLICT, HEARTBEAT, LIMIT, NAME, Handover
-from workflows.wiring import STOPPING, Wanted, wanted
+from workflows.starting import STOPPING
+from workflows.wiring import Wanted, wanted
 
 #: How long (s) nothing may be on its way between the nodes before it is given up.
 PATIENCE = 60.0

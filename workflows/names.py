@@ -9,6 +9,7 @@ import numpy as np
 
 from timeline.fragments import Fragment
 from timeline.plan import PlanNode
+from timeline.spec.sink import Sink
 from timeline.spec.spec import Spec
 from timeline.values.vocabulary import I64
 
@@ -37,9 +38,9 @@ def member(spec: Spec, node: PlanNode) -> str | None:
     return None if spec.host(node).root is node else node.digest
 
 
-def sink_id(spec: Spec, stream: int) -> str:
-    """The workflow id of a timeline's sink on a stream."""
-    return f"{spec.source_id}.sink.{spec.name}.{stream}"
+def sink_id(spec: Spec, sink: Sink, stream: int) -> str:
+    """The workflow id of one of a timeline's sinks on a stream."""
+    return f"{spec.source_id}.sink.{sink.label(spec.name)}.{stream}"
 
 
 def parent_may_be(workflow_id: str, parent: str) -> bool:

@@ -28,16 +28,16 @@ with workflow.unsafe.imports_passed_through():
     from timeline.engine.state_wire import from_state, to_state
     from timeline.engine.wire import from_patch
     from timeline.errors import TimelineError
-    from timeline.sinks.batches import Batch, Written
-    from timeline.sinks.emission import Emission, Row
+    from timeline.sinks.batches import Batch, Row, Written
+    from timeline.sinks.emission import Emission
     from timeline.spec.spec import Spec
     from timeline.tables.wire import Wire, to_position
     from workflows.gauge import MAX_STATE, Gauge
     from workflows.metrics import SinkMetrics
     from workflows.names import SINK_TYPE
 
-#: About how many bytes of rows one activity takes.
-BATCH_BYTES = 500_000
+#: About how many bytes of rows one activity takes; for a webhook, to which each row goes by itself, fewer.
+BATCH_BYTES, WEBHOOK_BYTES = 500_000, 50_000
 RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2,
@@ -53,7 +53,8 @@ class SinkWorkflow(Told):
     def __init__(self, args: SinkSpec, state: bytes | None = None) -> None:
         self.args = args
         self.spec = Spec.from_wire(args["spec"])
-        self.node = Emission(self.spec, args["stream"])
+        self.sink = self.spec.sink(args.get("sink"))
+        self.node = Emission(self.spec, self.sink, args["stream"])
         self.inbox: list[Entry] = []
         self.progress = Progress(rows=0, batches=0, offset=0, exactly_once=None)
         self.written: list[int] | None = None
@@ -61,8 +62,7 @@ class SinkWorkflow(Told):
         self.full: str | None = None
         self.odd = nothing_odd()
         self.gauge = Gauge(args.get("max_state", MAX_STATE))
-        assert self.spec.sink is not None
-        self.metrics = SinkMetrics(self.spec.sink.kind)
+        self.metrics = SinkMetrics(self.sink.kind)
         if state is not None:
             rest = from_state(state, [self.node.state])
             self.gauge.measured(len(state), 0)
@@ -118,11 +118,11 @@ class SinkWorkflow(Told):
     @protocol.STATUS.handler
     def status(self) -> protocol.SinkStatus:
         """Where rows go, how many are written, whether a repeat changes nothing, and what is wrong."""
-        assert self.spec.sink is not None
         return {
             "stream": self.args["stream"],
-            "kind": self.spec.sink.kind,
-            "place": self.spec.sink.place,
+            "sink": self.sink.name,
+            "kind": self.sink.kind,
+            "place": self.sink.place,
             "name": self._name(),
             "position": self.written,
             **self.progress,
@@ -161,14 +161,16 @@ class SinkWorkflow(Told):
 
     async def _drain(self) -> None:
         while not self.stopped and (rows := self.node.rows()) is not None:
-            for part in _parts(rows):
-                await self._write(part)
+            for part in _parts(rows, WEBHOOK_BYTES if self.sink.kind == "webhook" else BATCH_BYTES):
+                left = part
+                while left and not self.stopped:
+                    left = left[await self._write(left) :]
 
-    async def _write(self, rows: list[Row]) -> None:
-        assert self.spec.sink is not None
+    async def _write(self, rows: list[Row]) -> int:
+        """Has the first of some rows written: how many."""
         batch = Batch(
-            kind=self.spec.sink.kind,
-            place=self.spec.sink.place,
+            kind=self.sink.kind,
+            place=self.sink.place,
             name=self._name(),
             number=self.progress["batches"],
             first=self.progress["rows"],
@@ -189,20 +191,22 @@ class SinkWorkflow(Told):
             writing.cancel()
             with contextlib.suppress(asyncio.CancelledError, ActivityError):
                 await writing
-            return
+            return 0
         written: Written = await writing
-        self.metrics.wrote(len(rows))
+        count = written.get("rows", len(rows))
+        self.metrics.wrote(count)
         self.progress = Progress(
-            rows=batch["first"] + len(rows),
+            rows=batch["first"] + count,
             batches=batch["number"] + 1,
             offset=written["offset"],
             exactly_once=written["exactly_once"],
         )
+        return count
 
     def _name(self) -> str:
         """Of the file or the producer: that of a timeline registered anew under this name is another."""
         born = workflow.info().first_execution_run_id
-        return f"{self.spec.name}-{self.args['stream']}-{born[:8]}"
+        return f"{self.node.label}-{self.args['stream']}-{born[:8]}"
 
     def _state(self) -> bytes:
         return to_state(
@@ -215,13 +219,13 @@ class SinkWorkflow(Told):
         )
 
 
-def _parts(rows: list[Row]) -> Iterator[list[Row]]:
-    """The rows in pieces of about `BATCH_BYTES`."""
+def _parts(rows: list[Row], most: int) -> Iterator[list[Row]]:
+    """The rows in pieces of about so many bytes."""
     part: list[Row] = []
     size = 0
     for row in rows:
         own = len(orjson.dumps(row))
-        if part and size + own > BATCH_BYTES:
+        if part and size + own > most:
             yield part
             part, size = [], 0
         part.append(row)

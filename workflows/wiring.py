@@ -6,34 +6,29 @@ A part of the registry's workflow: what is done here, and in which order, is in 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
-from workflows.protocol import NodeSpec, RegistryState, SinkSpec, Subscriber, node
+from workflows.protocol import NodeSpec, RegistryState, Subscriber, node
 from workflows.protocol.calls import Signal
 from workflows.protocol.node import Place
 from workflows.protocol.registry import streams_of_source
+from workflows.sinking import Sinking
+from workflows.starting import started
 
 with workflow.unsafe.imports_passed_through():
     from timeline.fragments import Fragment
-    from timeline.plan import PlanNode
-    from timeline.sinks.emission import Emission
     from timeline.spec.spec import Spec
     from workflows.gauge import MAX_STATE
-    from workflows.names import SINK_TYPE, fragment_id, member, node_id, sink_id
+    from workflows.names import fragment_id
 
 P = ParamSpec("P")
 
 #: A workflow may have 2 000 signals under way to others.
 SIGNALS_AT_ONCE = 500
-#: How long (s) a node that was told to stop may take to be gone, before another of its id is given up.
-STOPPING = 10.0
 
 
 def parents_of(spec: Spec, stream: int) -> dict[int, list[Subscriber]]:
@@ -98,6 +93,7 @@ class Wiring:
         self.started = 0
         #: Nodes that this run told to stop, and did not start again.
         self.stopping: set[str] = set()
+        self.sinking = Sinking(state, self.stopping)
 
     def streams(self, spec: Spec) -> range:
         """The streams of a timeline's source, as far as its topic is known."""
@@ -113,22 +109,20 @@ class Wiring:
         for workflow_id, one in nodes.items():
             for parent in one.parents if workflow_id not in missing else []:
                 if parent["workflow"] in missing:
-                    await _signal(workflow_id, node.SUBSCRIBE, parent)
+                    await node.SUBSCRIBE.tell(workflow_id, parent)
         for spec in specs:
             for fragment in spec.fragments:
                 using = users.setdefault(fragment_id(spec, fragment, stream), [])
                 if spec.name not in using:
                     using.append(spec.name)
         for spec in specs:
-            if spec.sink is not None:
-                await self._start_sink(spec, stream)
+            await self.sinking.start(spec, stream)
 
     async def stop(self, spec: Spec, stream: int, kept: Collection[str] = ()) -> list[str]:
         """Stops the nodes of a timeline on a stream that no other uses, but for those that are kept."""
         users = self.state["users"]
         stopped = []
-        if spec.sink is not None:
-            await self._stop_sink(spec, stream)
+        await self.sinking.stop(spec, stream)
         parents = parents_of(spec, stream)
         for fragment in reversed(spec.fragments):
             workflow_id = fragment_id(spec, fragment, stream)
@@ -139,13 +133,13 @@ class Wiring:
                 del users[workflow_id]
                 stopped.append(workflow_id)
                 self.stopping.add(workflow_id)
-                await _signal(workflow_id, node.STOP)
+                await node.STOP.tell(workflow_id)
         # What goes on to run must not send to what has stopped.
         for fragment in spec.fragments:
             workflow_id = fragment_id(spec, fragment, stream)
             for parent in parents[fragment.root.index]:
                 if workflow_id in users and parent["workflow"] in stopped:
-                    await _signal(workflow_id, node.UNSUBSCRIBE, parent["workflow"])
+                    await node.UNSUBSCRIBE.tell(workflow_id, parent["workflow"])
         return stopped
 
     async def stop_all(self, spec: Spec, kept: Collection[str] = ()) -> list[str]:
@@ -191,76 +185,24 @@ class Wiring:
         every = list(nodes)
         for first in range(0, len(every), SIGNALS_AT_ONCE):
             part = every[first : first + SIGNALS_AT_ONCE]
-            await asyncio.gather(*(_signal(workflow_id, signal, *args, **more) for workflow_id in part))
+            await asyncio.gather(*(signal.tell(workflow_id, *args, **more) for workflow_id in part))
 
     async def _start_node(self, workflow_id: str, one: Wanted, target: Place) -> None:
         args = one.args(self.max_state, target)
         self.started += 1
-        waited = 0.0
-        while not await _started(workflow_id, one.fragment.root, args):
-            if (
-                workflow_id in self.stopping
-                and waited < STOPPING
-                and workflow.patched("one-of-that-id-is-stopping")
-            ):
-                await workflow.sleep(0.1)
-                waited += 0.1
-                continue
+        if not await started(
+            workflow_id,
+            one.fragment.root.operator.name,
+            args,
+            stopping=self.stopping,
+            patch="one-of-that-id-is-stopping",
+            summary=one.fragment.root.text[:200],
+        ):
             # Left over from a registry that was lost: it runs, so it is told of its parents.
             for subscriber in one.parents:
-                await _signal(workflow_id, node.SUBSCRIBE, subscriber)
+                await node.SUBSCRIBE.tell(workflow_id, subscriber)
             if workflow.patched("hold"):
-                await _signal(workflow_id, node.GO_ON)
+                await node.GO_ON.tell(workflow_id)
             if "max_state" in self.state:
-                await _signal(workflow_id, node.LIMIT, self.state["max_state"])
-            break
-        self.stopping.discard(workflow_id)
-
-    async def _start_sink(self, spec: Spec, stream: int) -> None:
-        args = SinkSpec(spec=spec.to_wire(), stream=stream, max_state=self.max_state)
-        # Left over from a registry that was lost, it runs already; a snapshot does no harm then.
-        with contextlib.suppress(WorkflowAlreadyStartedError):
-            await workflow.start_child_workflow(
-                SINK_TYPE,
-                args=[args],
-                id=sink_id(spec, stream),
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                cancellation_type=ChildWorkflowCancellationType.ABANDON,
-            )
-        for index, inputs in Emission(spec, stream).inputs().items():
-            output = spec.plan.nodes[index]
-            subscriber = Subscriber(workflow=sink_id(spec, stream), inputs=inputs)
-            if (inner := member(spec, output)) is not None:
-                subscriber["node"] = inner
-            await _signal(node_id(spec, output, stream), node.SUBSCRIBE, subscriber)
-
-    async def _stop_sink(self, spec: Spec, stream: int) -> None:
-        sink = sink_id(spec, stream)
-        for index in Emission(spec, stream).inputs():
-            await _signal(node_id(spec, spec.plan.nodes[index], stream), node.UNSUBSCRIBE, sink)
-        await _signal(sink, node.STOP)
-
-
-async def _started(workflow_id: str, planned: PlanNode, args: NodeSpec) -> bool:
-    """Starts a node; false if there is one of that id."""
-    try:
-        await workflow.start_child_workflow(
-            planned.operator.name,
-            args=[args],
-            id=workflow_id,
-            static_summary=planned.text[:200],
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            cancellation_type=ChildWorkflowCancellationType.ABANDON,
-        )
-    except WorkflowAlreadyStartedError:
-        return False
-    return True
-
-
-async def _signal(workflow_id: str, signal: Signal[P], *args: P.args, **_: P.kwargs) -> None:
-    handle = workflow.get_external_workflow_handle(workflow_id)
-    try:
-        await handle.signal(signal.name, args=args)
-    except ApplicationError as error:
-        # A node that somebody terminated by hand cannot be stopped again.
-        workflow.logger.warning("%s to %s not delivered: %s", signal.name, workflow_id, error)
+                await node.LIMIT.tell(workflow_id, self.state["max_state"])
+            self.stopping.discard(workflow_id)

@@ -30,6 +30,7 @@ from workflows.sink import SinkWorkflow
 from workflows.stores.store import Store
 from workflows.stores.sweep import sweep
 from workflows.writing.activity import SinkActivity
+from workflows.writing.receivers import receivers
 
 #: What workflows run in, here and in replay tests. Not the SDK's sandbox: all that they import would have to
 #: be passed through it, so it would only watch over a few builtins, for 5 to 7 % of a worker's processor
@@ -54,9 +55,13 @@ def make_worker(
     """A worker for the task queue; run it with ``async with`` or ``await worker.run()``.
 
     The cache must hold all live nodes: one that falls out is replayed at its next signal. Rows of sinks
-    go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.TopicWriter`), and to files in folders that are or
-    lie below ``sink_roots`` (the working folder).
+    go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.TopicWriter`), to files in folders that are or
+    lie below ``sink_roots`` (the working folder), and to webhooks that the environment allows.
+
+    Raises:
+        ServiceError: the environment names webhooks that are none.
     """
+    receivers()
     # A grammar is read at the first expression or list of aggregates: here, because a workflow's first
     # task has 2 s in all, which a loaded machine may well need for it.
     make_plan("has_existed(a == 1)")

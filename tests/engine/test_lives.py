@@ -120,7 +120,7 @@ def played(
 ) -> tuple[list[Any], Any, list[Any]]:
     """The rows that a sink writes, what all keys answer at the end, and what was refused."""
     graph = WireGraph(spec.plan, spec.node_limits, policy)
-    emission = Emission(spec, 0)
+    emission = Emission(spec, spec.sink(), 0)
     rows: list[Any] = []
     final: dict[tuple[str, int], Any] = {}
 

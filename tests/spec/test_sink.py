@@ -10,6 +10,7 @@ from tests.support.cases import cases
 from tests.support.sinks import OUTPUTS
 from timeline.errors import SpecError
 from timeline.spec.loading import load_spec
+from timeline.spec.spec import Spec
 
 
 def problems(tmp_path: Path, sink: str, limits: str = "") -> dict[str, str]:
@@ -30,3 +31,42 @@ def test_what_is_wrong_with_a_sink_is_said(tmp_path: Path, sink: str, place: str
 def test_an_aggregate_must_fit(tmp_path: Path) -> None:
     found = problems(tmp_path, "topic = 't'\nevery = '1s'\nagg = 'sum(state2)'", "key_ttl = '1h'")
     assert "there is no output state2" in found["sink.agg"]
+
+
+def several(tmp_path: Path, *sinks: str) -> Path:
+    path = tmp_path / "spec.toml"
+    tables = "".join(f"[[sink]]\n{sink}\n" for sink in sinks)
+    path.write_text(f"name = 't'\nexpression = 'count(x == 1)'\n{tables}")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sinks", "place", "message"),
+    [
+        (
+            ["topic = 'a'", "topic = 'b'"],
+            "sink",
+            "2 sinks have no name; give each a name of its own",
+        ),
+        (["topic = 'a'\nname = 'n'"] * 2, "sink", "2 sinks are called 'n'"),
+        ([f"topic = 'a'\nname = 'n{n}'" for n in range(17)], "sink", "there are at most 16 sinks, got 17"),
+        (["topic = 'a'", "topic = 'b'\nname = 'n'\non = 'close'"], "sink.n.on", "needs limits.key_ttl"),
+        (["topic = 'a'", "topic = 'b'\nname = 'n'\non = 'odd'"], "sink.1.on", "must be 'change' or 'close'"),
+    ],
+)
+def test_what_is_wrong_with_several(tmp_path: Path, sinks: list[str], place: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_spec(several(tmp_path, *sinks))
+    assert [p.place for p in caught.value.problems] == [place]
+    assert message in caught.value.problems[0].message
+
+
+def test_several_are_registered_as_a_list_and_one_as_ever(tmp_path: Path) -> None:
+    spec = load_spec(several(tmp_path, "folder = 'a'", "name = 'n'\nurl = 'https://example.com/rows'"))
+    folder = str(tmp_path / "a")
+    assert spec.to_wire()["sink"] == [{"folder": folder}, {"name": "n", "url": "https://example.com/rows"}]
+    assert Spec.from_wire(spec.to_wire()) == spec
+    one = load_spec(several(tmp_path, "folder = 'a'"))
+    assert one.to_wire()["sink"] == {"folder": folder}
+    assert Spec.from_wire(one.to_wire()) == one
+    assert one.source_id == spec.source_id

@@ -78,14 +78,16 @@ yourself: `timeline eval SPEC FILE --format lanes`. Questions over all keys: [ag
 
 def spec_page() -> str:
     """The page of the spec: a table of its keys, and one for each of its tables."""
-    parts = [SPEC_HEAD, "## At the top\n", *_keys(Spec, "")]
+    parts = [SPEC_HEAD, "## At the top\n", *_keys(Spec)]
     for name, field in Spec.model_fields.items():
         if (part := part_of(field.annotation)) is not None:
-            parts += [f"## `[{name}]`\n", *_keys(part, name)]
+            name = field.alias or name
+            several = f", or several `[[{name}]]`" if get_origin(field.annotation) is tuple else ""
+            parts += [f"## `[{name}]`{several}\n", *_keys(part)]
     return "\n".join(parts)
 
 
-def _keys(part: type[Part], table: str) -> Iterator[str]:
+def _keys(part: type[Part]) -> Iterator[str]:
     lines = ["| key | kind | unless given | meaning |", "|---|---|---|---|"]
     for name, field in part.model_fields.items():
         if part_of(field.annotation) is None:

@@ -30,7 +30,7 @@ LIMITS = {"allowed_lateness": "3s", "retention": "1h"}
 Values = dict[str, Any]
 
 
-def spec(sink: dict[str, Any], *, shards: int = 1, **limits: str) -> Spec:
+def spec(sink: dict[str, Any] | list[dict[str, Any]], *, shards: int = 1, **limits: str) -> Spec:
     return Spec.from_wire(
         {
             "name": f"t-{uuid.uuid4().hex[:8]}",
@@ -64,11 +64,13 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def expected(
-    wanted: Spec, local: Evaluation, holds: Callable[[Values], bool] = lambda _: True
+    wanted: Spec,
+    local: Evaluation,
+    holds: Callable[[Values], bool] = lambda _: True,
+    name: str | None = None,
 ) -> dict[str, dict[int, Values]]:
-    """By key and tick what the sink must say, found by looking at every single ms."""
-    sink, limits = wanted.sink, wanted.limits
-    assert sink is not None
+    """By key and tick what the sink of that name must say, found by looking at every single ms."""
+    sink, limits = wanted.sink(name), wanted.limits
     shards = limits.shards
     newest_of = [-1] * shards
     for key in local.names():

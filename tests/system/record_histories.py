@@ -77,8 +77,8 @@ async def record(names: list[str]) -> None:
                     for end in range(5, 26, 4):
                         write(file, many(3, 10)[:end])
                         await feed_files(timelines, spec, [file])
-                    if spec.sink is not None:
-                        ids[f"{name}-timeline_sink"] = sink_id(spec, 0)
+                    if spec.sinks:
+                        ids[f"{name}-timeline_sink"] = sink_id(spec, spec.sink(), 0)
                         continue
                     # Of one operator's own call the other nodes are recorded with the expressions above.
                     fragments = spec.fragments[-1:] if name in CALLED else spec.fragments

@@ -254,7 +254,9 @@ async def test_a_silent_topic_of_pulsar(timelines: Client, broker: Broker, tmp_p
 
 async def _time(timelines: Client, spec: Spec) -> int:
     """The time of the stream that is furthest; all of it is written."""
-    return max([mark_of(await timelines.nodes.position(sink_id(spec, n))) or -1 for n in range(2)])
+    return max(
+        [mark_of(await timelines.nodes.position(sink_id(spec, spec.sink(), n))) or -1 for n in range(2)]
+    )
 
 
 async def _stands_later(timelines: Client, spec: Spec, than: int) -> bool:

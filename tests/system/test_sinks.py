@@ -227,4 +227,4 @@ async def test_the_example_tells_who_waits_too_long(timelines: Client, tmp_path:
     ran = await timelines.registry.remove(example.name)
     assert len(ran) == len(example.plan.nodes)
     # The sink is told too, and ends.
-    await timelines.temporal.get_workflow_handle(sink_id(example, 0)).result()
+    await timelines.temporal.get_workflow_handle(sink_id(example, example.sink(), 0)).result()

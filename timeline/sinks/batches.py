@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any, Protocol, TypeAlias, TypedDict
+from typing import Any, NotRequired, Protocol, TypeAlias, TypedDict
+
+Row: TypeAlias = dict[str, Any]
 
 
 class Batch(TypedDict):
@@ -22,15 +24,17 @@ class Batch(TypedDict):
     first: int
     offset: int
     types: dict[str, str]
-    rows: list[dict[str, Any]]
+    rows: list[Row]
 
 
 class Written(TypedDict):
-    """What became of a batch: where its file ends now (bytes; 0 if there is none), and whether a repeat
-    of it would change nothing (``None``: not known yet)."""
+    """What became of a batch: where its file ends now (bytes; 0 if there is none), whether a repeat of it
+    would change nothing (``None``: not known, or the reader's business), and how many of its first ``rows``
+    are written, if not all."""
 
     offset: int
     exactly_once: bool | None
+    rows: NotRequired[int]
 
 
 class Writer(Protocol):
@@ -41,7 +45,7 @@ class Writer(Protocol):
     """
 
     def write(self, batch: Batch) -> Written:
-        """Writes a batch, whole, and says whether each of its rows is there once.
+        """Writes a batch, or the first of its rows, and says whether each of them is there once.
 
         Raises:
             ServiceError: it is not written, and must be tried again.

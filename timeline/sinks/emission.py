@@ -6,7 +6,7 @@ Pure, as nodes are: the workflow hands in patches, takes rows out and brings the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import orjson
@@ -22,6 +22,8 @@ from timeline.engine.state import NodeState
 from timeline.errors import LimitError
 from timeline.language.expression import Expression
 from timeline.operators.outputs import Outputs
+from timeline.sinks.batches import Row
+from timeline.spec.sink import Sink
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 from timeline.tables.lateness import final_until, is_closed, watermark
@@ -32,7 +34,6 @@ from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
-Row: TypeAlias = dict[str, Any]
 #: By key code: all ticks (ms) below are done. Its sink carries it.
 EMITTED = KeyColumn(0, born=False, carried=False)
 #: The most places, or groups at a time, that are looked at in one go; and keys, of which most have none.
@@ -54,9 +55,9 @@ class Emission(Node):
     ``grid`` (ms): the next time at which rows of groups are made of all keys; ``None`` before the first.
     """
 
-    def __init__(self, spec: Spec, stream: int) -> None:
-        assert spec.sink is not None
-        self.spec, self.sink, self.stream = spec, spec.sink, stream
+    def __init__(self, spec: Spec, sink: Sink, stream: int) -> None:
+        self.spec, self.sink, self.stream = spec, sink, stream
+        self.label = sink.label(spec.name)
         every: dict[str, Kind] = kinds_of(spec.plan)
         self.kinds = {name: every[name] for name in self.sink.needs(every)}
         self.shown = [name for name in self.sink.shown(every) if name in self.kinds]
@@ -240,9 +241,7 @@ class Emission(Node):
             values_by_name = dict(zip(self.shown, values, strict=True))
             if is_late:
                 values_by_name[self._late] = int(self.state.by_key.counted_from[code]) or None
-            rows.append(
-                {"id": f"{self.spec.name}/{self.stream}/{key}/{life}{tick}", **place, **values_by_name}
-            )
+            rows.append({"id": f"{self.label}/{self.stream}/{key}/{life}{tick}", **place, **values_by_name})
         return rows
 
     def _groups(self) -> list[Row] | None:
@@ -286,7 +285,7 @@ class Emission(Node):
             place = {"timeline": self.spec.name, "stream": self.stream, "at": at}
             if is_late:
                 row[self._late] = found.counted
-            rows.append({"id": f"{self.spec.name}/{self.stream}/{group}{at}", **place, **row})
+            rows.append({"id": f"{self.label}/{self.stream}/{group}{at}", **place, **row})
         return rows
 
 

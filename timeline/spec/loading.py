@@ -40,10 +40,11 @@ def load_spec(path: str | Path) -> Spec:
     spec = spec_of(data, str(path))
     files = tuple(str(path.parent / file) for file in spec.source.files)
     update: dict[str, Any] = {"source": spec.source.model_copy(update={"files": files})}
-    if spec.sink is not None and spec.sink.folder is not None:
-        # Workers write there, and they run wherever they run.
-        folder = str((path.parent / spec.sink.folder).absolute())
-        update["sink"] = spec.sink.model_copy(update={"folder": folder})
+    # Workers write there, and they run wherever they run.
+    update["sinks"] = tuple(
+        sink if sink.folder is None else sink.model_copy(update={"folder": _beside(path, sink.folder)})
+        for sink in spec.sinks
+    )
     return spec.model_copy(update=update)
 
 
@@ -60,6 +61,10 @@ def spec_of(data: Any, what: str) -> Spec:
         return Spec.model_validate(data)
     except ValidationError as error:
         raise SpecError(what, problems_of(error)) from None
+
+
+def _beside(path: Path, folder: str) -> str:
+    return str((path.parent / folder).absolute())
 
 
 def _within_bounds(path: Path, text: str) -> None:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from timeline.aggregate import Request
 from timeline.aggregate.where import names_in, parse_where
-from timeline.errors import TimelineError
+from timeline.errors import TimelineError, shortened
 from timeline.language.output_names import unknown_output
 from timeline.spec.parts import Duration, Part, Watermark
+from timeline.spec.urls import problem_of
 from timeline.values.kinds import Kind
 
 
+def _url(text: str) -> str:
+    if (problem := problem_of(text)) is not None:
+        raise ValueError(f"{problem}, got {shortened(repr(text))}")
+    return text
+
+
 class Sink(Part):
-    """A ``topic``, or a ``folder`` of files; rows at every change, when a key closes, or at the multiples
-    of ``every`` (ms) of event time. ``outputs`` are all where none are named.
+    """A ``topic``, a ``folder`` of files, or a webhook's ``url``; rows at every change, when a key closes, or
+    at the multiples of ``every`` (ms) of event time. ``outputs`` are all where none are named. Of several
+    sinks of a timeline each has another ``name``; one of them may have none.
 
     With ``agg`` a row is one group of all keys of a stream at a time, else one key at a time.
 
@@ -26,14 +34,26 @@ class Sink(Part):
     ('change', ['late'])
     """
 
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
+        description="What a sink is called where there are several: see [sinks.md](sinks.md).",
+    )
     topic: str | None = Field(
-        default=None, min_length=1, description="The Pulsar topic that rows go to. Or give `folder`."
+        default=None,
+        min_length=1,
+        description="The Pulsar topic that rows go to. Or give `folder`, or `url`.",
     )
     folder: str | None = Field(
         default=None,
         min_length=1,
         description="The folder that files of rows go to, as seen from the folder of the spec; on the "
         "worker it must lie below its `--sink-root`.",
+    )
+    url: Annotated[str, AfterValidator(_url)] | None = Field(
+        default=None,
+        description="The webhook that rows are sent to; the worker must allow its host. See "
+        "[sinks.md](sinks.md).",
     )
     format: Literal["jsonl", "parquet"] | None = Field(
         default=None, description="Of files: JSON Lines, unless you say Parquet."
@@ -65,10 +85,10 @@ class Sink(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Sink:
-        if (self.topic is None) == (self.folder is None):
-            raise ValueError("give topic or folder, one of them: that is where rows go")
+        if [self.topic, self.folder, self.url].count(None) != 2:
+            raise ValueError("give topic, folder or url, one of them: that is where rows go")
         if self.format is not None and self.folder is None:
-            raise ValueError("format is for files: give folder, not topic")
+            raise ValueError("format is for files: give folder, not topic or url")
         if self.on is not None and self.every is not None:
             raise ValueError('give on ("change" or "close") or every, not both')
         if self.every is not None and self.every < 1:
@@ -85,19 +105,29 @@ class Sink(Part):
         return self.agg is not None or bool(self.group_by)
 
     @property
-    def kind(self) -> Literal["topic", "jsonl", "parquet"]:
+    def kind(self) -> Literal["topic", "jsonl", "parquet", "webhook"]:
         """What is written."""
+        if self.url is not None:
+            return "webhook"
         return "topic" if self.topic is not None else self.format or "jsonl"
 
     @property
     def place(self) -> str:
-        """The topic or the folder."""
-        return self.topic or self.folder or ""
+        """The topic, the folder or the URL."""
+        return self.topic or self.folder or self.url or ""
 
     @property
     def when(self) -> Literal["change", "close", "every"]:
         """What makes a row."""
         return "every" if self.every is not None else self.on or "change"
+
+    def label(self, timeline: str) -> str:
+        """What it is called in ids of rows and workflows, and in names of files.
+
+        >>> Sink(topic="t").label("plays"), Sink(topic="t", name="pager").label("plays")
+        ('plays', 'plays+pager')
+        """
+        return timeline if self.name is None else f"{timeline}+{self.name}"
 
     def shown(self, kinds: Mapping[str, Kind]) -> list[str]:
         """The outputs that rows of keys have, in order."""

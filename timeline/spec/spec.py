@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any, NoReturn
@@ -23,6 +24,9 @@ from timeline.spec.parts import Part
 from timeline.spec.problems import problems_of
 from timeline.spec.sink import Sink
 from timeline.spec.tables import IDLE, MAX_AHEAD, Run, Source, SpecLimits
+
+#: Sinks of one timeline.
+MAX_SINKS = 16
 
 
 class Spec(Part):
@@ -54,7 +58,8 @@ class Spec(Part):
     source: Source = Source()
     limits: SpecLimits = SpecLimits()
     run: Run = Run()
-    sink: Sink | None = None
+    #: ``[sink]``, or several ``[[sink]]``.
+    sinks: tuple[Sink, ...] = Field(default=(), alias="sink")
 
     @field_validator("limits")
     @classmethod
@@ -90,19 +95,41 @@ class Spec(Part):
             raise ValueError("is a set of outputs; give each a line of its own under [outputs]")
         return text
 
-    @field_validator("sink")
+    @field_validator("sinks", mode="before")
     @classmethod
-    def _sink_fits(cls, sink: Sink | None, info: ValidationInfo) -> Sink | None:
+    def _one_or_several(cls, sinks: Any) -> Any:
+        return (Sink.model_validate(sinks),) if isinstance(sinks, Mapping) else sinks
+
+    @field_validator("sinks")
+    @classmethod
+    def _sinks_fit(cls, sinks: tuple[Sink, ...], info: ValidationInfo) -> tuple[Sink, ...]:
+        if len(sinks) > MAX_SINKS:
+            raise ValueError(f"there are at most {MAX_SINKS} sinks, got {len(sinks)}")
+        for name, count in Counter(sink.name for sink in sinks).items():
+            if count > 1 and name is None:
+                raise ValueError(
+                    f'{count} sinks have no name; give each a name of its own, such as name = "b"'
+                )
+            if count > 1:
+                raise ValueError(f"{count} sinks are called {name!r}; give each a name of its own")
         # Beside an expression or limits that were refused, nothing is known to fit or not.
-        if sink is None or not {"expression", "outputs", "limits"} <= info.data.keys():
-            return sink
-        plan = _plan(info.data["expression"], info.data["outputs"])
+        if not sinks or not {"expression", "outputs", "limits"} <= info.data.keys():
+            return sinks
+        kinds = kinds_of(_plan(info.data["expression"], info.data["outputs"]))
         limits = info.data["limits"]
-        found = sink.problem(kinds_of(plan), limits.key_ttl, limits.watermark)
-        if found is not None:
-            place, why = found
-            _refuse({place: (why, str(getattr(sink, place)))})
-        return sink
+        problems = {}
+        for sink in sinks:
+            if (found := sink.problem(kinds, limits.key_ttl, limits.watermark)) is not None:
+                place, why = found
+                where = place if sink.name is None else f"{sink.name}.{place}"
+                problems[where] = (why, str(getattr(sink, place)))
+        if problems:
+            _refuse(problems)
+        return sinks
+
+    def sink(self, name: str | None = None) -> Sink:
+        """The sink of that name, or the one without."""
+        return next(sink for sink in self.sinks if sink.name == name)
 
     @cached_property
     def plan(self) -> Plan:
@@ -182,9 +209,10 @@ class Spec(Part):
             del wire["source"]["idle"]
         if self.run == Run(fragments="node"):
             del wire["run"]
-        del wire["sink"]
-        if self.sink is not None:
-            wire["sink"] = self.sink.model_dump(mode="json", exclude_defaults=True)
+        del wire["sinks"]
+        sinks = [sink.model_dump(mode="json", exclude_defaults=True) for sink in self.sinks]
+        if sinks:
+            wire["sink"] = sinks[0] if len(sinks) == 1 else sinks
         return wire
 
     @classmethod

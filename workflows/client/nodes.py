@@ -64,10 +64,11 @@ class Nodes:
         return from_position(await self.asking.query(workflow_id, protocol.POSITION))
 
     async def sinks(self, spec: Spec) -> list[SinkReport]:
-        """What the sink of a timeline says on each stream; nothing if it has none."""
-        if spec.sink is None:
+        """What each sink of a timeline says on each stream; nothing if it has none."""
+        if not spec.sinks:
             return []
-        ids = [sink_id(spec, stream) for stream in await self.registry.streams(spec)]
+        streams = await self.registry.streams(spec)
+        ids = [sink_id(spec, sink, stream) for sink in spec.sinks for stream in streams]
         return list(await asyncio.gather(*map(self.sink, ids)))
 
     async def sink(self, workflow_id: str) -> SinkReport:

@@ -14,13 +14,13 @@ import os
 import re
 import secrets
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 
-from timeline.errors import EncryptionError, UnknownKeyError
+from timeline.errors import EncryptionError, ServiceError, UnknownKeyError
+from workflows.disk import secret_lines
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -157,19 +157,11 @@ def _keys(file: str, line: str) -> Keys | None:
     if not file:
         return None
     try:
-        mode = (stat := os.stat(file)).st_mode
-        text = Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise EncryptionError(f"TIMELINE_ENCRYPTION_KEYS_FILE {file} cannot be read: {reason}") from None
-    # Another's file that we may read as one of its group is a secret that was mounted for us.
-    if mode & (0o077 if stat.st_uid == os.geteuid() else 0o007):
-        raise EncryptionError(
-            f"TIMELINE_ENCRYPTION_KEYS_FILE {file} can be read by others (mode {mode & 0o777:o}): "
-            f"`chmod 600 {file}`, and make new keys if they may have been read"
-        )
-    lines = [line.strip() for line in text.splitlines()]
-    return Keys([line for line in lines if line and not line.startswith("#")], file)
+        return Keys(secret_lines("TIMELINE_ENCRYPTION_KEYS_FILE", file), file)
+    except EncryptionError:
+        raise
+    except ServiceError as error:
+        raise EncryptionError(str(error)) from None
 
 
 def _decoded(text: str) -> bytes | None:

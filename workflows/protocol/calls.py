@@ -35,6 +35,16 @@ class Signal(Generic[P]):
         method.signal = self.name  # type: ignore[attr-defined]
         return method
 
+    async def tell(self, workflow_id: str, *args: P.args, **_: P.kwargs) -> bool:
+        """Sends it from one workflow to another; false if that is gone: one that somebody terminated by hand
+        cannot be told anything."""
+        try:
+            await workflow.get_external_workflow_handle(workflow_id).signal(self.name, args=args)
+        except ApplicationError as error:
+            workflow.logger.warning("%s to %s not delivered: %s", self.name, workflow_id, error)
+            return False
+        return True
+
 
 @dataclass(frozen=True)
 class Query(Generic[P, A]):

@@ -16,10 +16,11 @@ HEARTBEAT = timedelta(seconds=5)
 
 
 class SinkSpec(TypedDict):
-    """What a sink is started with, and keeps."""
+    """What a sink is started with, and keeps; ``sink`` is which of the spec's it is, if that has a name."""
 
     spec: Wire
     stream: int
+    sink: NotRequired[str]
     max_state: NotRequired[int]
 
 
@@ -36,6 +37,8 @@ class SinkStatus(Progress, IsOdd):
     """Where rows go, how many are written, whether a repeat changes nothing, and what is wrong."""
 
     stream: int
+    #: Its name, if it has one.
+    sink: str | None
     kind: str
     place: str
     name: str

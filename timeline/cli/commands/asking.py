@@ -217,7 +217,7 @@ def _describe(name: str, json: bool) -> None:
             held = await timelines.nodes.quarantined(spec)
             about: dict[str, Any] = {"version": standing["version"], "paused": standing["paused"]}
             about |= {"gaps": await timelines.registry.gaps(spec.source_id)} if spec.source.topic else {}
-            sinks = {"sinks": await timelines.nodes.sinks(spec)} if spec.sink else {}
+            sinks = {"sinks": await timelines.nodes.sinks(spec)} if spec.sinks else {}
             more = {"warnings": [mistake.to_json() for mistake in mistakes_of(spec)], **sinks}
             print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held, **more})
             return
@@ -284,12 +284,13 @@ def _print_odd(workflow_id: str, odd: SetAside) -> None:
 
 def _sink_line(sink: Mapping[str, Any]) -> str:
     position = ".".join(map(str, sink["position"] or ("-",)))
-    kind = "topic" if sink["kind"] == "topic" else f"{sink['kind']} in"
+    kind = sink["kind"] if sink["kind"] in ("topic", "webhook") else f"{sink['kind']} in"
+    name = f" {sink['sink']}" if sink.get("sink") else ""
     once = {True: "exactly once", False: "at least once: its broker does not deduplicate"}
     said = f", {once[sink['exactly_once']]}" if sink["exactly_once"] is not None else ""
     return (
-        f"sink of stream {sink['stream']}: {kind} {sink['place']}, {sink['rows']} rows in {sink['batches']} "
-        f"batches up to {position} as {sink['name']}{said}"
+        f"sink{name} of stream {sink['stream']}: {kind} {sink['place']}, {sink['rows']} rows in "
+        f"{sink['batches']} batches up to {position} as {sink['name']}{said}"
     )
 
 

@@ -177,8 +177,8 @@ def dry_run(
     async def work(timelines: Client) -> bool:
         nonlocal loaded
         known = (await timelines.registry.specs()).get(loaded.name)
-        if loaded.sink is not None and (known is None or known.to_wire() != loaded.to_wire()):
-            loaded = loaded.model_copy(update={"sink": None})
+        if loaded.sinks and (known is None or known.to_wire() != loaded.to_wire()):
+            loaded = loaded.model_copy(update={"sinks": ()})
             say(
                 f"its [sink] is left out; before it is registered with it: timeline remove {loaded.name}",
                 err=True,

@@ -15,6 +15,7 @@ from timeline.cli.connecting import NameArgument, connected
 from timeline.cli.options import FragmentsOption, JsonOption, UsageError, step
 from timeline.cli.saying import printable, say
 from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
+from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
     from timeline.errors import NotCaughtUpError
@@ -68,7 +69,7 @@ def register(
         tell(found, name)
     refuse(sum(map(len, mistakes.values())), strict, "nothing was registered")
     for spec in loaded:
-        _refuse_sink(spec)
+        _refuse_sinks(spec)
 
     seconds = (step(feeder_patience, "--feeder-patience") or 0) / 1000
     late: dict[str, NotCaughtUpError] = {}
@@ -116,15 +117,23 @@ def register(
         say(f"note: {error}", err=True)
 
 
-def _refuse_sink(spec: Spec) -> None:
-    """Complains of a sink that may not write, where the environment has the folders that workers allow."""
+def _refuse_sinks(spec: Spec) -> None:
+    """Complains of a sink that may not write, where the environment has what workers allow."""
     roots = os.environ.get("TIMELINE_SINK_ROOT")
-    if roots and spec.sink is not None and spec.sink.folder is not None:
+    for folder in [sink.folder for sink in spec.sinks if roots and sink.folder is not None]:
         from workflows.writing.roots import outside
 
-        problem = outside(spec.sink.folder, [Path(root) for root in roots.split(os.pathsep)])
+        problem = outside(folder, [Path(root) for root in (roots or "").split(os.pathsep)])
         if problem is not None:
             raise UsageError(f"{spec.name}: {problem}; nothing was registered")
+    for url in [sink.url for sink in spec.sinks if sink.url is not None]:
+        from workflows.writing.receivers import receiver_of, receivers
+
+        if known := receivers():
+            try:
+                receiver_of(url, known)
+            except ServiceError as error:
+                raise UsageError(f"{spec.name}: {error}; nothing was registered") from None
 
 
 def pause(name: NameArgument) -> None:

@@ -146,10 +146,10 @@ def _spec(name: str, body: dict[str, Any]) -> Spec:
     if given != name:
         raise SpecError("the body", [Problem("name", f"must be {name!r} as in the path, got {given!r}")])
     spec = spec_of({**body, "name": name}, "the body")
-    folder = None if spec.sink is None else spec.sink.folder
-    if folder is not None and not folder.startswith("/"):
-        # Beside which file it is to be, nobody knows here.
-        raise SpecError("the body", [Problem("sink.folder", f"must be a whole path, got {folder!r}")])
+    for folder in [sink.folder for sink in spec.sinks if sink.folder is not None]:
+        if not folder.startswith("/"):
+            # Beside which file it is to be, nobody knows here.
+            raise SpecError("the body", [Problem("sink.folder", f"must be a whole path, got {folder!r}")])
     return spec
 
 

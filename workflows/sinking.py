@@ -1,0 +1,56 @@
+"""Starting and stopping the sinks of timelines.
+
+A part of the registry's workflow, as `workflows.wiring` is.
+"""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+from workflows.protocol import RegistryState, SinkSpec, Subscriber, node
+from workflows.starting import started
+
+with workflow.unsafe.imports_passed_through():
+    from timeline.sinks.emission import Emission
+    from timeline.spec.sink import Sink
+    from timeline.spec.spec import Spec
+    from workflows.gauge import MAX_STATE
+    from workflows.names import SINK_TYPE, member, node_id, sink_id
+
+
+class Sinking:
+    """The sinks that run for a registry with that ``state``; ``stopping`` are the workflows that this run
+    told to stop, and did not start again."""
+
+    def __init__(self, state: RegistryState, stopping: set[str]) -> None:
+        self.state = state
+        self.stopping = stopping
+
+    async def start(self, spec: Spec, stream: int) -> None:
+        """Starts the sinks of a timeline on a stream whose nodes run."""
+        for sink in spec.sinks:
+            await self._start(spec, sink, stream)
+
+    async def stop(self, spec: Spec, stream: int) -> None:
+        """Ends them."""
+        for sink in spec.sinks:
+            workflow_id = sink_id(spec, sink, stream)
+            for index in Emission(spec, sink, stream).inputs():
+                output = spec.plan.nodes[index]
+                await node.UNSUBSCRIBE.tell(node_id(spec, output, stream), workflow_id)
+            self.stopping.add(workflow_id)
+            await node.STOP.tell(workflow_id)
+
+    async def _start(self, spec: Spec, sink: Sink, stream: int) -> None:
+        workflow_id = sink_id(spec, sink, stream)
+        args = SinkSpec(spec=spec.to_wire(), stream=stream, max_state=self.state.get("max_state", MAX_STATE))
+        if sink.name is not None:
+            args["sink"] = sink.name
+        # Left over from a registry that was lost, it runs already; a snapshot does no harm then.
+        await started(workflow_id, SINK_TYPE, args, stopping=self.stopping, patch="sink-is-stopping")
+        for index, inputs in Emission(spec, sink, stream).inputs().items():
+            output = spec.plan.nodes[index]
+            subscriber = Subscriber(workflow=workflow_id, inputs=inputs)
+            if (inner := member(spec, output)) is not None:
+                subscriber["node"] = inner
+            await node.SUBSCRIBE.tell(node_id(spec, output, stream), subscriber)
