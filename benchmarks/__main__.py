@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import answers, carried, durable, growth, local, startup, streaming, wire
+from benchmarks import answers, carried, durable, growth, local, production, startup, streaming, wire
 from benchmarks.measure import Figure, say
 from benchmarks.rivals import run as rivals
 
@@ -26,6 +26,7 @@ PARTS = {
     "answers": answers.run,
     "growth": growth.run,
     "streaming": streaming.run,
+    "production": production.run,
     "rivals": rivals.run,
 }
 

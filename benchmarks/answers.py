@@ -20,6 +20,7 @@ from feeder.stream import Stream
 from timeline.fragments import Policy
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events
+from workflows.client import Client
 
 #: Seconds after which something is wrong.
 PATIENCE = 60.0
@@ -38,30 +39,36 @@ async def _run(quick: bool) -> list[Figure]:
     async with deployment() as running:
         for policy, mark in MARKS.items():
             idle = spec(f"idle-{policy}", 1).by_policy(policy)
-            await running.timelines.registry.register(idle)
-            stream = Stream(running.timelines, leaves_of([idle], 0), results_of([idle], 0))
-            await stream.locate()
-            await _send(stream, events(10_000, KEYS))
+            stream = await prepared(running.timelines, idle)
             say(f"answers: one event to a visible answer, idle, {policy}")
-            taken = await _event_to_answer(running, idle, stream, 20 if quick else 100)
+            taken = await event_to_answer(running, idle, stream, 20 if quick else 100)
             middle, high = _percentiles(f"idle-{policy}", taken, mark, 300)
             figures += [replace(middle, name=f"idle-{policy}"), high]
         say("answers: queries of all nodes, idle")
-        figures += _percentiles("query-idle", await _queries(running, idle, 50 if quick else 500), 10, 50)
+        figures += _percentiles("query-idle", await queries(running, idle, 50 if quick else 500), 10, 50)
         say("answers: queries under bulk load")
-        taken = await _under_load(running, json_lines(1_000_000, 1_000 if quick else 10_000))
+        taken = await under_load(running, json_lines(1_000_000, 1_000 if quick else 10_000))
         figures += _percentiles("query-under-load", taken, 100, 500)
         say("answers: the only worker is killed")
         figures.append(await _recovery(running, idle, 1 if quick else 5))
     return figures
 
 
-async def _send(stream: Stream, batch: Events) -> None:
+async def prepared(timelines: Client, idle: Spec) -> Stream:
+    """Registers a timeline, and feeds it what it is then idle on."""
+    await timelines.registry.register(idle)
+    stream = Stream(timelines, leaves_of([idle], 0), results_of([idle], 0))
+    await stream.locate()
+    await send_all(stream, events(10_000, KEYS))
+    return stream
+
+
+async def send_all(stream: Stream, batch: Events) -> None:
     await stream.send(batch, tuple(batch.position[-1].tolist()))
     await stream.drain()
 
 
-async def _event_to_answer(running: Deployment, idle: Spec, stream: Stream, probes: int) -> list[float]:
+async def event_to_answer(running: Deployment, idle: Spec, stream: Stream, probes: int) -> list[float]:
     """Seconds from before an event is sent until the result has answered with it."""
     taken = []
     for number in range(probes + 3):
@@ -84,7 +91,8 @@ async def _event_to_answer(running: Deployment, idle: Spec, stream: Stream, prob
     return taken
 
 
-async def _queries(running: Deployment, asked: Spec, count: int) -> list[float]:
+async def queries(running: Deployment, asked: Spec, count: int) -> list[float]:
+    """Seconds of questions, one after the other, of each node in turn."""
     taken = []
     for number in range(count):
         node = asked.plan.nodes[number % len(asked.plan.nodes)]
@@ -94,7 +102,7 @@ async def _queries(running: Deployment, asked: Spec, count: int) -> list[float]:
     return taken
 
 
-async def _under_load(running: Deployment, file: Path) -> list[float]:
+async def under_load(running: Deployment, file: Path) -> list[float]:
     """Queries of the nodes that are being fed, one after the other until all is there."""
     loaded = spec("loaded", 4)
     await running.timelines.registry.register(loaded)
@@ -106,7 +114,7 @@ async def _under_load(running: Deployment, file: Path) -> list[float]:
         pass  # asking takes its time
     taken: list[float] = []
     while not feeding.done() or not taken:
-        taken += await _queries(running, loaded, 7)
+        taken += await queries(running, loaded, 7)
     await feeding
     await running.timelines.registry.remove("loaded")
     return taken

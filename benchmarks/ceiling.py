@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 
 from benchmarks.generate import CIRR
 from feeder.stream import BATCH_EVENTS, Stream
+from tests.support.servers import Server
 from timeline.engine import wire
 from timeline.engine.patch import parts
 from timeline.limits import Limits
@@ -29,7 +30,6 @@ from timeline.tables.events import Events, Position, concat
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import shards_of
-from workflows.server import DevServer
 from workflows.worker import RUNNER
 
 TASK_QUEUE = "ceiling"
@@ -122,7 +122,7 @@ async def serve(address: str, path: Path, streams: int) -> None:
         await asyncio.Event().wait()
 
 
-async def rate(server: DevServer, path: Path, streams: int) -> float:
+async def rate(server: Server, path: Path, streams: int) -> float:
     """Events a second."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.ceiling", server.address, str(path), str(streams)),

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.servers import Server
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
@@ -71,7 +72,7 @@ async def _spawn(environment: dict[str, str], processes: int) -> asyncio.subproc
 class Deployment:
     """What is running."""
 
-    server: DevServer
+    server: Server
     timelines: Client
     worker: Worker
 

@@ -25,6 +25,7 @@ from temporalio.api.enums.v1 import EventType
 
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
+from tests.support.servers import Server, make_server
 from timeline.cli.options import Fragments
 from timeline.errors import ServiceError
 from timeline.fragments import Policy
@@ -33,7 +34,6 @@ from timeline.tables.events import Position
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import REGISTRY_ID, fragment_id
-from workflows.server import DevServer
 
 STATES = ("play", "buffer", "seek", "pause")
 BUFFERING = 'latest_event_to_state(state) == "buffer"'
@@ -97,7 +97,7 @@ def piece(folder: Path, number: int, draw: random.Random) -> Path:
 class Rig:
     """A server on a database, and a worker and feeders as processes, to be killed."""
 
-    server: DevServer
+    server: Server
     folder: Path
     worker: asyncio.subprocess.Process | None = None
 
@@ -137,7 +137,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(folder: Path) -> AsyncIterator[Rig]:
-    async with DevServer(folder / "dev.db") as server:
+    async with make_server(folder / "dev.db") as server:
         running = Rig(server, folder)
         await running.work()
         try:

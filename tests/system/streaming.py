@@ -35,6 +35,7 @@ from producer.messages import Faults, limited, with_faults
 from producer.pulsar.connection import connect
 from producer.send import Pace, Report, send
 from tests.support.places import CIRR
+from tests.support.servers import make_server
 from timeline.cli.options import Fragments
 from timeline.errors import ServiceError
 from timeline.fragments import Policy
@@ -44,7 +45,6 @@ from workflows.backoff import retry
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import fragment_id, node_id
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 PARTITIONS = 4
@@ -82,7 +82,7 @@ async def stream_and_kill(
     await broker.start()
     os.environ["PULSAR_SERVICE_URL"] = broker.service_url
     try:
-        async with DevServer(folder / "dev.db") as server:
+        async with make_server(folder / "dev.db") as server:
             temporal = await connect_embedded(server.address)
             async with make_worker(temporal):
                 client = Client(temporal)
@@ -152,7 +152,7 @@ async def _run(
     try:
         producing = asyncio.create_task(asyncio.to_thread(produce))
         for number in range(kills):
-            await _until(partial(_far, progress, events * (number + 1) / (kills + 2), producing))
+            await until(partial(_far, progress, events * (number + 1) / (kills + 2), producing))
             if number == 0:
                 feeders.append(await _feeder(address))  # waits until the other is gone
                 await timelines.registry.register(later)
@@ -166,20 +166,26 @@ async def _run(
             if number < len(moves):
                 first = await _moved(timelines, first, moves[number])
         await producing
-        await _arrived(client, timelines, [first, later])
+        await arrived(client, timelines, [first, later])
         checks = {s.name: await check_topic(connector, timelines, s) for s in (first, later)}
-        for _ in range(600):
-            letters = await asyncio.to_thread(count_by_kind, connector.source(first))
-            refused = letters["late"] + letters["closed"]
-            if refused >= checks["first"].refused and letters["broken"] >= checks["first"].broken:
-                break
-            await asyncio.sleep(0.1)
+        letters = await letters_of(connector, first, checks["first"])
     finally:
         for process in feeders:
             process.terminate()
             await process.wait()
         await asyncio.to_thread(client.close)
     return Outcome(sent[0], checks, letters, kills)
+
+
+async def letters_of(connector: PulsarConnector, spec: Spec, check: Check) -> Counter[str]:
+    """The dead letters by kind, once there are as many as a check found; else after a minute."""
+    for _ in range(600):
+        letters = await asyncio.to_thread(count_by_kind, connector.source(spec))
+        refused = letters["late"] + letters["closed"]
+        if refused >= check.refused and letters["broken"] >= check.broken:
+            break
+        await asyncio.sleep(0.1)
+    return letters
 
 
 async def _moved(timelines: Client, spec: Spec, policy: Policy) -> Spec:
@@ -208,7 +214,8 @@ def _far(progress: Report, enough: float, producing: asyncio.Task[None]) -> bool
     return progress.total > enough or producing.done()
 
 
-async def _until(done: Callable[[], bool]) -> None:
+async def until(done: Callable[[], bool]) -> None:
+    """Waits for something that the producer brings about."""
     deadline = time.monotonic() + PATIENCE
     while not done():
         if time.monotonic() > deadline:
@@ -216,8 +223,8 @@ async def _until(done: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _arrived(client: pulsar.Client, timelines: Client, specs: list[Spec]) -> None:
-    """Waits until all results stand at the last messages of all partitions."""
+async def arrived(client: pulsar.Client, timelines: Client, specs: list[Spec]) -> None:
+    """Waits until all results stand at the messages that are the last of all partitions now."""
 
     # A broker that was killed not long ago may answer late.
     ends = retry(on=ServiceError, attempts=None, timeout=PATIENCE)(ends_of)

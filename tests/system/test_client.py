@@ -20,13 +20,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from feeder.files.feed import feed_files
 from tests.support.places import ROOT, needs_traces
+from tests.support.servers import make_server
 from timeline.errors import DurationError, NotFoundError, RequestError, SpecError
 from timeline.spec.loading import load_spec
 from timeline.values.kinds import Kind
 from workflows import Client
 from workflows.client.asking import until_answered
 from workflows.connection import connect_embedded
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 PAGE = ROOT / "docs" / "client.md"
@@ -45,7 +45,7 @@ async def nothing_left(timelines: Client) -> AsyncIterator[None]:
 async def alone(tmp_path: Path) -> AsyncIterator[str]:
     """The address of a server that has no other timelines, with a worker."""
     async with (
-        DevServer(tmp_path / "dev.db") as server,
+        make_server(tmp_path / "dev.db") as server,
         make_worker(await connect_embedded(server.address)),
     ):
         yield server.address

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from tests.support.servers import make_server
 from tests.support.waiting import eventually
 from timeline.plan import PlanNode, make_plan
 from timeline.tables.events import Position, from_rows
 from workflows.client import Client
 from workflows.connection import connect_embedded, task_queue
 from workflows.protocol import NodeSpec, Subscriber, node
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 PARENT, LEAF = make_plan('!has_existed(state == "play")').nodes[::-1]
@@ -44,7 +44,7 @@ async def reached(timelines: Client, workflow_id: str, position: Position) -> No
 
 async def test_one_that_is_held_stays_so_when_it_continues_as_new(tmp_path: Path) -> None:
     suggest_at_once = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=4")
-    async with DevServer(tmp_path / "dev.db", options=suggest_at_once) as server:
+    async with make_server(tmp_path / "dev.db", options=suggest_at_once) as server:
         client = await connect_embedded(server.address)
         async with make_worker(client):
             timelines = Client(client)
@@ -78,7 +78,7 @@ async def test_one_that_is_held_stays_so_when_it_continues_as_new(tmp_path: Path
 
 async def test_inbox_and_undelivered_patch_survive_continue_as_new(tmp_path: Path) -> None:
     suggest_at_once = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=4")
-    async with DevServer(tmp_path / "dev.db", options=suggest_at_once) as server:
+    async with make_server(tmp_path / "dev.db", options=suggest_at_once) as server:
         client = await connect_embedded(server.address)
         async with make_worker(client):
             timelines = Client(client)

@@ -10,11 +10,11 @@ import pytest
 from feeder.files.feed import feed_files
 from tests.support.cli import Cli
 from tests.support.hostile import SIGNALS, filled
+from tests.support.servers import make_server
 from tests.support.timelines import assert_exact, spec, write
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 EVENTS = [("k", 1_000, "play"), ("l", 2_000, "buffer"), ("k", 4_000, "buffer"), ("l", 6_000, "play")]
@@ -46,7 +46,7 @@ async def test_it_is_set_aside_and_the_node_goes_on(timelines: Client, tmp_path:
 
 async def test_the_last_ones_are_shown_and_carried_on(tmp_path: Path) -> None:
     often = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=20")
-    async with DevServer(tmp_path / "dev.db", options=often) as server:
+    async with make_server(tmp_path / "dev.db", options=often) as server:
         client = await connect_embedded(server.address)
         async with make_worker(client):
             await _carried_on(Client(client), Cli(server.address, tmp_path))

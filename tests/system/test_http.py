@@ -24,12 +24,12 @@ from producer.pulsar.connection import connect
 from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
 from tests.support.http import Answer, ask
 from tests.support.places import ROOT
+from tests.support.servers import make_server
 from tests.support.timelines import write
 from tests.support.waiting import eventually
 from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 CDN = ROOT / "examples" / "rebuffering-by-cdn.toml"
@@ -49,7 +49,7 @@ async def serving(cli: Cli, *more: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def alone(tmp_path: Path) -> AsyncIterator[tuple[Client, Cli]]:
     """A server that has no other timelines, with a worker in this process; and the command line."""
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         temporal = await connect_embedded(server.address)
         async with make_worker(temporal):
             yield Client(temporal), Cli(server.address, tmp_path)

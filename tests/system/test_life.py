@@ -12,11 +12,11 @@ import pytest
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from tests.support.cli import Cli
+from tests.support.servers import Server
 from timeline.errors import NotFoundError, PausedError, TimelineError
 from timeline.spec.changes import changes
 from timeline.spec.spec import Spec
 from workflows.client import Client
-from workflows.server import DevServer
 
 STATES = ("play", "buffer", "seek", "pause")
 BUFFERING = 'latest_event_to_state(state) == "buffer"'
@@ -157,7 +157,7 @@ async def test_all_or_none(timelines: Client) -> None:
 
 
 @pytest.fixture
-def cli(server: DevServer, timelines: Client, tmp_path: Path) -> Cli:
+def cli(server: Server, timelines: Client, tmp_path: Path) -> Cli:
     return Cli(server.address, tmp_path)
 
 

@@ -18,12 +18,12 @@ import pytest
 from feeder.broker import Broker
 from producer.pulsar.connection import connect
 from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.servers import make_server
 from tests.support.waiting import eventually
 from timeline.spec.spec import Spec
 from workflows.child import free_port
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.server import DevServer
 
 TOPIC = "metrics"
 Samples = dict[str, float]
@@ -90,7 +90,7 @@ async def send(messages: list[bytes]) -> None:
 @pytest.fixture
 async def alone(tmp_path: Path) -> AsyncIterator[Cli]:
     """The command line against a server that no worker of this process works for."""
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         yield Cli(server.address, tmp_path)
 
 
@@ -173,7 +173,7 @@ async def test_they_add_up_with_what_was_sent(alone: Cli, broker: Broker, tmp_pa
 
 async def test_ready_is_who_can_work(alone: Cli, tmp_path: Path) -> None:
     """A worker whose server has gone runs, and says that it cannot work."""
-    async with DevServer(tmp_path / "other.db") as server:
+    async with make_server(tmp_path / "other.db") as server:
         alone.environment["TEMPORAL_ADDRESS"] = server.address
         async with running(alone, "worker", "Worker is ready") as (_, port, _):
             assert await asyncio.to_thread(health, port, "/readyz") == (200, '{"status": "ok"}')

@@ -21,11 +21,11 @@ from selenium.webdriver.support.wait import WebDriverWait
 from feeder.files.feed import feed_files
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.places import ROOT
+from tests.support.servers import make_server
 from tests.support.timelines import write
 from timeline.spec.loading import load_spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[tuple[Client, str]]:
     """Two timelines, registered and fed, and the address of the page."""
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         temporal = await connect_embedded(server.address)
         async with make_worker(temporal):
             client = Client(temporal)

@@ -10,13 +10,13 @@ import pytest
 
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.host import Host
+from tests.support.servers import make_server
 from tests.support.timelines import assert_exact, many, spec, write
 from tests.support.waiting import eventually
 from timeline.errors import UnavailableError
 from workflows.child import free_port
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 SPEC = """
@@ -48,7 +48,7 @@ async def test_a_command_waits_for_a_server_and_then_for_a_worker(tmp_path: Path
     process = cli.start("register", "plays.toml")
     line = await asyncio.to_thread(wait_for_line, process, "waiting")
     assert line.startswith("waiting, for 20m at most (--patience): no Temporal server answers at")
-    async with DevServer(tmp_path / "dev.db", port=port):
+    async with make_server(tmp_path / "dev.db", port=port):
         line = await asyncio.to_thread(
             wait_for_line, process, "waiting, for 20m at most (--patience): no worker"
         )
@@ -70,7 +70,7 @@ async def test_patience_ends_with_one_error(tmp_path: Path) -> None:
 
 
 async def test_a_feed_goes_on_when_the_server_is_killed(tmp_path: Path) -> None:
-    server = DevServer(tmp_path / "dev.db")
+    server = make_server(tmp_path / "dev.db")
     await server.start()
     cli = patient(server.address, tmp_path)
     worker = cli.start("worker")
@@ -104,7 +104,7 @@ async def test_of_several_addresses_one_that_answers_is_taken(
 ) -> None:
     wanted = spec()
     async with (
-        DevServer(tmp_path / "dev.db") as server,
+        make_server(tmp_path / "dev.db") as server,
         Host.before(server.address) as first,
         Host.before(server.address) as second,
     ):

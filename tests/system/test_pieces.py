@@ -9,13 +9,13 @@ import pytest
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from tests.support.graphs import POLICIES
+from tests.support.servers import make_server
 from tests.support.timelines import many, spec, write
 from tests.system.test_storage import OFTEN, forget_closed_runs_of, started_with, working
 from timeline.fragments import Policy
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.payloads.encryption import new_key
-from workflows.server import DevServer
 from workflows.stores.sweep import sweep
 
 
@@ -35,7 +35,7 @@ async def test_pieces_are_stored_once(
         found = [p for p in directory.glob("*/*/*") if "timeline-registry" not in str(p)]
         return {str(p.relative_to(directory)): p.stat().st_mtime_ns for p in found}
 
-    async with DevServer(tmp_path / "dev.db", options=OFTEN) as server:
+    async with make_server(tmp_path / "dev.db", options=OFTEN) as server:
         client = await connect_embedded(server.address)
         timelines = Client(client)
         seen: dict[str, int] = {}

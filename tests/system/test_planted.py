@@ -14,13 +14,12 @@ from timeline.spec.spec import Spec
 from workflows import Client
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 async def main(folder):
     events = folder / "events.jsonl"
     events.write_text(''.join('{"key": "k", "time": %d, "a": 1}\\n' % t for t in (1000, 2000, 3000)))
-    async with DevServer(folder / "dev.db") as server:
+    async with make_server(folder / "dev.db") as server:
         client = await connect_embedded(server.address)
         async with make_worker(client):
             timelines = Client(client)

@@ -9,13 +9,13 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
 
+from tests.support.servers import make_server
 from tests.support.timelines import spec
 from timeline.tables.events import from_rows
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
 from workflows.protocol import node as protocol
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 ASKING = 5
@@ -24,7 +24,7 @@ ASKING = 5
 async def test_several_may_ask_a_busy_node(tmp_path: Path) -> None:
     wanted = spec('has_existed(state == "play")')
     node = node_id(wanted, wanted.plan.result, 0)
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         client = await connect_embedded(server.address)
         timelines = Client(client)
         async with make_worker(client):

@@ -18,6 +18,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.servers import Server, make_server
 from tests.support.timelines import spec
 from tests.support.waiting import eventually
 from timeline.errors import LimitError, TimelineError
@@ -25,7 +26,6 @@ from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import DEFAULT_TASK_QUEUE, REGISTRY_ID, REGISTRY_TYPE
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 PLAYS = {"name": "plays", "expression": "has_existed(a == 1)"}
@@ -34,14 +34,14 @@ TOPIC = {"partitions": 1, "starts": [None]}
 
 
 @pytest.fixture(scope="module")
-async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
+async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """A server whose registry these tests may harm."""
-    async with DevServer(tmp_path_factory.mktemp("temporal") / "dev.db") as running:
+    async with make_server(tmp_path_factory.mktemp("temporal") / "dev.db") as running:
         yield running
 
 
 @pytest.fixture
-async def harmed(own: DevServer) -> AsyncIterator[Client]:
+async def harmed(own: Server) -> AsyncIterator[Client]:
     """A client of that server, with a worker and a registry of its own."""
     client = await connect_embedded(own.address)
     async with make_worker(client):
@@ -191,7 +191,7 @@ async def test_more_than_can_be_is_refused_before_anything_starts(harmed: Client
 
 
 async def test_a_registration_that_was_left_goes_on_or_is_removed(tmp_path: Path) -> None:
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         await _left(await connect_embedded(server.address), Cli(server.address, tmp_path))
 
 

@@ -13,12 +13,12 @@ from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.places import CIRR
+from tests.support.servers import make_server
 from tests.support.timelines import many, spec, write
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import REGISTRY_ID, node_id
 from workflows.payloads.codec import data_converter
-from workflows.server import DevServer
 from workflows.worker import RUNNER, WORKFLOWS, make_worker
 
 
@@ -66,7 +66,7 @@ def test_killed_worker_and_restarted_server_change_no_answer(tmp_path: Path) -> 
 async def test_killed_server_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
     cirr = spec()
     database = tmp_path / "dev.db"
-    server = DevServer(database)
+    server = make_server(database)
     client = await server.start()
     async with make_worker(client):
         timelines = Client(client)
@@ -88,7 +88,7 @@ async def test_continuing_as_new_carries_everything(tmp_path: Path) -> None:
     """The server suggests it every few events, while signals are in flight; histories replay."""
     cirr = spec(shards=2)
     often = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=12")
-    async with DevServer(tmp_path / "dev.db", options=often) as server:
+    async with make_server(tmp_path / "dev.db", options=often) as server:
         client = await connect_embedded(server.address)
         async with make_worker(client):
             timelines = Client(client)
@@ -114,7 +114,7 @@ async def test_continuing_as_new_carries_everything(tmp_path: Path) -> None:
 
 
 async def test_a_worker_that_is_not_there_is_said_soon(tmp_path: Path) -> None:
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         cli = Cli(server.address, tmp_path)
         spec_file = tmp_path / "cirr.toml"
         spec_file.write_text(f"name = 'cirr'\nexpression = '''{CIRR}'''\n")

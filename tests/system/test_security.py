@@ -14,7 +14,7 @@ import pytest
 from feeder.broker import Broker, missing
 from tests.support.certificates import Authority, Pair, token
 from tests.support.cli import Cli
-from workflows.server import DevServer
+from tests.support.servers import Server
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 
@@ -188,9 +188,7 @@ async def tls_in_front_of(port: int, server: Pair, clients: Path | None) -> Asyn
         front.close()
 
 
-async def test_temporal_over_tls(
-    server: DevServer, timelines: object, local_cli: Cli, tmp_path: Path
-) -> None:
+async def test_temporal_over_tls(server: Server, timelines: object, local_cli: Cli, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "authority")
     other = Authority(tmp_path / "other", "other")
     pair, client = authority.issue("server", "localhost"), authority.issue("client")

@@ -21,6 +21,7 @@ from producer.pulsar.connection import connect
 from producer.pulsar.sink import TopicWriter
 from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
 from tests.support.places import ROOT
+from tests.support.servers import make_server
 from tests.support.sinks import (
     OUTPUTS,
     Values,
@@ -39,7 +40,6 @@ from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import sink_id
-from workflows.server import DevServer
 
 
 async def feed_in_parts(timelines: Client, wanted: Spec, path: Path, rows: list[dict[str, Any]]) -> None:
@@ -137,7 +137,7 @@ async def test_three_kills_lose_no_row_and_write_none_twice(
     sinks: list[dict[str, Any]] = [{"topic": topic}]
     sinks += [{"folder": str(folder), "format": kind} for kind, folder in folders.items()]
     rows = events(3, 6, 400)
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         cli = Cli(server.address, tmp_path)
 
         async def worker() -> Any:

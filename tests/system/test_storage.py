@@ -20,6 +20,7 @@ from temporalio.worker import Replayer
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
+from tests.support.servers import make_server
 from tests.support.timelines import many, spec, write
 from timeline.errors import LimitError, ServiceError, StoreError
 from timeline.spec.spec import Spec
@@ -28,7 +29,6 @@ from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
 from workflows.payloads.codec import data_converter
-from workflows.server import DevServer
 from workflows.stores.opening import with_store
 from workflows.stores.store import Store
 from workflows.stores.sweep import places, sweep
@@ -72,7 +72,7 @@ async def test_large_state(tmp_path: Path) -> None:
     large, directory = spec(LEAF), tmp_path / "store"
     rows = long_names(24_000)
     node = node_id(large, large.plan.result, 0)
-    async with DevServer(tmp_path / "dev.db", options=OFTEN) as server:
+    async with make_server(tmp_path / "dev.db", options=OFTEN) as server:
         client = await connect_embedded(server.address)
         timelines = Client(client)
         async with working(client, None):
@@ -133,7 +133,7 @@ class Kept:
 @pytest.fixture
 async def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kept]:
     monkeypatch.setattr("workflows.stores.store.THRESHOLD", 0)
-    async with DevServer(tmp_path / "dev.db", options=OFTEN) as server:
+    async with make_server(tmp_path / "dev.db", options=OFTEN) as server:
         client = await connect_embedded(server.address)
         timelines = Client(client)
         kept = Kept(client, timelines, spec(SMALL), tmp_path / "store", tmp_path / "many.jsonl")
@@ -241,7 +241,7 @@ async def test_too_large_to_be_carried_inline(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(gauge, "MAX_INLINE", 100)
     one = spec(LEAF)
     node = node_id(one, one.plan.result, 0)
-    async with DevServer(tmp_path / "dev.db", options=OFTEN) as server:
+    async with make_server(tmp_path / "dev.db", options=OFTEN) as server:
         client = await connect_embedded(server.address)
         timelines = Client(client)
         rows = many(3, 40)

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.support.cli import Cli
+from tests.support.servers import make_server
 from timeline.cli.processes import Command
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.server import DevServer
 
 #: A run may have this many events before it is to continue as new: every few batches.
 HISTORY = 40
@@ -28,7 +28,7 @@ class Rig:
             'history.defaultWorkflowTaskTimeout="1s"',
         )
         options = [part for setting in settings for part in ("--dynamic-config-value", setting)]
-        self.server = DevServer(folder / "dev.db", options=options)
+        self.server = make_server(folder / "dev.db", options=options)
         cli = Cli(self.server.address, folder)
         log = folder / "worker.log"
         self.worker = Command("worker", environment=cli.environment, folder=folder, log=log)
