@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.support.places import ROOT
-from tests.system.test_page import Browser
+from tests.support.browser import Browser
 
 FOLDER = ROOT / "docs" / "pictures"
 
