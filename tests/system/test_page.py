@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
 
 from feeder.files.feed import feed_files
+from tests.support.browser import Browser, needs_browser, nothing_wrong
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.places import ROOT
 from tests.support.servers import make_server
@@ -28,81 +23,8 @@ from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.worker import make_worker
 
-T = TypeVar("T")
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="needs Debian's chromium and chromium-driver"
-)
-#: Seconds that a page may take on a busy machine.
-PATIENCE = 120
-
-
-class Browser:
-    """A headless Chromium, and what a person does with it."""
-
-    def __init__(self) -> None:
-        assert CHROMIUM is not None
-        assert DRIVER is not None
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for argument in (
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--window-size=1200,2000",
-        ):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        #: The driver of Selenium's.
-        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-
-    def until(self, found: Callable[[], T]) -> T:
-        """What is found, once it is true."""
-        ignored = [Exception]
-        return WebDriverWait(self.driver, PATIENCE, ignored_exceptions=ignored).until(lambda _: found())
-
-    def text(self) -> str:
-        return self.driver.find_element(By.TAG_NAME, "body").text
-
-    def reads(self, text: str) -> None:
-        """Waits until the page says something."""
-        self.until(lambda: text in self.text())
-
-    def field(self, label: str) -> Any:
-        return self.until(lambda: self.driver.find_element(By.CSS_SELECTOR, f'input[aria-label="{label}"]'))
-
-    def press(self, label: str) -> None:
-        buttons = self.driver.find_elements(By.TAG_NAME, "button")
-        next(button for button in buttons if button.text.upper() == label.upper()).click()
-
-    def rows(self) -> list[list[str]]:
-        """The rows of the first table of the page, all at one moment: it changes while it is looked at."""
-        found: list[list[str]] = self.driver.execute_script(
-            "return [...document.querySelector('.q-table').querySelectorAll('tbody tr')]"
-            ".map(row => [...row.querySelectorAll('td')].map(cell => cell.innerText.trim()))"
-        )
-        return found
-
-    def shows(self, rows: list[list[str]], columns: slice = slice(None)) -> None:
-        """Waits until the first table shows some columns so."""
-        self.until(lambda: [row[columns] for row in self.rows()] == rows)
-
-    def _log(self, kind: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
-        return found
-
-    def errors(self) -> list[Any]:
-        """What the console says that is wrong."""
-        return [entry for entry in self._log("browser") if entry["level"] == "SEVERE"]
-
-    def asked(self) -> set[str]:
-        """The beginnings of all addresses that were asked."""
-        found = set()
-        for entry in self._log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                found.add("/".join(message["params"]["request"]["url"].split("/")[:3]))
-        return {url for url in found if url.startswith(("http", "ws"))}
+pytestmark = needs_browser
+CIRR = ROOT / "examples" / "cirr.toml"
 
 
 @pytest.fixture
@@ -129,13 +51,10 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[Client, str]]:
             assert await asyncio.to_thread(stop, process, signal.SIGTERM) == 0
 
 
-@contextlib.contextmanager
-def nothing_wrong(browser: Browser, url: str) -> Iterator[None]:
-    """No error in the console, and no request to anywhere else."""
-    browser.driver.get(url)
-    yield
-    assert browser.errors() == []
-    assert browser.asked() == {"/".join(url.split("/")[:3])}
+def in_graph(browser: Browser) -> list[str]:
+    """The last line of each node of the graph: its value."""
+    texts = browser.run("return [...document.querySelectorAll('svg .node b')].map(b => b.textContent)")
+    return [str(text) for text in texts]
 
 
 async def test_all_timelines(served: tuple[Client, str], browser: Browser) -> None:
@@ -145,10 +64,15 @@ async def test_all_timelines(served: tuple[Client, str], browser: Browser) -> No
         with nothing_wrong(browser, f"{url}/"):
             browser.reads("rebuffering-by-cdn")
             browser.shows([["running", "1", "3"], ["running", "3", "12"]], slice(2, 5))
+            browser.shows([["4000 ms", "0", "0"], ["14000 ms", "0", "0"]], slice(8, 11))
 
     await asyncio.to_thread(look)
     await client.pause("cirr")
     await asyncio.to_thread(browser.reads, "paused")
+
+
+def graph_shows(browser: Browser, values: list[str]) -> bool:
+    return sorted(in_graph(browser)) == sorted(values)
 
 
 async def test_the_lanes_under_the_cursor(
@@ -162,26 +86,44 @@ async def test_the_lanes_under_the_cursor(
                 browser.reads(f"reference at {at}000 ms: {value}  (position 1.3, not final)")
                 values = [str(value), "true", "true", "buffer", "true", "false", "true"]
                 browser.shows([[one] for one in values], slice(1, 2))
-        assert "duration_where(…)" in browser.driver.find_element(By.CSS_SELECTOR, "svg[id]").text
-        exact = browser.field("Cursor at")
-        exact.send_keys("8s", Keys.ENTER)
+                browser.until(partial(graph_shows, browser, values))
+        browser.fill("Cursor at", "8s", Keys.ENTER)
         browser.reads("reference at 8000 ms: 1  (position 1.3, not final)")
+        assert browser.driver.current_url.endswith("/t/cirr?key=reference&at=8000")
         # By the keyboard, from 8 s on: the newest moment is 10 s.
         browser.driver.find_element(By.CSS_SELECTOR, ".q-slider [tabindex='0']").send_keys(Keys.ARROW_RIGHT)
         browser.until(lambda: "reference at 80" in browser.text() and "at 8000 ms" not in browser.text())
 
     await asyncio.to_thread(look)
     more = write(tmp_path / "more.jsonl", [("reference", 20_000, "pause")])
-    await feed_files(client, load_spec(ROOT / "examples" / "cirr.toml"), [more])
+    await feed_files(client, load_spec(CIRR), [more])
     # Looked at, it goes on by itself.
     await asyncio.to_thread(browser.until, lambda: "(position 2." in browser.text())
 
 
-async def test_all_keys(served: tuple[Client, str], browser: Browser) -> None:
+async def test_keys_by_name_and_by_value(served: tuple[Client, str], browser: Browser) -> None:
     _, url = served
 
     def look() -> None:
         with nothing_wrong(browser, f"{url}/t/rebuffering-by-cdn"):
+            browser.reads("3 keys; those with the newest events")
+            browser.choose("Keys by", "largest rebuffering")
+            browser.reads("s2: 8")
+            assert browser.text().index("s2: 8") < browser.text().index("s1: 4")
+            browser.field("Key").send_keys("S3")
+            browser.reads("1 of 3 keys have 'S3' in their name")
+            browser.driver.find_element(By.LINK_TEXT, "s3").click()
+            browser.reads("s3 at ")
+            assert browser.driver.current_url == f"{url}/t/rebuffering-by-cdn?key=s3"
+
+    await asyncio.to_thread(look)
+
+
+async def test_all_keys(served: tuple[Client, str], browser: Browser, tmp_path: Path) -> None:
+    client, url = served
+
+    def look() -> None:
+        with nothing_wrong(browser, f"{url}/t/rebuffering-by-cdn/all"):
             browser.field("Columns").send_keys(", sum(rebuffering)")
             browser.field("Group by").send_keys("cdn")
             browser.field("At").send_keys("10s")
@@ -190,11 +132,31 @@ async def test_all_keys(served: tuple[Client, str], browser: Browser) -> None:
             browser.shows([["10000", "C1", "1", "0"], ["10000", "C2", "2", "9"]])
             command = "--all --agg 'count, sum(rebuffering)' --group-by cdn --at 10s"
             assert f"timeline query rebuffering-by-cdn {command}" in browser.text()
+            query = "agg=count%2C+sum%28rebuffering%29&at=10s&group_by=cdn"
+            assert f"{url}/api/v1/timelines/rebuffering-by-cdn/aggregate?{query}" in browser.text()
             browser.field("Where").send_keys("rebufering > 0")
             browser.press("Ask")
             browser.reads("did you mean rebuffering?")
 
+    def bars() -> object:
+        """What the chart shows of each group."""
+        chart = "getElement(+document.querySelector('.nicegui-echart').id.slice(1)).chart.getOption()"
+        return browser.run(f"const o = {chart}; return [o.yAxis[0].data, o.series[0].data]")
+
+    def live() -> None:
+        # An address that says all of it.
+        browser.driver.get(f"{url}/t/rebuffering-by-cdn/all?agg=count&group_by=cdn")
+        browser.until(lambda: bars() == [["C1", "C2"], [1, 2]])
+
     await asyncio.to_thread(look)
+    await asyncio.to_thread(live)
+    rows = [{"session": f"n{i}", "time": 20_000, "cdn": "C3"} for i in range(5)]
+    more = tmp_path / "more.jsonl"
+    more.write_text("".join(f"{row}\n".replace("'", '"') for row in rows))
+    spec = load_spec(ROOT / "examples" / "rebuffering-by-cdn.toml")
+    await feed_files(client, spec, [more])
+    # Looked at, it goes on by itself.
+    await asyncio.to_thread(browser.until, lambda: bars() == [["C1", "C2", "C3"], [1, 2, 5]])
 
 
 async def test_what_is_not_there(served: tuple[Client, str], browser: Browser) -> None:

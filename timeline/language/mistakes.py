@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from timeline.errors import Span
 from timeline.language.advice import quote
 from timeline.language.checking import kind_of
 from timeline.language.expression import Column, Compare, Constant, Expression, In, Outputs
@@ -28,7 +29,8 @@ _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """Something that is likely to be meant otherwise: ``place`` is where in the expression (empty: nowhere in
-    it), ``text`` what is wrong, ``suggestion`` a likely correction.
+    it), in words, ``span`` where in the text, or in that of an ``output``; ``text`` is what is wrong,
+    ``suggestion`` a likely correction.
 
     >>> str(Mistake("column", "no event carries the column lokation", "location", "line 1, column 7"))
     'line 1, column 7: no event carries the column lokation; did you mean location?'
@@ -38,6 +40,8 @@ class Mistake:
     text: str
     suggestion: str | None = None
     place: str = ""
+    output: str = ""
+    span: Span | None = None
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
@@ -128,7 +132,7 @@ class _Search:
             place = [f"output {self.output}"] if self.output else []
             if at.span is not None:
                 place.append(f"line {at.span.line}, column {at.span.column}")
-            self.found.append(replace(mistake, place=", ".join(place)))
+            self.found.append(replace(mistake, place=", ".join(place), output=self.output, span=at.span))
 
     def _types(self, e: Expression) -> frozenset[str]:
         return types_of(e, self.seen.types)

@@ -162,8 +162,9 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A timeline at one moment: the keys with the newest events, newest first, how many keys there are,
-    how many events were accepted and refused, and the position of each stream."""
+    """A timeline at one moment: the keys with the newest events, newest first, and how many keys there are,
+    at the position of each stream; and how many events were accepted and refused, which may be more than up
+    to there."""
 
     keys: tuple[Recent, ...]
     count: int

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote, urlsplit
 
 import typer
 
@@ -21,9 +22,11 @@ from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
     from timeline.cli.serving.guard import Access
+    from workflows.client import Client
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 WILD = ("0.0.0.0", "::")
+TO_GET = 'pip install "timeline-analytics[page]"'
 MIN_TOKEN = 16
 #: Bytes of a request's head.
 MAX_HEAD = 2 << 20
@@ -56,6 +59,14 @@ def serve(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Only answer: nothing is registered, changed or removed.")
     ] = False,
+    temporal_ui: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="TIMELINE_TEMPORAL_UI",
+            help="Where Temporal's own UI is (http://127.0.0.1:8233): the page links to it.",
+        ),
+    ] = None,
     metrics_address: MetricsOption = None,
     log_format: LogFormatOption = LogFormat.TEXT,
     log_level: LogLevelOption = LogLevel.WARNING,
@@ -65,8 +76,8 @@ def serve(
     Connects as TEMPORAL_ADDRESS and its kin say. On another address than this machine's own it needs a token,
     and then has no page, or a proxy's header.
     """
-    if not all(map(find_spec, ("fastapi", "nicegui", "uvicorn"))):
-        raise UsageError('`timeline serve` needs more: pip install "timeline-analytics[page]"')
+    if not is_installed():
+        raise UsageError(f"`timeline serve` needs more: {TO_GET}")
     from timeline.cli.serving.guard import Access
 
     token = _token(token_file)
@@ -81,7 +92,9 @@ def serve(
     hosts = tuple(name.lower() for name in [*LOOPBACK, *named, *(allow_host or [])])
     access = Access(hosts, token, proxy_header, read_only)
     observed = Observed(metrics_address, None, log_format, log_level)
-    run_until_signalled(_serve(host, port, access, observed))
+    if temporal_ui is not None and urlsplit(temporal_ui).scheme not in ("http", "https"):
+        raise UsageError(f"--temporal-ui is an address such as http://127.0.0.1:8233, got {temporal_ui!r}")
+    run_until_signalled(_serve(host, port, access, observed, temporal_ui))
 
 
 def _token(file: Path | None) -> str | None:
@@ -100,11 +113,37 @@ def _token(file: Path | None) -> str | None:
     return token
 
 
-async def _serve(host: str, port: int, access: Access, observed: Observed) -> None:
+def is_installed() -> bool:
+    """Whether what the extra "page" brings is there."""
+    return all(map(find_spec, ("fastapi", "nicegui", "uvicorn")))
+
+
+async def _serve(host: str, port: int, access: Access, observed: Observed, temporal_ui: str | None) -> None:
+    from timeline.cli.serving.app import has_page
+    from workflows.client import Client
+
+    announce = observed.begin()
+    client = await Client.connect()
+    with listen(host, port) as listening:
+        url = address_of(host, listening)
+        page = f"; the page is at {url}" if has_page(access) else ""
+        announce(f"Serving {url}/api/v1, described by {url}/api/v1/openapi.json{page}. Stop with Ctrl-C.")
+        await serving(client, access, listening, temporal_ui)
+    raise ServiceError(f"the service at {url} ended by itself; its log says why")
+
+
+def address_of(host: str, listening: socket.socket) -> str:
+    """The beginning of the addresses of what listens."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+
+async def serving(
+    client: Client, access: Access, listening: socket.socket, temporal_ui: str | None = None
+) -> None:
+    """Answers whoever asks, until it is cancelled or ends by itself."""
     import uvicorn
 
-    from timeline.cli.serving.app import has_page, make_app
-    from workflows.client import Client
+    from timeline.cli.serving.app import make_app
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
@@ -112,35 +151,35 @@ async def _serve(host: str, port: int, access: Access, observed: Observed) -> No
             """Leaves signals to us."""
             yield
 
-    announce = observed.begin()
-    client = await Client.connect()
-    with _listen(host, port) as listening:
-        config = uvicorn.Config(
-            make_app(client, access),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE,
-            # Keys and expressions in a query may be long; the routes say how long.
-            http="h11",
-            h11_max_incomplete_event_size=MAX_HEAD,
-        )
-        server = Server(config)
-        number = listening.getsockname()[1]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{number}"
-        page = f"; the page is at {url}" if has_page(access) else ""
-        announce(f"Serving {url}/api/v1, described by {url}/api/v1/openapi.json{page}. Stop with Ctrl-C.")
-        running = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            await asyncio.shield(running)
-        except asyncio.CancelledError:
-            server.should_exit = True
-            await running
-            raise
-    raise ServiceError(f"the service at {url} ended by itself; its log says why")
+    workflows = None
+    if temporal_ui is not None:
+        workflows = f"{temporal_ui.rstrip('/')}/namespaces/{quote(client.temporal.namespace)}/workflows"
+    config = uvicorn.Config(
+        make_app(client, access, workflows),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+        # Keys and expressions in a query may be long; the routes say how long.
+        http="h11",
+        h11_max_incomplete_event_size=MAX_HEAD,
+    )
+    server = Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await running
+        raise
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Listens on an address.
+
+    Raises:
+        UsageError: it cannot.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)

@@ -22,8 +22,9 @@ def has_page(access: Access) -> bool:
     return access.token is None or access.header is not None
 
 
-def make_app(client: Client, access: Access | None = None) -> ASGIApp:
+def make_app(client: Client, access: Access | None = None, workflows: str | None = None) -> ASGIApp:
     """The API over a client; `Access()` unless given: for this machine only, and without a token.
+    ``workflows`` is where Temporal's own UI shows workflows, as the beginning of their addresses.
 
     Raises nothing: what goes wrong is told to who asked.
     """
@@ -61,7 +62,7 @@ def make_app(client: Client, access: Access | None = None) -> ASGIApp:
     access = access or Access()
     if not has_page(access):
         return Guard(app, access)
-    people = page.make_page(client)
+    people = page.make_page(client, access.read_only, workflows)
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
         """Apart, so that the page takes nothing that the API has to answer."""

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/timelines/{name}/dead-letters", tags=["dead letters"
 Kind = Literal["broken", "ahead", "late", "closed"]
 
 
-async def _of(spec: Spec, work: Callable[[Source], T]) -> T:
+async def of_topic(spec: Spec, work: Callable[[Source], T]) -> T:
     """What is done with a timeline's topic, in a thread."""
 
     def connected() -> T:
@@ -48,7 +48,7 @@ async def dead_letters(
         wanted = (letter for letter in source.letters() if kind in (None, letter.kind))
         return list(islice(wanted, first, first + most + 1))
 
-    found = await _of(spec, work)
+    found = await of_topic(spec, work)
     return models.DeadLetters(
         letters=[
             models.DeadLetter(
@@ -69,4 +69,4 @@ async def dead_letters(
 @router.post("/send-again", responses=responses(404))
 async def send_again(spec: Of, kind: Annotated[Kind, Query(description="Which.")]) -> models.SentAgain:
     """Send the dead letters of a kind to the topic again, each but once."""
-    return models.SentAgain(kind=kind, sent=await _of(spec, lambda source: source.send_again(kind)))
+    return models.SentAgain(kind=kind, sent=await of_topic(spec, lambda source: source.send_again(kind)))

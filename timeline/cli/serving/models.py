@@ -316,8 +316,8 @@ class Recent(Part):
 
 
 class Look(Part):
-    """A timeline at one moment: the keys with the newest events, how many keys there are, how many events
-    were accepted and refused, and the position of each stream."""
+    """A timeline at one moment: the keys with the newest events, how many keys there are, at the position of
+    each stream; and how many events were accepted and refused, which may be more than up to there."""
 
     keys: list[Recent]
     count: int

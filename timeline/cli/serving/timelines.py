@@ -9,9 +9,9 @@ from fastapi import APIRouter, Body, Query
 from timeline.cli.serving import models
 from timeline.cli.serving.common import Name, Of, Timelines
 from timeline.cli.serving.problems import responses
-from timeline.errors import Problem, SpecError, TimelineError
+from timeline.cli.serving.registering import carry_out, propose, spec_in
+from timeline.errors import Problem, SpecError
 from timeline.plan import Plan, make_plan
-from timeline.spec.changes import changes
 from timeline.spec.loading import spec_of
 from timeline.spec.spec import Spec
 from workflows.client import Timeline as Known
@@ -95,9 +95,8 @@ async def register(
 ) -> models.Registered:
     """Register a timeline, or change the version of it that you have seen. Again, it changes nothing."""
     spec = _spec(name, body)
-    known = (await timelines.registry.specs()).get(name)
-    standing = (await timelines.registry.standings()).get(name)
-    change = None if known is None or known == spec else changes(known, spec)
+    proposal = await propose(timelines, spec)
+    change = proposal.change
     told = None
     if change is not None:
         told = models.Change(
@@ -109,25 +108,17 @@ async def register(
             moves=change.moves,
         )
     if dry_run:
-        current = None if standing is None else standing["version"]
         return models.Registered(
             name=name,
             done=False,
-            version=current,
-            new=known is None or change is not None,
+            version=proposal.version,
+            new=proposal.new,
             replaced=None,
             stopped=[],
             change=told,
             not_caught_up=None,
         )
-    if change is not None and standing is not None and version != standing["version"]:
-        seen = "" if version is None else f", and you have seen version {version}"
-        raise TimelineError(
-            f"timeline {name!r} is registered with another spec, version {standing['version']}{seen}; "
-            f"look at what would change with dry_run=true, then give version={standing['version']}"
-        )
-    replaces = {name: version} if change is not None and version is not None else {}
-    [done] = await timelines.registry.register_all([spec], replaces)
+    done = await carry_out(timelines, proposal, version)
     late = (await timelines.catching_up.wait([spec])).get(name) if wait else None
     return models.Registered(
         name=name,
@@ -145,12 +136,7 @@ def _spec(name: str, body: dict[str, Any]) -> Spec:
     given = body.get("name", name)
     if given != name:
         raise SpecError("the body", [Problem("name", f"must be {name!r} as in the path, got {given!r}")])
-    spec = spec_of({**body, "name": name}, "the body")
-    for folder in [sink.folder for sink in spec.sinks if sink.folder is not None]:
-        if not folder.startswith("/"):
-            # Beside which file it is to be, nobody knows here.
-            raise SpecError("the body", [Problem("sink.folder", f"must be a whole path, got {folder!r}")])
-    return spec
+    return spec_in({**body, "name": name}, "the body")
 
 
 @router.delete("/timelines/{name}", responses=NotFound)

@@ -1,6 +1,7 @@
-"""The page: what there is, why a key's result is what it is, and questions over all keys.
+"""The page: what there is, why a key's result is what it is, questions over all keys; and, unless nothing may
+be changed, an editor.
 
-It shows what the client answers, and changes nothing. `shell` is the frame of every view.
+It shows what the client answers. `shell` is the frame of every view.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from fastapi import FastAPI
 from workflows.client import Client
 
 
-def make_page(timelines: Client) -> FastAPI:
-    """The page as an app, the only one of its process."""
+def make_page(timelines: Client, read_only: bool = False, workflows: str | None = None) -> FastAPI:
+    """The page as an app, the only one of its process; ``workflows`` is where Temporal's UI shows them."""
     from nicegui import ui
 
-    from timeline.cli.serving.page import listing, one
+    from timeline.cli.serving.page import asking, drafting, listing, one, operations
+    from timeline.cli.serving.page.shell import Service
 
-    listing.install(timelines)
-    one.install(timelines)
+    service = Service(timelines, read_only, workflows)
+    for view in (listing, one, asking, operations, drafting):
+        view.install(service)
     app = FastAPI(openapi_url=None)
     ui.run_with(app, title="Timeline", dark=None, show_welcome_message=False, reconnect_timeout=10)
     return app

@@ -8,8 +8,9 @@ from timeline.cli.render import short_text
 from timeline.spec.spec import Spec
 
 
-def graph(spec: Spec) -> str:
-    """The graph, results last; an arrow from what a node computes from.
+def graph(spec: Spec, values: bool = False) -> str:
+    """The graph, results last; an arrow from what a node computes from; with a place for ``values``, which
+    `page.js` writes there.
 
     >>> print(graph(Spec(name="plays", expression="!has_existed(a == 1)")))
     graph LR
@@ -25,7 +26,8 @@ def graph(spec: Spec) -> str:
     lines = ["graph LR"]
     for node in plan.nodes:
         text = _escaped(short_text(node, plan))
-        lines.append(f'n{node.index}["{text}<br><i>{node.kind.value}</i>"]')
+        place = "<br><b>–</b>" if values else ""
+        lines.append(f'n{node.index}["{text}<br><i>{node.kind.value}</i>{place}"]')
     lines += [f"n{index} --> n{node.index}" for node in plan.nodes for index in node.inputs]
     lines += ["linkStyle default stroke:#888"] * (len(plan.nodes) > 1)
     for node in plan.nodes:

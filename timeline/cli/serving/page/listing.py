@@ -1,83 +1,133 @@
-"""The view of all timelines: what each asks, its state, how many keys and events it has had, how fast."""
+"""The view of all timelines: what each asks, its state, how fast it goes, what was not taken."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import deque
 from typing import Any
 
 from nicegui import ui
 
-from timeline.cli.serving.page.shell import complain, frame
+from timeline.cli.serving.page.figures import age_text, trouble_of
+from timeline.cli.serving.page.lanes import moment
+from timeline.cli.serving.page.shell import Service, complain, frame, watching
+from timeline.cli.serving.page.tables import columns, fill
 from timeline.errors import TimelineError
 from workflows.client import Client, Timeline
 
-#: Seconds between two looks while somebody looks.
-EVERY = 1.0
-COLUMNS: list[dict[str, Any]] = [
-    {"name": "name", "label": "timeline", "field": "name", "align": "left", "sortable": True},
-    {"name": "asks", "label": "asks", "field": "asks", "align": "left"},
-    {"name": "state", "label": "state", "field": "state", "align": "left", "sortable": True},
-    {"name": "keys", "label": "keys", "field": "keys", "sortable": True},
-    {"name": "accepted", "label": "events", "field": "accepted", "sortable": True},
-    {"name": "rate", "label": "events/s", "field": "rate", "sortable": True},
-    {"name": "refused", "label": "refused", "field": "refused", "sortable": True},
-]
+#: Timelines that are asked at one time, looks that a spark line remembers, and between two of which events
+#: are counted for a rate.
+AT_ONCE, SPARKS, SPAN = 4, 60, 5
+NAMES = ("timeline", "asks", "state", "keys", "events", "events/s", "spark", "lag", "stream time")
+NUMBERS = ("keys", "events", "events/s", "refused", "quarantined")
+COLUMNS = columns(
+    *NAMES,
+    *("refused", "quarantined"),
+    wrapped=("asks",),
+    numbers=NUMBERS,
+    wide=("asks", "keys", "lag", "stream time"),
+)
 LINK = """<q-td :props="props">
   <a class="text-primary" :href="'/t/' + props.value">{{ props.value }}</a>
 </q-td>"""
+SPARK = """<q-td :props="props">
+  <svg width="80" height="20" role="img" :aria-label="'events a second over the last minute'">
+    <polyline :points="props.value" fill="none" stroke="#3b82f6" stroke-width="1.5" /></svg>
+</q-td>"""
 
 
-def install(timelines: Client) -> None:
+def install(service: Service) -> None:
     """Adds the view."""
 
     @ui.page("/")
     async def listing() -> None:
-        with frame("All timelines"):
-            table = ui.table(columns=COLUMNS, rows=[], row_key="name").classes("w-full")
-            table.props("flat bordered").add_slot("body-cell-name", LINK)
-            table.add_slot("no-data", "No timelines are registered: timeline register SPEC")
+        with frame(service, "All timelines"):
+            table = ui.table(columns=COLUMNS, rows=[], row_key="timeline", pagination=50).classes("w-full")
+            table.props("flat bordered dense").add_slot("body-cell-timeline", LINK)
+            table.add_slot("body-cell-spark", SPARK)
+            none = "No timelines are registered: timeline register SPEC"
+            table.add_slot("no-data", none if service.read_only else f"{none}, or New above")
             trouble = ui.column()
             rates = _Rates()
 
             async def look() -> None:
                 trouble.clear()
                 try:
-                    every = await timelines.timelines()
-                    table.rows = [await _row(timelines, one, rates) for one in every.values()]
+                    every = await service.timelines.timelines()
+                    gate = asyncio.Semaphore(AT_ONCE)
+                    rows = [_row(service.timelines, one, rates, gate) for one in every.values()]
+                    fill(table, list(await asyncio.gather(*rows)))
                 except TimelineError as error:
                     with trouble:
                         complain(error)
 
             await look()
-            ui.timer(EVERY, look)
+            watching(look)
 
 
 class _Rates:
-    """Events a second since the look before."""
+    """Events a second, as far as they were looked at."""
 
     def __init__(self) -> None:
-        self._before: dict[str, tuple[float, int]] = {}
+        self._seen: dict[str, deque[tuple[float, int]]] = {}
+        self._sparks: dict[str, deque[float]] = {}
 
     def note(self, name: str, accepted: int) -> float:
+        """The rate over the last looks, now that so many events were accepted."""
         now = time.monotonic()
-        then, before = self._before.get(name, (now, accepted))
-        self._before[name] = now, accepted
-        return 0.0 if now <= then else max(0, accepted - before) / (now - then)
+        seen = self._seen.setdefault(name, deque(maxlen=SPAN))
+        seen.append((now, accepted))
+        begun, before = seen[0]
+        rate = 0.0 if now <= begun else max(0, accepted - before) / (now - begun)
+        self._sparks.setdefault(name, deque(maxlen=SPARKS)).append(rate)
+        return rate
+
+    def spark(self, name: str) -> str:
+        """The rates so far as a line of 80 by 20."""
+        return spark(list(self._sparks[name]))
 
 
-async def _row(timelines: Client, known: Timeline, rates: _Rates) -> dict[str, Any]:
-    asks = known.spec.description or " ".join(known.spec.definition.split())
-    row: dict[str, Any] = {"name": known.name, "asks": asks if len(asks) <= 80 else asks[:79] + "…"}
+def spark(rates: list[float]) -> str:
+    """Rates as the points of a line of 80 by 20, the newest at its right end.
+
+    >>> spark([0.0, 10.0])
+    '78.6,19.0 80.0,1.0'
+    """
+    top, step = max([*rates, 1.0]), 80 / (SPARKS - 1)
+    first = 80 - step * (len(rates) - 1)
+    return " ".join(f"{first + i * step:.1f},{19 - 18 * rate / top:.1f}" for i, rate in enumerate(rates))
+
+
+async def _row(timelines: Client, known: Timeline, rates: _Rates, gate: asyncio.Semaphore) -> dict[str, Any]:
+    spec = known.spec
+    asks = spec.description or " ".join(spec.definition.split())
+    row: dict[str, Any] = {"timeline": known.name, "asks": asks if len(asks) <= 80 else asks[:79] + "…"}
+    row |= {"state": "", "spark": ""}
     try:
-        seen = await timelines.questions.look(known.spec, 1)
+        async with gate:
+            found = await timelines.nodes.of_timeline(spec)
+            late = await timelines.catching_up.behind([spec])
     except TimelineError as error:
         # One that waits for something is no reason not to show the others.
         return row | {"state": str(error).split(";")[0][:60]}
-    rate = rates.note(known.name, seen.accepted)
+    leaves = [status for node, _, status in found if node is spec.plan.leaves[0]]
+    results = [status for node, _, status in found if node is spec.plan.result]
+    hosts = {workflow: status for _, workflow, status in found}
+    newest = max(leaf["newest"] for leaf in leaves)
+    accepted = sum(leaf["accepted"] for leaf in leaves)
+    rate = rates.note(known.name, accepted)
+    full = any(status["full"] for status in hosts.values())
+    state = "full" if full else "paused" if known.paused else "catching up" if late else "running"
+    odd = next((trouble for status in hosts.values() if (trouble := trouble_of(status))), "")
     return row | {
-        "state": "paused" if known.paused else "running",
-        "keys": seen.count,
-        "accepted": seen.accepted,
-        "refused": seen.refused,
-        "rate": round(rate, 1),
+        "state": f"{state}: {odd}"[:40] if full else state,
+        "keys": sum(result["keys"] for result in results),
+        "events": accepted,
+        "events/s": round(rate, 1),
+        "spark": rates.spark(known.name),
+        "lag": age_text(newest, time.time()),
+        "stream time": "-" if newest < 0 else moment(newest),
+        "refused": sum(leaf["refused"] for leaf in leaves),
+        "quarantined": sum(status["quarantined"] for status in hosts.values()),
     }

@@ -1,176 +1,134 @@
-"""The view of one timeline: its graph, the lanes of a key with a cursor, questions over all keys."""
+"""The view of one timeline: its graph with the values of a key, and the key's lanes with a cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import quote
+import json
 
 from nicegui import ui
 
-from timeline.cli.render import short_text, value_text
+from timeline.cli.render import value_text
 from timeline.cli.serving.models import Lane
-from timeline.cli.serving.page import asking, graph, lanes
-from timeline.cli.serving.page.shell import complain, frame
-from timeline.cli.serving.pieces import pieces, value_at
+from timeline.cli.serving.page import graph
+from timeline.cli.serving.page.cursor import Lanes
+from timeline.cli.serving.page.drawn import Drawn, labels_of, lanes_of, nodes_of
+from timeline.cli.serving.page.keys import Keys
+from timeline.cli.serving.page.lanes import moment
+from timeline.cli.serving.page.shell import Service, address, complain, frame, watching
+from timeline.cli.serving.pieces import pieces
 from timeline.errors import NotFoundError, TimelineError
-from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
-from timeline.tables.events import Position
-from timeline.values.kinds import Kind
 from timeline.values.ticks import parse_time
-from workflows.client import Client
 
-#: Keys that are offered.
-KEYS = 20
-#: Seconds between two looks while somebody looks.
-EVERY = 1.0
-#: Of the cursor, from end to end.
-STEPS = 200
+#: Longer values are cut in the graph.
+LONGEST = 16
 
 
-def install(timelines: Client) -> None:
+def install(service: Service) -> None:
     """Adds the view."""
 
     @ui.page("/t/{name}")
     async def one(name: str, key: str = "", at: str = "") -> None:
-        with frame(name):
+        with frame(service, name, name, "A key"):
             try:
-                spec = await timelines.registry.spec(name)
-                await _show(timelines, spec, key, None if not at else parse_time(at))
+                spec = await service.timelines.registry.spec(name)
+                await _View(service, spec).show(key, None if not at else parse_time(at))
             except TimelineError as error:
                 complain(error)
 
 
-async def _show(timelines: Client, spec: Spec, key: str, at: int | None) -> None:
-    known = await timelines.timeline(spec.name)
-    state = "paused" if known.paused else "running"
-    ui.label(f"version {known.version}, {state}. {spec.description}")
-    ui.label(spec.definition).classes("tl-mono")
-    with ui.expansion("Nodes", value=True).classes("w-full"):
-        ui.mermaid(graph.graph(spec)).classes("w-full overflow-auto")
-        ui.label("One colour, one workflow; arrows go to what is computed.").classes("text-caption")
-    with ui.expansion("A key", value=True).classes("w-full"):
-        seen = await timelines.questions.look(spec, KEYS)
-        with ui.row().classes("items-center"):
-            chosen = ui.input("Key", value=key, autocomplete=[recent.key for recent in seen.keys])
-            ui.button("Show", on_click=lambda: _go(spec, chosen.value))
-            chosen.on("keydown.enter", lambda: _go(spec, chosen.value))
-            ui.label(f"{seen.count} {'key' if seen.count == 1 else 'keys'}; the newest:")
-            for recent in seen.keys[:8]:
-                ui.link(recent.key, f"/t/{spec.name}?key={quote(recent.key, safe='')}")
+class _View:
+    def __init__(self, service: Service, spec: Spec) -> None:
+        self.timelines, self.spec = service.timelines, spec
+        self.nodes = nodes_of(spec.plan)
+        self.key = ""
+        self.drawn: Drawn | None = None
+        self.lanes: Lanes | None = None
+
+    async def show(self, key: str, at: int | None) -> None:
+        """The whole view, with the lanes of a key if one is said."""
+        known = await self.timelines.timeline(self.spec.name)
+        state = "paused" if known.paused else "running"
+        about = f"version {known.version}, {state}. {self.spec.description}"
+        ui.label(about).classes("tl-note")
+        ui.label(self.spec.definition).classes("tl-mono")
+        with ui.column().classes("tl-card"):
+            self.graph = ui.mermaid(graph.graph(self.spec, values=True)).classes("tl-graph")
+            ui.label("One colour, one workflow; arrows go to what is computed from it.").classes("tl-note")
+        with ui.column().classes("tl-card"):
+            keys = Keys(self.timelines, self.spec, key, lambda name: self._go(name))
+            await keys.look()
+            self.place = ui.column().classes("w-full")
         if key:
-            await _lanes(timelines, spec, key, at)
-    with ui.expansion("All keys", value=True).classes("w-full"):
-        asking.form(timelines, spec)
+            await self._draw(key, at)
+        watching(self._look)
 
+    def _go(self, key: str) -> None:
+        ui.navigate.to(address(f"/t/{self.spec.name}", key=key))
 
-def _go(spec: Spec, key: str) -> None:
-    ui.navigate.to(f"/t/{spec.name}?key={quote(key, safe='')}")
+    async def _draw(self, key: str, at: int | None) -> None:
+        self.key = key
+        with self.place:
+            try:
+                self.drawn = await self._read()
+                labels = labels_of(self.spec.plan, self.nodes)
+                self.lanes = Lanes(labels, self.drawn, at, self._about, self._moved)
+                await self.lanes.begin()
+            except TimelineError as error:
+                complain(error)
 
-
-async def _lanes(timelines: Client, spec: Spec, key: str, at: int | None) -> None:
-    """The lanes of a key, and what they are at the cursor; anew whenever the result has gone on."""
-    kinds = (Kind.STATE, Kind.BOOL, Kind.NUMERIC, Kind.RATIO)
-    nodes = [node for node in spec.plan.nodes[::-1] if node.kind in kinds]  # results first
-    outputs = {node.index: name for name, node in spec.plan.outputs.items() if spec.outputs}
-    labels = [
-        (f"{outputs[node.index]}: " if node.index in outputs else "") + short_text(node, spec.plan)
-        for node in nodes
-    ]
-    drawn = await _read(timelines, spec, nodes, key)
-    end = max(drawn.end, at or 0)
-    chart = ui.echart({}).classes("w-full").style(f"height: {lanes.height(drawn.lanes)}px")
-    with ui.row().classes("w-full items-center no-wrap"):
-        slider = ui.slider(min=drawn.start, max=end, value=max(drawn.start, end if at is None else at))
-        slider.props(f'aria-label="cursor" step={max(1, (end - drawn.start) // STEPS)}').classes("grow")
-        exact = ui.input("Cursor at", placeholder="8s").props("dense")
-    said = ui.label().classes("tl-mono")
-    columns = [
-        {"name": "node", "label": "node", "field": "node", "align": "left"},
-        {"name": "value", "label": "value", "field": "value", "align": "left"},
-    ]
-    table = ui.table(columns=columns, rows=[], row_key="id").classes("w-full").props("flat dense wrap-cells")
-
-    async def show() -> None:
-        tick = int(slider.value)
-        chart.options.clear()
-        chart.options.update(lanes.chart(drawn.lanes, labels, drawn.start, end, tick))
-        chart.update()
-        table.rows = [
-            {"id": i, "node": label, "value": lane.error or value_text(value_at(lane.pieces, tick))}
-            for i, (label, lane) in enumerate(zip(labels, drawn.lanes, strict=True))
-        ]
-        said.text = await _about(timelines, spec, key, tick)
-
-    async def look() -> None:
-        nonlocal drawn, end
+    async def _look(self) -> None:
+        """Anew whenever the result has gone on."""
+        if self.lanes is None or self.drawn is None:
+            return
         try:
-            [answer] = await timelines.questions.values(spec, spec.plan.result, [(key, None)])
-            if answer.position == drawn.position:
-                return
-            follows = int(slider.value) == end
-            drawn = await _read(timelines, spec, nodes, key)
-            end = max(end, drawn.end)
-            slider.props(f"min={drawn.start} max={end}")
-            if follows:
-                slider.value = end
-            await show()
-        except TimelineError as error:
-            said.text = str(error)
-
-    async def put() -> None:
-        try:
-            slider.value = min(max(drawn.start, parse_time(exact.value or "")), end)
-            await show()
-        except TimelineError as error:
-            said.text = str(error)
-
-    slider.on("change", show)
-    exact.on("keydown.enter", put)
-    await show()
-    ui.timer(EVERY, look)
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """The lanes at one position, and from when to when (ms) they are drawn."""
-
-    lanes: list[Lane]
-    position: Position | None
-    start: int
-    end: int
-
-
-async def _read(timelines: Client, spec: Spec, nodes: Sequence[PlanNode], key: str) -> _Drawn:
-    # Before the lanes: what came between is read again. And it says which keys are near an unknown one.
-    [answer] = await timelines.questions.values(spec, spec.plan.result, [(key, None)])
-    found: list[Lane] = []
-    for node in nodes:
-        held = (await timelines.questions.timelines(spec, node, [key])).get(key)
-        if held is None:
-            raise NotFoundError(f"node {node.text!r} has not heard of key {key!r} yet; look again later")
-        found.append(
-            Lane(
-                node=node.text,
-                operator=node.operator.name,
-                kind=node.kind.value,
-                origin=held.origin,
-                newest=held.newest,
-                pieces=pieces(held.rows),
-                error=held.error,
+            [answer] = await self.timelines.questions.values(
+                self.spec, self.spec.plan.result, [(self.key, None)]
             )
-        )
-    start = min(lane.origin for lane in found)
-    last = max([lane.newest for lane in found] + [piece.start for lane in found for piece in lane.pieces])
-    return _Drawn(found, answer.position, start, last + max(1_000, (last - start) // 2))
+            if answer.position != self.drawn.position:
+                self.drawn = await self._read()
+                await self.lanes.show(self.drawn)
+        except TimelineError:
+            # Who moves the cursor is told; the next look may be answered.
+            return
 
+    def _moved(self, tick: int, values: list[str]) -> None:
+        shown = {
+            f"n{node.index}": value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+            for node, value in zip(self.nodes, values, strict=True)
+        }
+        ui.run_javascript(f"tlValues({self.graph.id}, {json.dumps(shown)})")
+        # Who goes with the end shares no moment.
+        at = "" if self.lanes is None or self.lanes.follows else str(tick)
+        ui.navigate.history.replace(address(f"/t/{self.spec.name}", key=self.key, at=at))
 
-async def _about(timelines: Client, spec: Spec, key: str, tick: int) -> str:
-    """What stands behind the values at the cursor: which prefix, and whether it can change."""
-    [answer] = await timelines.questions.values(spec, spec.plan.result, [(key, tick)])
-    place = ".".join(map(str, answer.position or ("-",)))
-    if answer.error is not None:
-        return answer.error
-    final = "final" if answer.final else "not final"
-    return f"{key} at {tick} ms: {value_text(answer.value)}  (position {place}, {final})"
+    async def _read(self) -> Drawn:
+        timelines, spec, key = self.timelines, self.spec, self.key
+        # Before the lanes: what came between is read again. And it says which keys are near an unknown one.
+        [answer] = await timelines.questions.values(spec, spec.plan.result, [(key, None)])
+        found: list[Lane] = []
+        for node in self.nodes:
+            held = (await timelines.questions.timelines(spec, node, [key])).get(key)
+            if held is None:
+                raise NotFoundError(f"node {node.text!r} has not heard of key {key!r} yet; look again later")
+            found.append(
+                Lane(
+                    node=node.text,
+                    operator=node.operator.name,
+                    kind=node.kind.value,
+                    origin=held.origin,
+                    newest=held.newest,
+                    pieces=pieces(held.rows),
+                    error=held.error,
+                )
+            )
+        return lanes_of(found, answer.position)
+
+    async def _about(self, tick: int) -> str:
+        """What stands behind the values at the cursor: which prefix, and whether it can change."""
+        spec, key = self.spec, self.key
+        [answer] = await self.timelines.questions.values(spec, spec.plan.result, [(key, tick)])
+        place = ".".join(map(str, answer.position or ("-",)))
+        if answer.error is not None:
+            return answer.error
+        final = "final" if answer.final else "not final"
+        return f"{key} at {moment(tick)}: {value_text(answer.value)}  (position {place}, {final})"
