@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.cases import cases
+from timeline.errors import Span
 from timeline.language.mistakes import Mistake, Seen, mistakes_in
 from timeline.language.parser import parse
 from timeline.plan import make_plan
@@ -73,4 +74,5 @@ def test_names_of_the_data_are_written_so_that_they_steer_no_terminal() -> None:
         "no event carries the column del (1 event looked at)",
         'col("\\u202edel")',
         "line 1, column 7",
+        span=Span(1, 7, 3),
     )

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import PlainSerializer
@@ -119,6 +119,8 @@ def _kind(annotation: Any) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         return " or ".join(_kind(each) for each in inner if each is not type(None))
+    if origin is Annotated:
+        return _kind(inner[0])
     if origin is Literal:
         return ", ".join(f'`"{each}"`' for each in inner)
     if origin is tuple:
