@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.places import ROOT
 from tests.support.references import (
     CLI_PAGE,
+    PICTURES,
     QUESTIONS,
     QUESTIONS_PAGE,
     SPEC_PAGE,
     cli_page,
     part_of,
+    picture,
     questions_page,
     spec_page,
 )
@@ -30,6 +34,11 @@ def test_the_page_of_questions_is_what_the_examples_say() -> None:
     assert QUESTIONS_PAGE.read_text("utf-8") == questions_page(), AGAIN
     # Other specs go with the data of one of these.
     assert {path.stem for path in (ROOT / "examples").glob("*.jsonl")} == QUESTIONS.keys()
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_pictures_of_questions_are_what_the_examples_say(name: str) -> None:
+    assert (PICTURES / f"{name}.svg").read_text("utf-8") == picture(name), AGAIN
 
 
 def test_every_key_of_the_spec_has_a_meaning() -> None:

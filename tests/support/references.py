@@ -25,7 +25,7 @@ from timeline.spec.parts import Part
 from timeline.spec.spec import Spec
 
 SPEC_PAGE, CLI_PAGE = ROOT / "docs" / "spec.md", ROOT / "docs" / "cli.md"
-QUESTIONS_PAGE = ROOT / "docs" / "questions.md"
+QUESTIONS_PAGE, PICTURES = ROOT / "docs" / "questions.md", ROOT / "docs" / "pictures"
 #: The examples in the order of the page, each with the key that is drawn.
 QUESTIONS = {
     "cirr": "reference",
@@ -70,9 +70,9 @@ without it, at `localhost:7233`. `timeline COMMAND --help` says the same as this
 QUESTIONS_HEAD = f"""# Questions, with their answers as pictures
 
 {WRITTEN}
-A picture has a *lane* for each part of an expression, the whole first. A State is written where it begins; a
-Bool is a bar while it is true; a number is drawn by its height, with its last value at the end. To draw one
-yourself: `timeline eval SPEC FILE --format lanes`. Questions over all keys: [aggregates.md](aggregates.md).
+A picture has a *lane* for each part of an expression, the whole first: a State in colours, a Bool as a bar
+while it is true, a number as a line. To draw one yourself: `timeline eval SPEC FILE --format svg > picture.svg`, or
+`--format lanes` in the terminal. Questions over all keys: [aggregates.md](aggregates.md).
 """
 
 
@@ -157,23 +157,11 @@ def questions_page() -> str:
     parts = [QUESTIONS_HEAD]
     for name, key in QUESTIONS.items():
         spec = load_spec(ROOT / "examples" / f"{name}.toml")
-        arguments = [
-            "eval",
-            f"examples/{name}.toml",
-            f"examples/{name}.jsonl",
-            "--key",
-            key,
-            "--format",
-            "lanes",
-        ]
-        command = [sys.executable, "-m", "timeline.cli.main", *arguments]
-        drawn = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        picture = "\n".join(line.rstrip() for line in drawn.strip().splitlines())
         parts.append(
             f"## {spec.description}\n\n```text\n{spec.definition}\n```\n\n"
             f"Of `{key}`, from [{name}.jsonl](../examples/{name}.jsonl) by "
             f"[{name}.toml](../examples/{name}.toml):\n\n"
-            f"```text\n{picture}\n```\n"
+            f"![{spec.description}](pictures/{name}.svg)\n"
         )
     last = (
         "## How good is playback, by rendition?\n\n"
@@ -182,7 +170,17 @@ def questions_page() -> str:
     return "\n".join([*parts, last])
 
 
+def picture(name: str) -> str:
+    """The picture of an example on that page."""
+    files = [f"examples/{name}.toml", f"examples/{name}.jsonl"]
+    command = ["eval", *files, "--key", QUESTIONS[name], "--format", "svg"]
+    run = [sys.executable, "-m", "timeline.cli.main", *command]
+    return subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 if __name__ == "__main__":
+    for example in QUESTIONS:
+        (PICTURES / f"{example}.svg").write_text(picture(example), "utf-8")
     QUESTIONS_PAGE.write_text(questions_page(), "utf-8")
     SPEC_PAGE.write_text(spec_page(), "utf-8")
     CLI_PAGE.write_text(cli_page(), "utf-8")
