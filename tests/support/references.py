@@ -71,8 +71,8 @@ QUESTIONS_HEAD = f"""# Questions, with their answers as pictures
 
 {WRITTEN}
 A picture has a *lane* for each part of an expression, the whole first: a State in colours, a Bool as a bar
-while it is true, a number as a line. To draw one yourself: `timeline eval SPEC FILE --format svg > picture.svg`, or
-`--format lanes` in the terminal. Questions over all keys: [aggregates.md](aggregates.md).
+while it is true, a number as a line. To draw one yourself: `timeline eval SPEC FILE --format svg >
+picture.svg`, or `--format lanes` in the terminal. Questions over all keys: [aggregates.md](aggregates.md).
 """
 
 
