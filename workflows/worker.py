@@ -42,6 +42,12 @@ SWEEP_EVERY = 3_600.0
 #: Seconds before the first and before any other try of what did not succeed.
 AGAIN_AFTER, AGAIN_AT_MOST = 10.0, 60.0
 
+#: How long (s) a workflow task may compute: as long as the server waits for it (the SDK has 2). What takes
+#: longer is interrupted by an exception that is thrown into its thread, wherever that is: a loaded machine
+#: needs 2 s for a large batch, never got further then, and a worker whose registry was hit while it was
+#: evicted did not end any more.
+TASK_TIMEOUT = 10
+
 WORKFLOWS = (NodeWorkflow, RegistryWorkflow, SinkWorkflow)
 
 
@@ -62,11 +68,10 @@ def make_worker(
         ServiceError: the environment names webhooks that are none.
     """
     receivers()
-    # A grammar is read at the first expression or list of aggregates: here, because a workflow's first
-    # task has 2 s in all, which a loaded machine may well need for it.
+    # A grammar is read at the first expression or list of aggregates: not in a workflow's first task.
     make_plan("has_existed(a == 1)")
     parse_aggregates("count", {})
-    return Worker(
+    worker = Worker(
         _guarded(client),
         task_queue=task_queue(),
         workflows=WORKFLOWS,
@@ -81,6 +86,10 @@ def make_worker(
         # A worker that was killed holds its workflows up no longer than this.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
+    # There is no option for it but one that also computes on the event loop.
+    assert worker._workflow_worker is not None
+    worker._workflow_worker._deadlock_timeout_seconds = TASK_TIMEOUT
+    return worker
 
 
 def _guarded(client: Client) -> Client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from timeline.errors import NotFoundError
 from timeline.operators.duration_where import DurationWhere
 from timeline.tables.table import Table, Window
 from workflows.client import Client
+from workflows.names import node_id
 
 EXPRESSION = 'duration_where(latest_event_to_state(playerStateChange) == "buffer") > 2'
 
@@ -82,3 +84,25 @@ async def test_a_poisoned_key_is_lost_alone_and_released(
     assert await timelines.nodes.quarantined(timeline) == []
     comparison = await compare(timelines, timeline)
     assert not comparison.differences
+
+
+async def test_a_workflow_task_that_takes_longer_than_the_sdk_allows_gets_done(
+    timelines: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeline = spec(EXPRESSION)
+    await timelines.registry.register(timeline)
+    whole, never, slow = DurationWhere.compute, threading.Event(), []
+
+    def compute(self: Any, inputs: Sequence[Table], window: Window, own: Table) -> Table:
+        if not slow:  # as on a loaded machine, where the SDK's two seconds are over soon
+            slow.append(True)
+            never.wait(3)
+        return whole(self, inputs, window, own)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DurationWhere, "compute", compute)
+        await feed_files(timelines, timeline, [write(tmp_path / "a.jsonl", [("a", 1000, "buffer")])])
+    assert slow
+    [node] = [n for n in timeline.plan.nodes if isinstance(n.operator, DurationWhere)]
+    history = await timelines.temporal.get_workflow_handle(node_id(timeline, node, 0)).fetch_history()
+    assert not [e for e in history.events if e.HasField("workflow_task_failed_event_attributes")]
