@@ -91,7 +91,8 @@ async def test_a_workflow_task_that_takes_longer_than_the_sdk_allows_gets_done(
 ) -> None:
     timeline = spec(EXPRESSION)
     await timelines.registry.register(timeline)
-    whole, never, slow = DurationWhere.compute, threading.Event(), []
+    whole, never = DurationWhere.compute, threading.Event()
+    slow: list[bool] = []
 
     def compute(self: Any, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         if not slow:  # as on a loaded machine, where the SDK's two seconds are over soon
