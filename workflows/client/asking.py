@@ -206,8 +206,9 @@ class Asking:
 
         return await self.patience.ask(attempt)
 
-    async def _patiently(self, answer: Awaitable[T], most: float = ANSWER_TIMEOUT) -> T:
-        """Waits for an answer, but says soon if nobody is there who could give it."""
+    async def _patiently(self, answer: Awaitable[T], most: float | None = None) -> T:
+        """Waits for an answer (`ANSWER_TIMEOUT`), but says soon if nobody is there who could give it."""
+        most = ANSWER_TIMEOUT if most is None else most
         task = asyncio.ensure_future(answer)
         try:
             done, _ = await asyncio.wait({task}, timeout=PATIENCE)
