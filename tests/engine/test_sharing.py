@@ -12,7 +12,8 @@ from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
 from tests.support import trees
-from tests.support.oracle import Oracle, exact, number, same
+from tests.support.oracle import Oracle
+from tests.support.oracle_values import exact, number, same
 from tests.support.streams import END, bools, durations, exact_value, json, through_wire
 from timeline.engine import shrinking
 from timeline.engine.answers import Answers
