@@ -22,6 +22,7 @@ from timeline.errors import BusyError, ExpressionError, LimitError, RequestError
 from timeline.limits import Limits
 from timeline.local.evaluate import evaluate
 from timeline.local.evaluation import Evaluation
+from timeline.plan import make_plan
 from timeline.tables.events import from_rows
 from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK
@@ -35,8 +36,13 @@ CONDITIONS: list[tuple[str | None, Where]] = [
     ("share >= 100", lambda v: v["share"] is not None and v["share"] >= 100),
 ]
 AGG = "count, duration, duration(playing), rises, avg, avg(n), min, max, avg(when), min, max, "
-AGG += "avg(cdn), min, max"
+AGG += "avg(cdn), min, max, change(n), change(when), change(cdn)"
+CHANGING = ("n", "when", "cdn")
 LIMITS = (Limits(), Limits(allowed_lateness=100, key_ttl=4), Limits(allowed_lateness=3, key_ttl=7))
+
+
+#: No tick is asked about from here on.
+END = 60
 
 
 def moments(result: Evaluation, start: int, end: int) -> list[dict[str, Any]]:
@@ -44,7 +50,8 @@ def moments(result: Evaluation, start: int, end: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     ttl = result.limits.key_ttl
     for key in result.names():
-        for origin, newest in result.lives(key):
+        for life, (origin, newest) in enumerate(result.lives(key)):
+            changes = {name: changes_of(result, key, name, life) for name in CHANGING}
             stop = end if ttl is None else min(end, newest + ttl)
             before = False
             for row in result.values(range(origin, max(stop, origin)), keys=[key]):
@@ -52,10 +59,26 @@ def moments(result: Evaluation, start: int, end: int) -> list[dict[str, Any]]:
                 rose = row.value["playing"] and not before
                 before = bool(row.value["playing"])
                 if row.at >= start:
+                    known = {f"change {name}": changes[name].get(row.at) for name in CHANGING}
                     found.append(
-                        row.value | {"key": key, "tick": row.at, "rose": rose, "life": (key, origin)}
+                        row.value | known | {"key": key, "tick": row.at, "rose": rose, "life": (key, origin)}
                     )
     return found
+
+
+def changes_of(result: Evaluation, key: str, name: str, life: int) -> dict[int, Fraction]:
+    """By how much a number changes at every tick at which it is one: its jump, and its growth to the next."""
+    lines = result.timeline(key, PLAN.outputs[name], life).json_rows()
+    if PLAN.outputs[name].kind is Kind.STATE:
+        lines = [[tick, None if (n := number(v)) is None or v is True else n * 1_000, 0] for tick, v in lines]
+    came_to = None if PLAN.outputs[name].before_origin is None else Fraction(0)
+    changes = {}
+    for (begin, value, slope), after in zip(lines, [*lines[1:], [END]], strict=True):
+        for tick in range(begin, after[0]) if value is not None else ():
+            at = (Fraction(value) + Fraction(slope) * (tick - begin)) / 1_000
+            changes[tick] = at - (at if came_to is None else came_to) + Fraction(slope) / 1_000
+            came_to = at + Fraction(slope) / 1_000
+    return changes
 
 
 def reference(
@@ -86,6 +109,8 @@ def _row(of: list[dict[str, Any]]) -> dict[str, Any]:
         row[f"avg({name})"] = shown(sum(known, Fraction(0)) / len(known)) if known else None
         row[f"min({name})"] = shown(min(known, default=None))
         row[f"max({name})"] = shown(max(known, default=None))
+        changes = [m[f"change {name}"] for m in of if m[f"change {name}"] is not None]
+        row[f"change({name})"] = shown(sum(changes, Fraction(0))) if changes else None
     return row
 
 
@@ -195,6 +220,35 @@ def test_intervals_are_aligned_and_the_ends_are_cut() -> None:
     assert [(row["key"], row["duration(buffering)"]) for row in top.rows] == [("b", 12)]
 
 
+def test_changes_add_up_and_are_what_came_in_the_time() -> None:
+    got = asked(small(), agg="change(buffered), duration(buffering)", start=1_000, end=9_500, per=1_500)
+    assert [list(row.values())[2:] for row in got.rows] == [[n, n] for n in (0, 0, 0.5, 1.5, 1.5, 2.5, 0.5)]
+    events: list[Any] = [("k", tick, {"n": n}) for tick, n in ((5, 3), (7, None), (8, 5), (8, 6), (12, -1))]
+    result = evaluate("{s: latest_event_to_state(n), n: sum(n), c: count(n != 0)}", from_rows(events))
+    got = asked(result, agg="change(s), change(n), change(c)", start=0, end=16, per=4)
+    assert [list(row.values()) for row in got.rows] == [
+        [0, 4, None, None, None],
+        [4, 8, 0, 3, 1],
+        [8, 12, 3, 11, 2],
+        [12, 16, -7, -1, 1],
+    ]
+
+
+def test_a_change_from_what_is_forgotten_is_left_out() -> None:
+    plan = make_plan("count(n != 0)")
+    graph = WireGraph(plan, Limits(0, 1_000))
+    events: list[Any] = [("k", 1_000 + 10 * i, {"n": 1}) for i in range(3_000)]
+    for batch in batches(from_rows(events), [1_500, 2_999]):
+        graph.feed(batch, tuple(batch.position[-1].tolist()))
+    table = graph.answers.columns().tables["value"]
+    first = int(table.tick[0])
+    assert first > 1_000
+    for start, many in ((first, None), (first + 1, 9), (first + 10, 9), (first + 11, 8)):
+        got = asked(graph.answers, agg="change", start=start, end=first + 100)
+        assert got.rows[0]["change(value)"] == many
+        assert [e.reason for e in got.excluded] == (["older than retention"] if many is None else [])
+
+
 def test_as_arrow() -> None:
     table = asked(
         small(), agg="count, duration_by(cdn), rises(buffering), avg(buffered)", start=0, end=9_000
@@ -258,6 +312,8 @@ def test_who_is_left_out_is_counted_by_interval() -> None:
             {"agg": "avg(share)", "per": 5},
             "share is a Ratio; expected a Bool, a Numeric, a State; compare",
         ),
+        ({"agg": "change(playing)"}, "playing is a Bool; expected a Numeric, a State; for how"),
+        ({"agg": "change(share)"}, "share is a Ratio; expected a Numeric, a State; compare"),
         ({"agg": "duration_by(n)"}, "n is a Numeric; expected a State, a Bool"),
         ({"agg": "duration_by(cdn, n)"}, "n is a Numeric; expected a Bool"),
         ({"agg": "duration_by(cdn, a, b)"}, "duration_by takes one output, got a, b besides"),

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 MAX_NAMED = 5
 AGGREGATES = (
     "count, sum(X), avg, min, max, p50, p99, histogram of outputs X; over time duration, duration(X), "
-    "duration_by(X), rises"
+    "duration_by(X), rises, change"
 )
 
 
