@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from timeline.aggregate.functions import CLOSED, FUNCTIONS, Aggregate, check_output, near
 from timeline.errors import RequestError, Span, shortened
+from timeline.language.synonyms import AGGREGATES
 from timeline.language.syntax import token_span
 from timeline.values.kinds import Kind
 
@@ -102,12 +103,19 @@ def _no_aggregate(text: str, read: Sequence[Token], at: int, length: int) -> Req
     )
 
 
+def _meant(word: str) -> str:
+    known = AGGREGATES.get(word.lower())
+    if known is None and word.lower() in FUNCTIONS:
+        known = word.lower()
+    return near(word, FUNCTIONS) if known is None else f"; did you mean {known}?"
+
+
 def _aggregate(function: Token, words: Sequence[Token], last: str | None) -> Aggregate:
     quantile = _QUANTILE.fullmatch(function)
     if quantile is None and function not in FUNCTIONS:
         raise RequestError(
             f"there is no aggregate {function}; expected {', '.join(FUNCTIONS)} "
-            f"(or p and another number up to 100){near(function, FUNCTIONS)}",
+            f"(or p and another number up to 100){_meant(function)}",
             span=token_span(function),
         )
     name, rest = str(function), words[1:]

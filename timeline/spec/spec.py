@@ -275,7 +275,7 @@ class Spec(Part):
             return _from_wire(json.dumps({"run": {"fragments": "node"}, **wire}))
         except ValidationError as error:
             name = wire.get("name")
-            raise SpecError(f"timeline {shortened(str(name))}", problems_of(error)) from None
+            raise SpecError(f"timeline {shortened(str(name))}", problems_of(error, Spec)) from None
         except (RecursionError, TypeError, ValueError) as error:
             raise SpecError("a timeline", [Problem("spec", f"is none: {shortened(str(error))}")]) from None
 
