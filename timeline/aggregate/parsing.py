@@ -23,10 +23,11 @@ _QUANTILE = re.compile(r"p(\d{1,2}(\.\d{1,6})?|100)")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
-def parse_aggregates(text: str, kinds: Mapping[str, Kind]) -> tuple[Aggregate, ...]:
+def parse_aggregates(text: str, kinds: Mapping[str, Kind], of: str | None = None) -> tuple[Aggregate, ...]:
     """The aggregates of a list such as ``count, sum(x), avg, p99(x), histogram(x, 0, 1, 10)``.
 
-    One that names no output takes that of the one before; of a result without names there is one only.
+    One that names no output takes that of the one before, the first one ``of``; of a result without names
+    there is one only.
 
     Raises:
         RequestError: what is no aggregate, or does not fit the outputs, whose kinds these are.
@@ -41,7 +42,7 @@ did you mean sum?
     if len(text) > MAX_LENGTH:
         raise RequestError(f"a list of aggregates has at most {MAX_LENGTH} characters, got {len(text)}")
     found: list[Aggregate] = []
-    last = next(iter(kinds)) if len(kinds) == 1 else None
+    last = next(iter(kinds)) if len(kinds) == 1 else of
     try:
         for tree in cast("list[Tree[Token]]", _tree(text).children):
             function, *words = [cast("Token", part) for part in tree.children if part is not None]

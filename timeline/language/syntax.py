@@ -126,6 +126,11 @@ def _unexpected_character(rest: str, place: Span, expected: tuple[str, ...]) -> 
     if rest[0] in "\"'":
         length = len(first_line(rest))
         return ExpressionError("the string is never closed", span=replace(place, length=length))
+    if re.match(r"\|\s*aggregate\b", rest):
+        return ExpressionError(
+            "a pipe into aggregate(...) asks over all keys: it ends a whole expression, of -e or of a spec",
+            span=place,
+        )
     for wrong, right in _MEANT.items():
         if rest.startswith(wrong):
             return ExpressionError(
