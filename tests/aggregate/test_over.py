@@ -35,8 +35,13 @@ CONDITIONS: list[tuple[str | None, Where]] = [
     ("share >= 100", lambda v: v["share"] is not None and v["share"] >= 100),
 ]
 AGG = "count, duration, duration(playing), rises, avg, avg(n), min, max, avg(when), min, max, "
-AGG += "avg(cdn), min, max"
+AGG += "avg(cdn), min, max, change(n), change(when), change(cdn)"
+CHANGING = ("n", "when", "cdn")
 LIMITS = (Limits(), Limits(allowed_lateness=100, key_ttl=4), Limits(allowed_lateness=3, key_ttl=7))
+
+
+#: No tick is asked about from here on.
+END = 60
 
 
 def moments(result: Evaluation, start: int, end: int) -> list[dict[str, Any]]:
@@ -44,7 +49,8 @@ def moments(result: Evaluation, start: int, end: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     ttl = result.limits.key_ttl
     for key in result.names():
-        for origin, newest in result.lives(key):
+        for life, (origin, newest) in enumerate(result.lives(key)):
+            changes = {name: changes_of(result, key, name, life) for name in CHANGING}
             stop = end if ttl is None else min(end, newest + ttl)
             before = False
             for row in result.values(range(origin, max(stop, origin)), keys=[key]):
@@ -52,10 +58,26 @@ def moments(result: Evaluation, start: int, end: int) -> list[dict[str, Any]]:
                 rose = row.value["playing"] and not before
                 before = bool(row.value["playing"])
                 if row.at >= start:
+                    known = {f"change {name}": changes[name].get(row.at) for name in CHANGING}
                     found.append(
-                        row.value | {"key": key, "tick": row.at, "rose": rose, "life": (key, origin)}
+                        row.value | known | {"key": key, "tick": row.at, "rose": rose, "life": (key, origin)}
                     )
     return found
+
+
+def changes_of(result: Evaluation, key: str, name: str, life: int) -> dict[int, Fraction]:
+    """By how much a number changes at every tick at which it is one: its jump, and its growth to the next."""
+    lines = result.timeline(key, PLAN.outputs[name], life).json_rows()
+    if PLAN.outputs[name].kind is Kind.STATE:
+        lines = [[tick, None if (n := number(v)) is None or v is True else n * 1_000, 0] for tick, v in lines]
+    came_to = None if PLAN.outputs[name].before_origin is None else Fraction(0)
+    changes = {}
+    for (begin, value, slope), after in zip(lines, [*lines[1:], [END]], strict=True):
+        for tick in range(begin, after[0]) if value is not None else ():
+            at = (Fraction(value) + Fraction(slope) * (tick - begin)) / 1_000
+            changes[tick] = at - (at if came_to is None else came_to) + Fraction(slope) / 1_000
+            came_to = at + Fraction(slope) / 1_000
+    return changes
 
 
 def reference(
@@ -86,6 +108,8 @@ def _row(of: list[dict[str, Any]]) -> dict[str, Any]:
         row[f"avg({name})"] = shown(sum(known, Fraction(0)) / len(known)) if known else None
         row[f"min({name})"] = shown(min(known, default=None))
         row[f"max({name})"] = shown(max(known, default=None))
+        changes = [m[f"change {name}"] for m in of if m[f"change {name}"] is not None]
+        row[f"change({name})"] = shown(sum(changes, Fraction(0))) if changes else None
     return row
 
 
@@ -258,6 +282,8 @@ def test_who_is_left_out_is_counted_by_interval() -> None:
             {"agg": "avg(share)", "per": 5},
             "share is a Ratio; expected a Bool, a Numeric, a State; compare",
         ),
+        ({"agg": "change(playing)"}, "playing is a Bool; expected a Numeric, a State; for how"),
+        ({"agg": "change(share)"}, "share is a Ratio; expected a Numeric, a State; compare"),
         ({"agg": "duration_by(n)"}, "n is a Numeric; expected a State, a Bool"),
         ({"agg": "duration_by(cdn, n)"}, "n is a Numeric; expected a Bool"),
         ({"agg": "duration_by(cdn, a, b)"}, "duration_by takes one output, got a, b besides"),

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tests.support.graphs import POLICIES, WireGraph
 from tests.support.lives import lives_of
-from tests.support.oracle import Oracle, exact, same
+from tests.support.oracle import Oracle
+from tests.support.oracle_values import exact, same
 from tests.support.schedules import marks_drawn, marks_of
 from tests.support.streams import END, cuts, exact_value, expressions, json, marked_batches
 from timeline.engine import shrinking

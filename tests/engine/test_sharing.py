@@ -12,7 +12,8 @@ from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
 from tests.support import trees
-from tests.support.oracle import Oracle, exact, number, same
+from tests.support.oracle import Oracle
+from tests.support.oracle_values import calculated, exact, number, same
 from tests.support.streams import END, bools, durations, exact_value, json, through_wire
 from timeline.engine import shrinking
 from timeline.engine.answers import Answers
@@ -24,6 +25,7 @@ from timeline.language import expression as ex
 from timeline.language.expression import conjunction
 from timeline.language.printer import print_expression
 from timeline.limits import Limits
+from timeline.operators.time_weighted_avg import quotient
 from timeline.plan import Plan, PlanNode, make_plan
 from timeline.tables.events import Events, concat, from_rows
 
@@ -105,6 +107,12 @@ class Begun(Oracle):
         self.begun = begun
 
     def _at(self, part: ex.Expression, tick: int) -> Any:
+        x = part.parts[-1] if part.name == "since" else part
+        if x.name == "time_weighted_avg":
+            x = quotient(x)
+        if x is not part and isinstance(x, ex.Arithmetic):
+            sides = [trees.Since(part.parts[0], s) if part.name == "since" else s for s in x.parts]
+            return calculated(x.op, *(self.at(side, tick) for side in sides))
         begin = 0 if isinstance(part, ex.Constant) else self.begun.get(text_of(part), 0)
         if not begin:
             return super()._at(part, tick)
@@ -137,7 +145,26 @@ class Begun(Oracle):
             case "min_so_far" | "max_so_far" as name:
                 numbers = [n for n in (number(self.at(of, t)) for t in ticks) if n is not None]
                 return {"min_so_far": min, "max_so_far": max}[name](numbers, default=None)
+            case "integral":
+                numbers = [n for n in (number(self.at(of, t)) for t in ticks if t < tick) if n is not None]
+                return sum(numbers, Fraction(0)) / 1000
+            case "time_since":
+                rises = (t for t in ticks if self.at(of, t) and (t == begin or not self.at(of, t - 1)))
+                last = max(rises, default=None)
+                return None if last is None else Fraction(tick - last, 1000)
+            case "since":
+                ago = self.at(trees.call("time_since")(of), tick)
+                return None if ago is None else self.counted(x, max(begin, tick - int(ago * 1000)), tick)
         return super()._at(part, tick)
+
+    def counted(self, x: ex.Expression, start: int, tick: int) -> Any:
+        """What x has grown since a tick, or was from then on."""
+        if x.name in ("min_so_far", "max_so_far"):
+            values = (number(self.at(x.parts[0], t)) for t in range(start, tick + 1))
+            best = min if x.name == "min_so_far" else max
+            return best((n for n in values if n is not None), default=None)
+        at_once = x.name not in ("duration_where", "integral")
+        return self.at(x, tick) - self.at(x, start - at_once)
 
     def since(self, part: ex.Expression, tick: int, begin: int) -> int:
         now = self.at(part, tick)
@@ -158,12 +185,18 @@ steps = st.lists(
     min_size=8,
     max_size=12,
 )
+is_an_x = ex.Compare("==", ex.Column("a"), ex.Constant("x"))
+b = trees.LatestEventToState(ex.Column("b"))
 # What changes often has more to forget than most of `truths`.
 is_x = st.sampled_from([ex.Compare("==", trees.LatestEventToState(ex.Column("a")), ex.Constant("x"))])
 within = st.builds(
     trees.HasExistedWithin, st.just(ex.Compare("==", ex.Column("a"), ex.Constant("x"))), st.just(1)
 )
 changing = is_x | within
+
+
+def longest(of: ex.Expression) -> ex.Expression:
+    return trees.call("max_so_far")(trees.DurationInCurState(of))
 
 
 def on_top(of: ex.Expression, data: Any) -> ex.Expression:
@@ -183,6 +216,17 @@ def on_top(of: ex.Expression, data: Any) -> ex.Expression:
         ex.Compare("==", trees.PriorState(of), other),
         ex.Compare(">=", trees.CountRises(of), ex.Constant(2)),
         ex.Compare("<", trees.DurationWhere(of), trees.DurationWhere(other)),
+        ex.Compare(">", trees.call("time_since")(of), ex.Constant(0.002)),
+        ex.Compare(">", trees.Since(of, trees.DurationWhere(other)), ex.Constant(0.001)),
+        ex.Compare(">=", trees.Since(of, trees.CountRises(of)), ex.Constant(1)),
+        ex.Compare(">", trees.Since(is_an_x, trees.DurationWhere(of)), ex.Constant(0.001)),
+        ex.Compare("<", trees.Since(is_an_x, trees.call("count")(is_an_x)), trees.CountRises(of)),
+        ex.Compare(
+            "<",
+            trees.Since(of, trees.call("max_so_far")(trees.DurationInCurState(other))),
+            ex.Constant(0.003),
+        ),
+        ex.Compare("==", trees.call("time_weighted_avg")(trees.Lag(b, number)), ex.Constant(1)),
     ]
     drawn: ex.Expression = data.draw(st.sampled_from(choices))
     return drawn
@@ -190,7 +234,7 @@ def on_top(of: ex.Expression, data: Any) -> ex.Expression:
 
 def reach(plan: Plan, node: PlanNode) -> int:
     """How many ms all that a node stands on may look back."""
-    own = 0 if node.operator.remembers or node.leaf else node.operator.reach
+    own = 0 if node.leaf else node.operator.begins_after
     return own + max((reach(plan, plan.nodes[i]) for i in node.inputs), default=0)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, note, settings
 
-from tests.support.oracle import Oracle, exact, same
+from tests.support.oracle import Oracle
+from tests.support.oracle_values import exact, same
 from tests.support.streams import expressions
 from timeline.language import expression as ex
 from timeline.local.evaluate import evaluate

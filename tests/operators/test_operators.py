@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from tests.support.oracle import Oracle, exact, same
+from tests.support.oracle import Oracle
+from tests.support.oracle_values import exact, same
 from tests.support.streams import END, batches, cuts, exact_value, expressions, json, rows, through_wire
 from timeline.engine.answers import Answers
 from timeline.engine.wire import from_patch, to_patch

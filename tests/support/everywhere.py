@@ -17,7 +17,8 @@ import pytest
 from feeder.files.feed import feed_files
 from tests.support.graphs import WireGraph
 from tests.support.operator_reference import described, operator_classes
-from tests.support.oracle import Oracle, same
+from tests.support.oracle import Oracle
+from tests.support.oracle_values import same
 from tests.support.timelines import spec, spec_of_outputs
 from tests.support.timelines import write as write_file
 from timeline.engine.answers import Answers

@@ -6,103 +6,24 @@ are ``(tick, {column: value})`` in stream order; values are exact (`Fraction` se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from tests.support.oracle_values import (
+    TEXTS,
+    calculated,
+    compared,
+    is_predicate,
+    matches,
+    number,
+    same,
+)
 from timeline.language import expression as ex
 from timeline.language.checking import kind_of
 from timeline.values.kinds import Kind
 
 Event = tuple[int, Mapping[str, Any]]
-
-
-def same(left: Any, right: Any) -> bool:
-    if left is None or right is None:
-        return left is None and right is None
-    return kind(left) == kind(right) and bool(left == right)
-
-
-def kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    return "string" if isinstance(value, str) else "number"
-
-
-def exact(value: Any) -> Any:
-    return (
-        value
-        if isinstance(value, Fraction)
-        else Fraction(str(value))
-        if kind(value) == "number" and value is not None
-        else value
-    )
-
-
-def compared(op: str, left: Any, right: Any) -> bool:
-    left, right = exact(left), exact(right)
-    if op == "==":
-        return same(left, right)
-    if op == "!=":
-        return not same(left, right)
-    if left is None or right is None or kind(left) != kind(right) or kind(left) == "boolean":
-        return False
-    return bool({"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[op])
-
-
-def matches(predicate: ex.Expression, event: Mapping[str, Any]) -> bool:
-    if isinstance(predicate, ex.Not):
-        return not matches(predicate.of, event)
-    if isinstance(predicate, ex.And):
-        return all(matches(p, event) for p in predicate.operands)
-    if isinstance(predicate, ex.Or):
-        return any(matches(p, event) for p in predicate.operands)
-    if isinstance(predicate, ex.In):
-        return any(matches(compare, event) for compare in predicate.compares())
-    if isinstance(predicate, ex.Call):
-        column, text = predicate.arguments
-        assert isinstance(column, ex.Column)
-        assert isinstance(text, ex.Constant)
-        return TEXTS[predicate.name](event.get(column.column), text.value)
-    assert isinstance(predicate, ex.Compare)
-    sides = []
-    for side in (predicate.left, predicate.right):
-        if isinstance(side, ex.Column):
-            if event.get(side.column) is None:
-                return False
-            sides.append(event[side.column])
-        else:
-            assert isinstance(side, ex.Constant)
-            sides.append(side.value)
-    return compared(predicate.op, *sides)
-
-
-#: What is asked of texts, by the name: of a value, and the text that is asked for.
-TEXTS: dict[str, Callable[[Any, Any], bool]] = {
-    "starts_with": lambda value, text: isinstance(value, str) and value.startswith(text),
-    "matches": lambda value, text: isinstance(value, str) and re.search(text, value) is not None,
-}
-
-
-def number(value: Any) -> Fraction | None:
-    """What a value is in arithmetic."""
-    return Fraction(exact(value)) if value is not None and kind(value) == "number" else None
-
-
-def calculated(op: str, left: Any, right: Any) -> Fraction | None:
-    x, y = number(left), number(right)
-    if x is None or y is None or (op == "/" and y == 0):
-        return None
-    return {"+": x + y, "-": x - y, "*": x * y, "/": x / y if y else x}[op]
-
-
-def is_predicate(part: ex.Expression) -> bool:
-    if isinstance(part, ex.Not | ex.And | ex.Or):
-        return all(is_predicate(p) for p in part.parts)
-    if isinstance(part, ex.Call) and part.operator not in TEXTS:
-        return False
-    return any(isinstance(p, ex.Column) for p in part.parts)
 
 
 class Oracle:
@@ -174,7 +95,7 @@ class Oracle:
 
 
 #: Of the operators that make numbers those that are 0 before the origin; the others are null.
-FROM_ZERO = ("duration_where", "count", "sum", "count_rises", "gaps")
+FROM_ZERO = ("duration_where", "count", "sum", "count_rises", "gaps", "integral")
 Definition = Callable[..., Any]
 #: What an operator says at a tick, by its name: of the oracle, the tick, and the arguments of the call.
 DEFINITIONS: dict[str, Definition] = {}
@@ -272,6 +193,80 @@ def _min_so_far(o: Oracle, tick: int, of: ex.Expression) -> Fraction | None:
 @defines("max_so_far")
 def _max_so_far(o: Oracle, tick: int, of: ex.Expression) -> Fraction | None:
     return max(o.numbers(of, tick), default=None)
+
+
+@defines("first")
+def _first(o: Oracle, tick: int, column: ex.Column) -> Any:
+    carried = [
+        (t, -i, e[column.column]) for i, (t, e) in enumerate(o.events) if e.get(column.column) is not None
+    ]
+    found = min(((t, i, v) for t, i, v in carried if t <= tick), key=lambda c: c[:2], default=None)
+    return None if found is None else found[2]
+
+
+@defines("integral")
+def _integral(o: Oracle, tick: int, of: ex.Expression) -> Fraction:
+    whole: Fraction = counted(o, ex.Call("integral", (of,)), o.origin, tick)
+    return whole
+
+
+@defines("time_weighted_avg")
+def _time_weighted_avg(o: Oracle, tick: int, of: ex.Expression) -> Fraction | None:
+    mean: Fraction | None = counted(o, ex.Call("time_weighted_avg", (of,)), o.origin, tick)
+    return mean
+
+
+def happened(o: Oracle, p: ex.Expression, tick: int) -> int | None:
+    """When p last did."""
+    if is_predicate(p):
+        return max((t for t, e in o.events if t <= tick and matches(p, e)), default=None)
+    rises = [t for t in o.ticks(tick) if o.at(p, t) and (t == o.origin or not o.at(p, t - 1))]
+    return max(rises, default=None)
+
+
+@defines("time_since")
+def _time_since(o: Oracle, tick: int, p: ex.Expression) -> Fraction | None:
+    start = happened(o, p, tick)
+    return None if start is None else Fraction(tick - start, 1000)
+
+
+@defines("since")
+def _since(o: Oracle, tick: int, p: ex.Expression, x: ex.Expression) -> Any:
+    start = happened(o, p, tick)
+    return None if start is None else counted(o, x, start, tick)
+
+
+def counted(o: Oracle, x: ex.Expression, start: int, end: int) -> Any:
+    """What x is of events at the ticks from start to end, and of the time between them."""
+    match x:
+        case ex.Constant(value=value):
+            return value
+        case ex.Arithmetic(op=op, left=left, right=right):
+            return calculated(op, counted(o, left, start, end), counted(o, right, start, end))
+    assert isinstance(x, ex.Call)
+    at, between = range(start, end + 1), range(start, end)
+    inside = [e for t, e in o.events if t in at]
+    of: Any = x.arguments[0]
+    match x.operator:
+        case "count":
+            return Fraction(sum(matches(of, e) for e in inside))
+        case "sum":
+            return sum((number(e.get(of.column)) or 0 for e in inside), Fraction(0))
+        case "gaps":
+            return Fraction(sum(not _alive(o, t, of) and _alive(o, t - 1, of) for t in at))
+        case "count_rises":
+            before = {t: t > o.origin and o.at(of, t - 1) for t in at}
+            return Fraction(sum(o.at(of, t) and not before[t] for t in at))
+        case "duration_where":
+            return Fraction(sum(o.at(of, t) for t in between), 1000)
+        case "min_so_far" | "max_so_far":
+            found = [n for t in at if (n := number(o.at(of, t))) is not None]
+            return (min if x.operator == "min_so_far" else max)(found, default=None)
+    found = [n for t in between if (n := number(o.at(of, t))) is not None]
+    whole = sum(found, Fraction(0))
+    if x.operator == "integral":
+        return whole / 1000
+    return whole / len(found) if found else None
 
 
 @defines("starts_with")

@@ -27,7 +27,8 @@ from rich.console import Console
 from tests.support.graphs import POLICIES, WireGraph
 from tests.support.histories import restless
 from tests.support.lives import lives_of
-from tests.support.oracle import Oracle, exact, same
+from tests.support.oracle import Oracle
+from tests.support.oracle_values import exact, same
 from tests.support.streams import END, exact_value, expressions, marked_batches
 from timeline.cli.lanes import draw
 from timeline.engine.answers import Answers

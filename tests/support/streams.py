@@ -15,7 +15,7 @@ import orjson
 from hypothesis import strategies as st
 
 from tests.support import trees
-from tests.support.trees import Trees, calls_of
+from tests.support.trees import COUNTING, Trees, calls_of
 from timeline.engine.node import Node
 from timeline.engine.state_wire import from_state, to_state
 from timeline.language import expression as ex
@@ -165,9 +165,16 @@ def numerics(depth: int) -> Trees:
     if depth == 0:
         return calls_of(Kind.NUMERIC, of, durations)
     inner = numerics(depth - 1)
+    counting = calls_of(Kind.NUMERIC, {**of, Kind.NUMERIC: inner}, durations, COUNTING)
+    counted = (
+        counting
+        | st.builds(ex.Arithmetic, st.sampled_from(["+", "-"]), counting, counting | numbers)
+        | st.builds(ex.Arithmetic, st.sampled_from(["*", "/"]), counting, factors)
+    )
     signs = st.sampled_from(["+", "-"])
     return (
         calls_of(Kind.NUMERIC, {**of, Kind.NUMERIC: inner}, durations)
+        | st.builds(trees.Since, predicates | bools(depth - 1), counted)
         | st.builds(trees.Lag, inner, durations)
         | st.builds(trees.If, bools(depth - 1), inner, inner | numbers | nothing)
         | st.builds(trees.If, bools(depth - 1), numbers | nothing, inner)
@@ -182,7 +189,20 @@ def numerics(depth: int) -> Trees:
 @functools.cache
 def ratios(depth: int) -> Trees:
     numeric = numerics(depth)
-    return st.builds(ex.Arithmetic, st.just("/"), numeric | latest | factors, numeric | latest)
+    of = {
+        Kind.COLUMN: columns,
+        Kind.PREDICATE: predicates,
+        Kind.STATE: states(depth),
+        Kind.BOOL: bools(depth),
+    }
+    counting = calls_of(Kind.NUMERIC, of, durations, COUNTING)
+    mean = calls_of(Kind.RATIO, {Kind.STATE: states(depth)}, durations)
+    quotient = st.builds(ex.Arithmetic, st.just("/"), counting | factors, counting)
+    return (
+        st.builds(ex.Arithmetic, st.just("/"), numeric | latest | factors, numeric | latest)
+        | mean
+        | st.builds(trees.Since, predicates | bools(depth), mean | quotient)
+    )
 
 
 expressions = states(2) | bools(2) | numerics(2) | ratios(1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from hypothesis import strategies as st
 
 from timeline.language.expression import Call, Expression
 from timeline.language.signatures import Signature, signatures
+from timeline.operators.since import BEST, GROWING
 from timeline.values.kinds import Kind
 
 
@@ -31,6 +32,7 @@ PriorState = call("prior_state")
 CountRises = call("count_rises")
 If = call("if")
 Lag = call("lag")
+Since = call("since")
 StartsWith = call("starts_with")
 Matches = call("matches")
 
@@ -56,14 +58,23 @@ def plain_text(signature: Signature) -> str:
 
 Trees = st.SearchStrategy[Expression]
 
+#: What counts from the origin on, and so may be counted since something.
+COUNTING = (*GROWING, *BEST)
 
-def calls_of(kind: Kind, of: Mapping[Kind, Trees], durations: st.SearchStrategy[int]) -> Trees:
-    """Calls of every operator that makes a kind and whose operands ``of`` has, whatever file it is in."""
+
+def calls_of(
+    kind: Kind,
+    of: Mapping[Kind, Trees],
+    durations: st.SearchStrategy[int],
+    only: Collection[str] | None = None,
+) -> Trees:
+    """Calls of every operator that makes a kind and whose operands ``of`` has, whatever file it is in; or of
+    ``only`` some."""
     made: list[Trees] = []
     for signature in signatures():
         fitting = [[of[k] for k in p.kinds if k in of] for p in signature.parameters]
         complete = all(f or p.is_duration for f, p in zip(fitting, signature.parameters, strict=True))
-        if signature.result is kind and complete:
+        if signature.result is kind and complete and (only is None or signature.name in only):
             parts = [st.one_of(f) if f else durations for f in fitting]
             made.append(st.tuples(*parts).map(functools.partial(Call, signature.name)))
     return st.one_of(made)

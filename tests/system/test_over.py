@@ -39,6 +39,7 @@ from intervals join spells on time < "to" and until > "from" group by all order 
 """
 QUESTIONS: list[dict[str, Any]] = [
     {"agg": "duration_by(cdn, buffering), count, rises(buffering), avg(rebuffering), max", "per": "10m"},
+    {"agg": "change(rebuffering), duration(buffering)", "group_by": "cdn", "per": "10m"},
     {"agg": "duration(buffering), avg", "where": "rebuffering > 5", "start": "20m", "end": "40m"},
     {"agg": "duration_by(cdn)", "group_by": "key", "top": 7, "by": "duration_by(cdn)"},
 ]
@@ -112,3 +113,40 @@ async def test_the_command_line(cli: Cli, timelines: Client) -> None:
     ]
     assert series == [["from,to,duration(buffering)"], ["3000,5000,1"], ["5000,9000,4"]]
     await timelines.remove(wanted.name)
+
+
+async def test_a_piped_expression_asks_its_question(cli: Cli, timelines: Client) -> None:
+    name = f"piped-{uuid.uuid4().hex[:6]}"
+    text = (
+        'duration_where(latest_event_to_state(state) == "buffer") | aggregate(group_by(cdn), count, sum, avg)'
+    )
+    events: list[dict[str, Any]] = [
+        {"key": "a", "time": 0, "cdn": "A", "state": "buffer"},
+        {"key": "a", "time": 3_000, "state": "play"},
+        {"key": "b", "time": 1_000, "cdn": "B", "state": "buffer"},
+        {"key": "c", "time": 2_000, "cdn": "B", "state": "buffer"},
+        {"key": "c", "time": 9_000, "state": "play"},
+    ]
+    (cli.folder / "piped.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (cli.folder / "piped.toml").write_text(
+        f"name = '{name}'\nexpression = '{text}'\n[source]\nfiles = ['piped.jsonl']\n[limits]\nshards = 2\n"
+    )
+    spec = str(cli.folder / "piped.toml")
+    await asyncio.to_thread(cli.good, "register", spec)
+    await asyncio.to_thread(cli.good, "feed", name, cli.folder / "piped.jsonl")
+    long = ("--all", "--group-by", "cdn", "--agg", "count, sum(value), avg(value)")
+
+    async def said(*words: str) -> list[str]:
+        return (await asyncio.to_thread(cli.good, *words)).splitlines()[:3]
+
+    for words in ((), ("--at", "4s"), ("--from", "2s", "--every", "3s", "--where", "value > 2")):
+        piped, asked = await asyncio.gather(said("query", name, *words), said("query", name, *long, *words))
+        assert piped == asked
+        if "--where" not in words:
+            assert piped == await said("eval", spec, *words)
+    assert await said("query", name) == [
+        "cdn  count  sum(value)  avg(value)",
+        "A    1      3           3",
+        "B    2      7           3.5",
+    ]
+    await timelines.remove(name)

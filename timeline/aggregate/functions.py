@@ -29,15 +29,17 @@ FUNCTIONS: dict[str, tuple[Kind, ...]] = {
     "duration": (Kind.BOOL,),
     "duration_by": (Kind.STATE, Kind.BOOL),
     "rises": (Kind.BOOL,),
+    "change": (Kind.NUMERIC, Kind.STATE),
 }
 #: Those that are of a stretch of time, and of no tick.
-OVER_TIME = ("duration", "duration_by", "rises")
+OVER_TIME = ("duration", "duration_by", "rises", "change")
 #: What functions are called that are asked over intervals, and the kinds that they take there.
 INTERVAL_FUNCTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
     "count": ("keys", ()),
     "duration": ("duration", (Kind.BOOL,)),
     "duration_by": ("duration", (Kind.BOOL,)),
     "rises": ("rises", (Kind.BOOL,)),
+    "change": ("change", (Kind.NUMERIC, Kind.STATE)),
     "avg": ("time_avg", (Kind.BOOL, Kind.NUMERIC, Kind.STATE)),
     "min": ("min", (Kind.NUMERIC, Kind.STATE)),
     "max": ("max", (Kind.NUMERIC, Kind.STATE)),

@@ -36,7 +36,7 @@ BOUNDS: tuple[Fraction, ...] = tuple(
 #: What a measure knows of one cell: "rows" and "known" a number, "total" and the extremes a fraction
 #: (an extreme may be ``None``), "sample" a `Sample`, "bins" how many are in which bin. Over intervals:
 #: "held" and "defined" are ms (in all or of truth, and in which there is a number), "area" the sum of the
-#: numbers of all ticks, "rises" and "keys" a number.
+#: numbers of all ticks, "change" how much it changed, "rises" and "keys" a number.
 State: TypeAlias = Any
 
 
@@ -70,7 +70,7 @@ class Measure:
         match self.kind:
             case "min" | "max":
                 return None
-            case "total" | "area":
+            case "total" | "area" | "change":
                 return Fraction(0)
             case "sample":
                 return Sample()
@@ -125,6 +125,8 @@ def _measures(of: Aggregate) -> tuple[Measure, ...]:
             return (Measure("held", of.output),)
         case "rises" | "keys":
             return (Measure(of.function, of.output),)
+        case "change":
+            return (Measure("change", of.output), Measure("defined", of.output))
         case "time_avg":
             return (Measure("area", of.output), Measure("defined", of.output))
     return (Measure("bins", of.output, of.arguments),)
@@ -138,7 +140,7 @@ def answer(of: Aggregate, cell: Mapping[Measure, State]) -> Any:
             return states[0]
         case "duration":
             return _shown(Fraction(states[0], 1000))
-        case "sum":
+        case "sum" | "change":
             return _shown(states[0]) if states[1] else None
         case "avg" | "time_avg":
             return _shown(states[0] / states[1]) if states[1] else None

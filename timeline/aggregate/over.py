@@ -19,6 +19,7 @@ from timeline.aggregate.measures import Measure, State, measures_of
 from timeline.aggregate.numbers import Numbers, extremes, numbers, sums
 from timeline.aggregate.parts import Cell, Partial, merge_cells
 from timeline.aggregate.request import Request, with_key
+from timeline.aggregate.steps import Steps, steps_of
 from timeline.aggregate.where import names_in, parse_where, table_of
 from timeline.errors import LimitError
 from timeline.tables.columns import Columns
@@ -59,13 +60,16 @@ def over_intervals(columns: Columns, request: Request, in_time: Callable[[], boo
             f"{len(lived.code)} keys in {len(edges) - 1} intervals are {count} stretches of time to look at, "
             f"and a stream takes {MAX_VALUES}; ask for fewer intervals or outputs"
         )
+    changing = {a.output for a in request.aggregates if a.function == "change" and a.output is not None}
+    steps = {name: steps_of(name, columns) for name in changing}
     late: list[I64] = [np.empty(0, np.int64)]
     for part in lived.parts(max(1, CHUNK // len(edges))):
         if not in_time():
             raise busy(len(columns.codes))
-        stretches = _known(columns, _stretches(part, edges, tables), tables, made.excluded, request.exact)
+        stretches = _stretches(part, edges, tables)
+        stretches = _known(columns, stretches, tables, steps, made.excluded, request.exact)
         if len(stretches):
-            _fold(made, stretches, tables, request)
+            _fold(made, stretches, tables, steps, request)
             late.append(np.unique(stretches.code[columns.counted_from[stretches.code] > 0]))
     if len(counted := np.unique(np.concatenate(late))):
         made.counted, made.counted_from = len(counted), int(columns.counted_from[counted].max())
@@ -176,6 +180,7 @@ def _known(
     columns: Columns,
     stretches: _Stretches,
     tables: dict[str, Table],
+    steps: dict[str, Steps],
     excluded: Counter[tuple[int, str]],
     exact: bool,
 ) -> _Stretches:
@@ -185,7 +190,10 @@ def _known(
     missing = np.zeros(len(stretches), bool)
     for name, table in tables.items():
         if name != _WHERE:
-            missing |= ~lookup(table, stretches.at)[1]
+            row, held = lookup(table, stretches.at)
+            missing |= ~held
+            if name in steps and len(table):
+                missing |= steps[name].unknown[row] & (table.at[row] == stretches.at)
     unknown = missing & (tick_of(stretches.at) < columns.known_from[stretches.code])
     reasons = ((QUARANTINED, apart), (COUNTED, late), (UNKNOWN, unknown), (TOO_OLD, missing))
     pair = stretches.code * (int(stretches.index.max(initial=0)) + 1) + stretches.index
@@ -201,15 +209,22 @@ def _known(
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """An output on stretches: its numbers where each begins and at its last tick, and which of them begin
-    where a segment of its does."""
+    """An output on stretches: its numbers where each begins and at its last tick, which of them begin where a
+    segment of its does, and by how much it changes, if that is asked for."""
 
     begin: Numbers
     last: Numbers
     new: Bools
+    changes: Numbers | None = None
 
 
-def _fold(made: Partial, stretches: _Stretches, tables: dict[str, Table], request: Request) -> None:
+def _fold(
+    made: Partial,
+    stretches: _Stretches,
+    tables: dict[str, Table],
+    steps: dict[str, Steps],
+    request: Request,
+) -> None:
     """Takes stretches into the cells of a partial."""
     if _WHERE in tables:
         where = tables[_WHERE]
@@ -226,7 +241,7 @@ def _fold(made: Partial, stretches: _Stretches, tables: dict[str, Table], reques
     heads = order[starts]
     measures = measures_of(request.aggregates)
     lines: dict[str | None, _Lines] = {
-        name: _lines(tables[name], rows[name], stretches, order)
+        name: _lines(tables[name], rows[name], stretches, order, steps.get(name))
         for name in {m.output for m in measures if m.output is not None}
     }
     ordered = stretches.take(order)
@@ -246,11 +261,13 @@ def _one_each(table: Table, row: I64, places: I64, at: I64) -> Table:
     return Table(table.kind, at, value, slope, table.vocabulary, table.unit)
 
 
-def _lines(table: Table, row: I64, stretches: _Stretches, order: I64) -> _Lines:
+def _lines(table: Table, row: I64, stretches: _Stretches, order: I64, steps: Steps | None) -> _Lines:
     at = start_of(np.arange(len(stretches)))
     begin = numbers(_one_each(table, row, stretches.at, at)).take(order)
     last = numbers(_one_each(table, row, stretches.at + stretches.ticks - 1, at)).take(order)
-    return _Lines(begin, last, (table.at[row] == stretches.at)[order])
+    new = table.at[row] == stretches.at
+    changes = None if steps is None else steps.changes(row, new, stretches.ticks).take(order)
+    return _Lines(begin, last, new[order], changes)
 
 
 def _states(measure: Measure, lines: _Lines | None, stretches: _Stretches, starts: I64) -> list[State]:
@@ -267,6 +284,9 @@ def _states(measure: Measure, lines: _Lines | None, stretches: _Stretches, start
             return _sum(stretches.ticks * known, starts)
         case "rises":
             return _sum((lines.new & (value != 0)).astype(np.int64), starts)
+        case "change":
+            assert lines.changes is not None
+            return sums(lines.changes, starts)
         case "area":
             return sums(_areas(lines, stretches.ticks), starts)
     largest = measure.kind == "max"

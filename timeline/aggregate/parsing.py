@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from timeline.aggregate.functions import CLOSED, FUNCTIONS, Aggregate, check_output, near
 from timeline.errors import RequestError, Span, shortened
+from timeline.language.synonyms import AGGREGATES
 from timeline.language.syntax import token_span
 from timeline.values.kinds import Kind
 
@@ -22,10 +23,11 @@ _QUANTILE = re.compile(r"p(\d{1,2}(\.\d{1,6})?|100)")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
-def parse_aggregates(text: str, kinds: Mapping[str, Kind]) -> tuple[Aggregate, ...]:
+def parse_aggregates(text: str, kinds: Mapping[str, Kind], of: str | None = None) -> tuple[Aggregate, ...]:
     """The aggregates of a list such as ``count, sum(x), avg, p99(x), histogram(x, 0, 1, 10)``.
 
-    One that names no output takes that of the one before; of a result without names there is one only.
+    One that names no output takes that of the one before, the first one ``of``; of a result without names
+    there is one only.
 
     Raises:
         RequestError: what is no aggregate, or does not fit the outputs, whose kinds these are.
@@ -34,13 +36,13 @@ def parse_aggregates(text: str, kinds: Mapping[str, Kind]) -> tuple[Aggregate, .
     Traceback (most recent call last):
     ...
     timeline.errors.RequestError: line 1, column 8: there is no aggregate sun; expected count, sum, avg, \
-min, max, p50, p99, histogram, duration, duration_by, rises (or p and another number up to 100); did you \
-mean sum?
+min, max, p50, p99, histogram, duration, duration_by, rises, change (or p and another number up to 100); \
+did you mean sum?
     """
     if len(text) > MAX_LENGTH:
         raise RequestError(f"a list of aggregates has at most {MAX_LENGTH} characters, got {len(text)}")
     found: list[Aggregate] = []
-    last = next(iter(kinds)) if len(kinds) == 1 else None
+    last = next(iter(kinds)) if len(kinds) == 1 else of
     try:
         for tree in cast("list[Tree[Token]]", _tree(text).children):
             function, *words = [cast("Token", part) for part in tree.children if part is not None]
@@ -102,12 +104,19 @@ def _no_aggregate(text: str, read: Sequence[Token], at: int, length: int) -> Req
     )
 
 
+def _meant(word: str) -> str:
+    known = AGGREGATES.get(word.lower())
+    if known is None and word.lower() in FUNCTIONS:
+        known = word.lower()
+    return near(word, FUNCTIONS) if known is None else f"; did you mean {known}?"
+
+
 def _aggregate(function: Token, words: Sequence[Token], last: str | None) -> Aggregate:
     quantile = _QUANTILE.fullmatch(function)
     if quantile is None and function not in FUNCTIONS:
         raise RequestError(
             f"there is no aggregate {function}; expected {', '.join(FUNCTIONS)} "
-            f"(or p and another number up to 100){near(function, FUNCTIONS)}",
+            f"(or p and another number up to 100){_meant(function)}",
             span=token_span(function),
         )
     name, rest = str(function), words[1:]

@@ -127,6 +127,7 @@ class Answers:
             state.limits,
             state.quarantined,
             {name: table.whole() for name, (table, _) in self.tables().items()},
+            {name: initial for name, (_, initial) in self.tables().items()},
         )
 
     def tables(self) -> dict[str, tuple[History, Scalar]]:

@@ -33,7 +33,7 @@ def begin_late(state: NodeState, origins: I64, counted: I64) -> None:
         np.maximum.at(begin, np.searchsorted(codes, key_of(heads)), tick_of(heads))
     remembers = state.operator.remembers
     known_from, counted_from = (state.by_key.own(name) for name in ("known_from", "counted_from"))
-    known_from[codes] = np.minimum(begin + (0 if remembers else state.operator.reach), MAX_TICK)
+    known_from[codes] = np.minimum(begin + state.operator.begins_after, MAX_TICK)
     state.by_key.origin[codes] = tick_of(new)
     counted = counted[np.isin(key_of(counted), codes)]
     np.maximum.at(counted_from, key_of(counted), tick_of(counted))

@@ -37,7 +37,7 @@ def suggest(e: Expression, kind: Kind, wanted: tuple[Kind, ...], of: Expression 
             return f"count({text})"
         case Kind.BOOL if _is(of, "count"):
             return f"count_rises({text})"
-        case Kind.BOOL if isinstance(of, Arithmetic):
+        case Kind.BOOL if _is(of, "arithmetic", "since"):
             return f"duration_where({text}) or count_rises({text})"
         case Kind.PREDICATE if Kind.STATE in wanted and Kind.CONSTANT not in wanted:
             return lifts(e)

@@ -20,7 +20,7 @@ from timeline.values.kinds import Kind
 #: So many columns are named where none is like the one that is missing.
 _NAMED = 8
 #: What makes a number of a State.
-_OF_NUMBERS = ("arithmetic", "min_so_far", "max_so_far")
+_OF_NUMBERS = ("arithmetic", "min_so_far", "max_so_far", "time_weighted_avg")
 #: What asks of texts only.
 _OF_TEXTS = ("starts_with", "matches")
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"

@@ -33,6 +33,7 @@ from timeline.language.output_names import unknown_output
 from timeline.language.printer import print_expression
 from timeline.language.quantities import Quantity
 from timeline.language.signatures import LOOKALIKES, Signature, calls, signatures
+from timeline.language.synonyms import CALLS, OVER_KEYS
 from timeline.language.syntax import first_line, syntax_tree, token_span
 from timeline.values.scalars import CompareOp
 
@@ -292,13 +293,18 @@ def _check_count(signature: Signature, name: str, got: int, span: Span) -> None:
 
 
 def _unknown_operator(name: Token) -> ExpressionError:
+    word = name.lower()
     known = {call.lower(): call for call in ("col", *calls())}
-    close = difflib.get_close_matches(name.lower(), known, n=1)
+    close = difflib.get_close_matches(word, known, n=1)
+    near = f"{known[close[0]]}(...)" if close and word not in OVER_KEYS else None
+    what = f"unknown operator {name}"
+    if word in OVER_KEYS:
+        what += ": it is asked over all keys (`timeline query NAME --all --agg ...`), not of each"
     return ExpressionError(
-        f"unknown operator {name}",
+        what,
         span=token_span(name),
         expected=("col", *(s.name for s in signatures() if not s.symbol)),
-        suggestion=f"{known[close[0]]}(...)" if close else None,
+        suggestion=CALLS.get(word) or near,
     )
 
 

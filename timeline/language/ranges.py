@@ -14,6 +14,7 @@ _NEVER_BELOW_0 = (
     "duration_where",
     "duration_in_cur_state",
     "duration_in_prior_state",
+    "time_since",
 )
 #: What is never below 0 if what it is taken of is not.
 _LIKE_ITS_OPERANDS = ("lag", "min_so_far", "max_so_far", "if")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, cast
 
 from timeline.errors import ExpressionError, Span
 from timeline.language.expression import MAX_DEPTH, too_deep
+from timeline.language.synonyms import SIGNS
+from timeline.values.ticks import unit_of
 
 if TYPE_CHECKING:  # lark takes 40 ms to import, and most of what imports this module never parses
     from lark import Lark, Token, Tree
@@ -79,8 +81,7 @@ def syntax_tree(text: str) -> Tree[Token]:
         if error.token.type == "$END":
             raise _unexpected_end(last, nesting, _expected(text, read)) from None
         good = read[:-1]
-        after = good[-1].type if good else ""
-        raise _unexpected_token(error.token, after, _expected(text, good)) from None
+        raise _unexpected_token(error.token, good[-1] if good else None, _expected(text, good)) from None
 
 
 class _Nesting:
@@ -125,6 +126,11 @@ def _unexpected_character(rest: str, place: Span, expected: tuple[str, ...]) -> 
     if rest[0] in "\"'":
         length = len(first_line(rest))
         return ExpressionError("the string is never closed", span=replace(place, length=length))
+    if re.match(r"\|\s*aggregate\b", rest):
+        return ExpressionError(
+            "a pipe into aggregate(...) asks over all keys: it ends a whole expression, of -e or of a spec",
+            span=place,
+        )
     for wrong, right in _MEANT.items():
         if rest.startswith(wrong):
             return ExpressionError(
@@ -150,7 +156,16 @@ def _unexpected_end(last: Token | None, nesting: _Nesting, expected: tuple[str, 
     return ExpressionError("the expression ends too early", span=end, expected=expected)
 
 
-def _unexpected_token(token: Token, after: str, expected: tuple[str, ...]) -> ExpressionError:
+def _unexpected_token(token: Token, last: Token | None, expected: tuple[str, ...]) -> ExpressionError:
+    after = "" if last is None else last.type
+    if last is not None and after == "NAME" and last.lower() == "not":
+        return ExpressionError(f"{last} is a column here", span=token_span(last), suggestion="not")
+    if last is not None and after == "QUANTITY" and (unit := unit_of(token)) is not None:
+        return ExpressionError(
+            "a duration is written without a space",
+            span=replace(token_span(last), length=len(last) + 1 + len(token)),
+            suggestion=f"{last}{unit}",
+        )
     if after == "MINUS" and expected == ("a constant",):
         return ExpressionError(
             f"- cannot stand before {token}: only before a number, or between two parts",
@@ -163,12 +178,12 @@ def _unexpected_token(token: Token, after: str, expected: tuple[str, ...]) -> Ex
             "is stands before null or not null only", span=token_span(token), suggestion=f"== {token}"
         )
     closed = token.type == "RPAR" and "the end" in expected
-    word = token.lower()
+    meant = SIGNS.get(token.lower()) if token.type == "NAME" else None
     return ExpressionError(
         ") closes nothing" if closed else f"unexpected {token}",
         span=token_span(token),
         expected=expected,
-        suggestion=word if token.type == "NAME" and word in ("and", "or", "not", "in", "is") else None,
+        suggestion=meant,
     )
 
 

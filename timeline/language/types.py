@@ -38,7 +38,7 @@ def types_of(e: Expression, columns: Mapping[str, frozenset[str]]) -> frozenset[
             return columns.get(e.column, frozenset())
     if (name := _OF_KIND.get(kind_of(e))) is not None:
         return frozenset({name})
-    if e.name == "latest_event_to_state" or e.name in _SAME:
+    if e.name in ("latest_event_to_state", "first") or e.name in _SAME:
         return types_of(e.parts[0], columns)
     if e.name == "if":
         _, *choices = e.parts

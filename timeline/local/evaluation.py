@@ -271,6 +271,7 @@ class Evaluation(Framed):
             self.limits,
             (),
             {name: self.tables[node.index] for name, node in self.plan.outputs.items()},
+            {name: node.before_origin for name, node in self.plan.outputs.items()},
         )
 
     def _all_names(self) -> Sequence[str]:

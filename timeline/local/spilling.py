@@ -71,6 +71,7 @@ class Spill:
         self._count = np.empty(0, np.int64)
         self._into = np.empty(0, np.int64)
         self._stream_time = -1
+        self._earliest: int | None = None
         # Columns: key, time, and a code for each of the plan's.
         self._waiting: list[list[I64]] = []
         self._rows = self._on_disk = 0
@@ -89,6 +90,11 @@ class Spill:
     def stream_time(self) -> int:
         """The time of the newest event of all (ms); -1: there is none."""
         return self._stream_time
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The times (ms) of the earliest accepted event and of the newest of all; ``None``: there is none."""
+        return None if self._earliest is None else (self._earliest, self._stream_time)
 
     @property
     def width(self) -> int:
@@ -123,6 +129,9 @@ class Spill:
         self.refused += len(judged.refused)
         self._stream_time = max(self._stream_time, int(events.tick.max(initial=-1)))
         kept = judged.live
+        if len(kept):
+            earliest = int(events.tick[kept].min())
+            self._earliest = earliest if self._earliest is None else min(self._earliest, earliest)
         if self.only is not None:
             wanted = np.fromiter((name in self.only for name in events.keys), bool, len(events.keys))
             wanted = wanted[events.key[kept]]

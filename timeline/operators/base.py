@@ -39,6 +39,11 @@ class Operator(ABC):
     #: inputs that are not known from the origin on begins where they are known.
     remembers: ClassVar[bool] = False
 
+    @property
+    def begins_after(self) -> int:
+        """How many ms behind where its inputs begin it does, if that is later than the origin."""
+        return 0 if self.remembers else self.reach
+
     @classmethod
     def lower(cls, part: Expression) -> Lowered:
         """The operator of a part of an expression, and the sub-expressions that are its inputs.

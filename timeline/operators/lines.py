@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timeline.tables.packing import end_of, follows_in_key
+from timeline.tables.splicing import coalesce
 from timeline.tables.table import Table
-from timeline.values.exact import NULL, exact_column
+from timeline.values.exact import NULL, ROOM, exact_column, fitted
 from timeline.values.kinds import Kind
 from timeline.values.vocabulary import I64
 
@@ -50,3 +52,32 @@ def running_least(value: NDArray[Any], heads: I64) -> NDArray[Any]:
         value = np.concatenate((value[:reach], np.where(place[reach:] >= reach, before, value[reach:])))
         reach *= 2
     return value
+
+
+def least_so_far(table: Table, sign: int, heads: I64, said: NDArray[Any]) -> Table:
+    """The least number that a Numeric has been since the last of the rows ``heads``; null while it was none.
+
+    Among them is the first row of every key. ``said`` is what is known before each, times ``sign``, or
+    `ROOM` for nothing. A ``sign`` of -1 turns everything round, which makes it the greatest.
+    """
+    assert table.slope is not None
+    at = table.at
+    null = table.value == NULL
+    value, slope = np.where(null, ROOM, table.value * sign), table.slope * sign
+    last = np.append(~follows_in_key(at), True)[: len(at)]
+    room = np.where(last, end_of(at), np.append(at[1:], 0)) - at
+    # The least of a piece is at its first or at its last tick.
+    least = np.where(last, value, np.minimum(value, value + slope * (room - 1)))
+    known = np.append(ROOM, least)[: len(at)].astype(np.result_type(value, said))
+    known[heads] = said
+    known = running_least(known, heads)
+    # A piece that falls takes over at the first tick at which it is below what was known.
+    falls, below = slope < 0, value <= known
+    wait = np.where(falls & ~below, -((known - value) // np.where(falls, -slope, 1)), 0)
+    later = np.flatnonzero(falls & ~below & (wait < room))
+    order = np.argsort(np.concatenate((at, (at + wait)[later])), kind="stable")
+    values = np.concatenate((np.where(below, value, known), (value + slope * wait)[later]))[order]
+    slopes = np.concatenate((np.where(falls & below, slope, 0), slope[later]))[order]
+    places = np.concatenate((at, (at + wait)[later]))[order].astype(np.int64)
+    values = np.where(values == ROOM, NULL, values * sign)
+    return coalesce(Table(Kind.NUMERIC, places, *fitted(values, slopes * sign), None, table.unit))

@@ -15,11 +15,10 @@ import numpy as np
 
 from timeline.language.signatures import NUMBER, Signature
 from timeline.operators.base import Operator, before
-from timeline.operators.lines import as_numbers, running_least
-from timeline.tables.packing import end_of, follows_in_key
+from timeline.operators.lines import as_numbers, least_so_far
 from timeline.tables.splicing import coalesce, cut
 from timeline.tables.table import Table, Window, in_one_unit, values_at
-from timeline.values.exact import NULL, ROOM, fitted
+from timeline.values.exact import NULL, ROOM
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 
@@ -45,27 +44,9 @@ class MinSoFar(Operator):
 
     def compute(self, inputs: Sequence[Table], window: Window, own: Table) -> Table:
         table, own = in_one_unit((coalesce(as_numbers(cut(inputs[0], window))), own))
-        assert table.slope is not None
-        at, heads = table.at, table.first_rows()
-        null = table.value == NULL
-        value, slope = np.where(null, ROOM, table.value * self.sign), table.slope * self.sign
-        last = np.append(~follows_in_key(at), True)[: len(at)]
-        room = np.where(last, end_of(at), np.append(at[1:], 0)) - at
-        # The least of a piece is at its first or at its last tick.
-        least = np.where(last, value, np.minimum(value, value + slope * (room - 1)))
-        known = np.append(ROOM, least)[: len(at)].astype(value.dtype)
+        heads = table.first_rows()
         row, held = before(own, window)
-        said = values_at(own, row[held], window.at[held] - 1)
-        known[heads] = ROOM
-        known[heads[held]] = np.where(said == NULL, ROOM, said * self.sign)
-        known = running_least(known, heads)
-        # A piece that falls takes over at the first tick at which it is below what was known.
-        falls, below = slope < 0, value <= known
-        wait = np.where(falls & ~below, -((known - value) // np.where(falls, -slope, 1)), 0)
-        later = np.flatnonzero(falls & ~below & (wait < room))
-        order = np.argsort(np.concatenate((at, (at + wait)[later])), kind="stable")
-        values = np.concatenate((np.where(below, value, known), (value + slope * wait)[later]))[order]
-        slopes = np.concatenate((np.where(falls & below, slope, 0), slope[later]))[order]
-        places = np.concatenate((at, (at + wait)[later]))[order].astype(np.int64)
-        values = np.where(values == ROOM, NULL, values * self.sign)
-        return coalesce(Table(Kind.NUMERIC, places, *fitted(values, slopes * self.sign), None, table.unit))
+        least = values_at(own, row[held], window.at[held] - 1)
+        said = np.full(len(heads), ROOM, np.result_type(own.value, np.int64))
+        said[held] = np.where(least == NULL, ROOM, least * self.sign)
+        return least_so_far(table, self.sign, heads, said)

@@ -60,7 +60,7 @@ def spec_of(data: Any, what: str) -> Spec:
     try:
         return Spec.model_validate(data)
     except ValidationError as error:
-        raise SpecError(what, problems_of(error)) from None
+        raise SpecError(what, problems_of(error, Spec)) from None
 
 
 def _beside(path: Path, folder: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+from collections.abc import Iterator
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from timeline.errors import Problem, shortened
 
@@ -24,10 +26,12 @@ _WORDS = {
 }
 
 
-def problems_of(error: ValidationError) -> list[Problem]:
-    """The problems that a check has found, the first `MAX_TOLD` of them."""
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """The problems that a check by a model has found, the first `MAX_TOLD` of them."""
     every = error.errors(include_url=False)
-    problems = [Problem(_place(e["loc"]), shortened(_text(e), MAX_TEXT)) for e in every[:MAX_TOLD]]
+    problems = [
+        Problem(_place(e["loc"]), shortened(_text(e) + _meant(e, model), MAX_TEXT)) for e in every[:MAX_TOLD]
+    ]
     if len(every) > MAX_TOLD:
         problems.append(Problem("spec", f"and {len(every) - MAX_TOLD} more problems"))
     return problems
@@ -35,6 +39,29 @@ def problems_of(error: ValidationError) -> list[Problem]:
 
 def _place(steps: tuple[int | str, ...]) -> str:
     return shortened(".".join(map(str, steps))) or "spec"
+
+
+def _meant(error: Any, model: type[BaseModel]) -> str:
+    """Of a key that is not known, which one is likely to be meant: one of its table, or of another one."""
+    if error["type"] != "extra_forbidden":
+        return ""
+    *path, key = map(str, error["loc"])
+    tables = dict(_tables(model))
+    elsewhere = [f"{table}.{key}".lstrip(".") for table, fields in tables.items() if key in fields]
+    if elsewhere:
+        return f"; did you mean {elsewhere[0]}?"
+    places = {field: ".".join((*path, field)) for field in tables.get(".".join(path), ())}
+    close = difflib.get_close_matches(key.lower(), list(places), n=1)
+    return f"; did you mean {places[close[0]]}?" if close else ""
+
+
+def _tables(model: type[BaseModel], place: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The keys of each table of a model, by its place."""
+    yield place, list(model.model_fields)
+    for name, field in model.model_fields.items():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from _tables(part, f"{place}.{name}".lstrip("."))
 
 
 def _text(error: Any) -> str:

@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from timeline.aggregate import kinds_of
-from timeline.errors import ExpressionError, Problem, SpecError, shortened
+from timeline.aggregate.piped import Piped, read_piped
+from timeline.errors import ExpressionError, Problem, RequestError, SpecError, shortened
 from timeline.fragments import Fragment, Policy, fragments_of
 from timeline.language.expression import Outputs
 from timeline.language.parser import parse
@@ -88,8 +89,10 @@ class Spec(Part):
         if outputs:
             raise ValueError("give expression or outputs, not both")
         try:
+            if read_piped(text) is not None:
+                return text
             tree = parse(text)
-        except ExpressionError as error:
+        except (ExpressionError, RequestError) as error:
             raise ValueError(_with_caret(error)) from None
         if isinstance(tree, Outputs):
             raise ValueError("is a set of outputs; give each a line of its own under [outputs]")
@@ -135,6 +138,11 @@ class Spec(Part):
     def plan(self) -> Plan:
         """The nodes of the expression, or of the outputs, which share what they have in common."""
         return _plan(self.expression, self.outputs)
+
+    @cached_property
+    def question(self) -> Piped | None:
+        """What the expression asks over all keys, if it is piped into ``aggregate(...)``."""
+        return None if self.expression is None else read_piped(self.expression)
 
     @cached_property
     def fragments(self) -> tuple[Fragment, ...]:
@@ -228,7 +236,7 @@ class Spec(Part):
             return _from_wire(json.dumps({"run": {"fragments": "node"}, **wire}))
         except ValidationError as error:
             name = wire.get("name")
-            raise SpecError(f"timeline {shortened(str(name))}", problems_of(error)) from None
+            raise SpecError(f"timeline {shortened(str(name))}", problems_of(error, Spec)) from None
         except (RecursionError, TypeError, ValueError) as error:
             raise SpecError("a timeline", [Problem("spec", f"is none: {shortened(str(error))}")]) from None
 
@@ -240,12 +248,13 @@ def _from_wire(text: str) -> Spec:
 
 def _plan(expression: str | None, outputs: Mapping[str, str]) -> Plan:
     if expression is not None:
-        return make_plan(expression)
+        piped = read_piped(expression)
+        return make_plan(expression if piped is None else piped.outputs)
     trees, _ = read_outputs(outputs)
     return make_plan(Outputs(tuple(trees), tuple(trees.values())))
 
 
-def _with_caret(error: ExpressionError) -> str:
+def _with_caret(error: ExpressionError | RequestError) -> str:
     caret = "".join(f"\n      {line}" for line in error.caret().splitlines())
     return f"{error}{caret}"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from timeline.limits import Limits
 from timeline.tables.events import Position
 from timeline.tables.table import Table
+from timeline.values.scalars import Scalar
 from timeline.values.vocabulary import I64
 
 
@@ -18,6 +19,8 @@ class Columns:
 
     ``known_from`` and ``counted_from`` (ms, by code): from where on a function is exact, or was counted by
     operators with memory, where that is later than the key's origin; else 0.
+
+    ``initials`` are the outputs' values before a key's origin.
 
     ``stream_time`` (ms): the newest event of all, or a later mark.
 
@@ -36,3 +39,4 @@ class Columns:
     limits: Limits
     quarantined: Collection[int]
     tables: dict[str, Table]
+    initials: Mapping[str, Scalar]

@@ -13,6 +13,14 @@ TICK_BITS = 42
 MAX_TICK: int = 2**TICK_BITS - 1
 
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+#: What units are called elsewhere.
+SPELLED = {
+    **dict.fromkeys(("msec", "msecs", "millis", "millisecond", "milliseconds"), "ms"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("day", "days"), "d"),
+}
 _DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ms|s|m|h|d)?")
 
 
@@ -29,7 +37,7 @@ def parse_duration(text: str) -> int:
     if match is None:
         raise DurationError(
             f"not a duration: {shortened(text)!r}; write a number and a unit, such as 500ms, 5s, 10m, 2h "
-            "or 1d"
+            f"or 1d{_meant(text)}"
         )
     ms = Fraction(match[1]) * UNITS[match[2] or "s"]
     if ms.denominator != 1:
@@ -37,6 +45,22 @@ def parse_duration(text: str) -> int:
     if ms > MAX_TICK:
         raise DurationError(f"duration {text!r} is longer than {format_duration(MAX_TICK)}")
     return int(ms)
+
+
+def unit_of(word: str) -> str | None:
+    """Which of our units another word for one means.
+
+    >>> unit_of("Minutes"), unit_of("h"), unit_of("x")
+    ('m', 'h', None)
+    """
+    word = word.lower()
+    return word if word in UNITS else SPELLED.get(word)
+
+
+def _meant(text: str) -> str:
+    spelled = re.fullmatch(r"([0-9.]{1,40})\s*([A-Za-z]{1,20})", text.strip())
+    unit = None if spelled is None else unit_of(spelled[2])
+    return "" if spelled is None or unit is None else f"; did you mean {spelled[1]}{unit}?"
 
 
 def format_duration(ms: int) -> str:
@@ -91,7 +115,7 @@ def parse_rfc3339(text: str, *, utc: bool = False) -> int:
     except ValueError:
         raise DurationError(
             f"not a time: {shortened(text)!r}; write ms such as 8000, a duration such as 8s, "
-            "a date such as 2026-03-01, or RFC 3339 such as 2026-03-01T12:00:00Z"
+            f"a date such as 2026-03-01, or RFC 3339 such as 2026-03-01T12:00:00Z{_meant(text)}"
         ) from None
     if moment.tzinfo is None and utc:
         moment = moment.replace(tzinfo=UTC)

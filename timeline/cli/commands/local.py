@@ -32,6 +32,7 @@ from timeline.cli.telling import StrictOption, refuse, tell
 from timeline.cli.times import AtOrEndOption, TimesOption, times_or_end, with_end
 
 if TYPE_CHECKING:
+    from timeline.aggregate.piped import Piped
     from timeline.local.spilling import Spill
     from timeline.plan import Plan
     from timeline.reading import Rejected
@@ -94,14 +95,15 @@ def evaluate_files(
     """Evaluate an expression over files of events, here and now.
 
     Without --at or --every: one row a key, at the key's newest event. What is likely to be a mistake (a
-    column that no event carries, say) is told on standard error.
+    column that no event carries, say) is told on standard error. An expression may ask over all keys, as
+    `query --all` does: EXPR | aggregate(group_by(COLUMN), count, avg).
     """
     from timeline.jobs import cores
     from timeline.local.spilling import Spill
     from timeline.reading.looking import Looking
 
     jobs = jobs or cores()
-    spec, plan, paths = _what(expression, files or [])
+    spec, plan, paths, question = _what(expression, files or [])
     source = spec.source if spec else None
     unit: Literal["ms", "s", "us", "ns"] = source.numeric_unit if source else "ms"
     if time_unit is not None:
@@ -114,9 +116,11 @@ def evaluate_files(
     drawn, rows_format = format.drawn, format.rows or Format.TABLE
     if intervals and (drawn or ats or interval):
         raise UsageError("--intervals goes with --from and --to, not with --at, --every or a picture")
+    if question is not None and (drawn or intervals):
+        raise UsageError("pictures and --intervals are of keys: leave out `| aggregate(...)`")
     if node is not None and not intervals:
         raise UsageError("--node needs --intervals: values and lanes are of all outputs")
-    ranged = drawn is not None or intervals or interval is not None
+    ranged = drawn is not None or intervals or interval is not None or question is not None
     start, end = between(from_, to, ranged, "--every, --intervals or --format lanes (svg, html, png)")
     asked = plan.result if node is None else plan.find(node)
     wanted = list(dict.fromkeys(key)) if key else None
@@ -142,9 +146,14 @@ def evaluate_files(
             rows = (one.row() for part in parts for one in part)
             print_columns(COLUMNS, rows, rows_format, raw, ("from", "to"), times)
             return
+        ticks = None if ats is None else with_end(ats, spill.stream_time)
+        if question is not None:
+            from timeline.cli.piping import print_answer
+
+            print_answer(spill, question, ticks, interval, start, end, rows_format, raw, times)
+            return
         from timeline.cli.rows import print_rows
 
-        ticks = None if ats is None else with_end(ats, spill.stream_time)
         values = spill.values(ticks, every=interval, start=start, end=end)
         print_rows(values, list(plan.outputs), rows_format, raw, times)
 
@@ -175,7 +184,7 @@ def explain(
         raise UsageError("give a spec or -e EXPR, not both")
     if shared and spec is None:
         raise UsageError("--shared needs a spec: only nodes of one source and limits are shared")
-    loaded, plan, _ = _what(expression, [] if spec is None else [spec])
+    loaded, plan, *_ = _what(expression, [] if spec is None else [spec])
     if shared and loaded is None:
         raise UsageError(f"--shared needs a spec (.toml), got {spec}")
     if loaded is None and (cost is not None or fragments is not None):
@@ -193,15 +202,15 @@ def _users() -> dict[str, list[str]]:
     return connected(lambda timelines: timelines.registry.users())
 
 
-def _what(expression: str | None, arguments: Sequence[str]) -> tuple[Spec | None, Plan, list[str]]:
-    """The spec if there is one, the plan, and the files of events."""
-    from timeline.plan import make_plan
-
+def _what(
+    expression: str | None, arguments: Sequence[str]
+) -> tuple[Spec | None, Plan, list[str], Piped | None]:
+    """The spec if there is one, the plan, the files of events, and what is asked over all keys, if it is."""
     rest = list(arguments)
     if expression is not None:
         if rest and Path(rest[0]).suffix == ".toml":
             raise UsageError(f"give a spec or -e EXPR, not both, got -e and {rest[0]}")
-        return None, make_plan(utf8(expression, "EXPR")), rest
+        return None, *_understood(utf8(expression, "EXPR"), rest)
     if not rest:
         raise UsageError("give a spec (.toml), a file with an expression, or -e EXPR")
     first = Path(rest.pop(0))
@@ -210,10 +219,18 @@ def _what(expression: str | None, arguments: Sequence[str]) -> tuple[Spec | None
         from timeline.spec.loading import load_spec
 
         spec = load_spec(first)
-        return spec, spec.plan, rest or list(spec.source.files)
+        return spec, spec.plan, rest or list(spec.source.files), spec.question
     if first.suffix in (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".pq", ".gz"):
         raise UsageError(f"{first} holds events; say what to evaluate with a spec or -e EXPR")
-    return None, make_plan(expression_file(first)), rest
+    return None, *_understood(expression_file(first), rest)
+
+
+def _understood(text: str, rest: list[str]) -> tuple[Plan, list[str], Piped | None]:
+    from timeline.aggregate.piped import read_piped
+    from timeline.plan import make_plan
+
+    question = read_piped(text)
+    return make_plan(text if question is None else question.outputs), rest, question
 
 
 def _latest(spec: Spec | None) -> int | None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 MAX_NAMED = 5
 AGGREGATES = (
     "count, sum(X), avg, min, max, p50, p99, histogram of outputs X; over time duration, duration(X), "
-    "duration_by(X), rises"
+    "duration_by(X), rises, change"
 )
 
 
@@ -86,11 +86,12 @@ def query(
 
     Without --at: at the key's newest event. "final" says that no acceptable event can change it.
     With --all every stream's result workflow is asked once, and the answer names their positions. What is
-    over time (--per, or a duration in --agg) is from --from up to --to, or from first to last event.
+    over time (--per, or a duration in --agg) is from --from up to --to, or from first to last event. Of an
+    expression that is piped into aggregate(...), leave out KEY and --all: its question is asked.
     """
-    if not all_:
-        if key is None:
-            raise UsageError("give a KEY, or --all for a question over all keys")
+    piped = key is None and not all_
+    if not all_ and not piped:
+        assert key is not None
         asked_of_all = {
             "--where": where,
             "--group-by": group_by,
@@ -141,6 +142,10 @@ def query(
 
     async def work(timelines: Client) -> tuple[Spec, Result]:
         spec = await timelines.registry.spec(name)
+        if piped:
+            if spec.question is None:
+                raise UsageError("give a KEY, or --all for a question over all keys")
+            words.update({word: said for word, said in spec.question.words.items() if not words[word]})
         words["at"] = None if ats is None else await _known(timelines, spec, ats)
         return spec, await timelines.questions.aggregate(
             spec, await timelines.questions.request(spec, **words)

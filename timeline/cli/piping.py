@@ -1,0 +1,47 @@
+"""What an expression asks over all keys that is piped into ``aggregate(...)``: over files, here and now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from timeline.cli.options import Format, UsageError
+from timeline.cli.saying import say
+from timeline.cli.times import Times
+
+if TYPE_CHECKING:
+    from timeline.aggregate.piped import Piped
+    from timeline.local.spilling import Spill
+
+
+def print_answer(
+    spill: Spill,
+    question: Piped,
+    ats: Sequence[int] | None,
+    every: int | None,
+    start: int | None,
+    end: int | None,
+    format: Format,
+    raw: bool,
+    times: Times | None,
+) -> None:
+    """The answer, as ``timeline query`` prints it, of the keys of all events that were read."""
+    from timeline.aggregate import Request, kinds_of, merge, needs_span, partial
+    from timeline.cli.rows import print_columns
+
+    kinds = kinds_of(spill.plan)
+    words: dict[str, Any] = {**question.words, "every": every}
+    if needs_span(kinds, start=start, end=end, **words):
+        if spill.span is None:
+            raise UsageError(
+                "no event was accepted, and nothing says from when to when: give --from and --to"
+            )
+        start, end = (spill.span[0] if start is None else start), (spill.span[1] if end is None else end)
+    request = Request.parse(kinds, at=ats, start=start, end=end, **words)
+    result = merge(request, [partial(part, request) for part in spill.evaluations()], kinds)
+    timed = [name for name in ("from", "to", "at") if name in result.columns]
+    print_columns(result.columns, result.rows, format, raw, timed, times)
+    about = [f"{result.keys} key{'' if result.keys == 1 else 's'}"]
+    about += [f"{label} is within {error:.1%} of its value" for label, error in result.errors.items()]
+    for line in about:
+        say(line, err=format is not Format.TABLE)
