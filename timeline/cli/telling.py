@@ -47,6 +47,7 @@ def mistakes_of(spec: Spec, files: Sequence[str | Path] | None = None) -> list[M
     Raises:
         EventError: a file that was given cannot be read.
     """
+    from timeline.reading.finding import files_of
     from timeline.reading.looking import Looking, look_at_files
 
     source, plan = spec.source, spec.plan
@@ -58,5 +59,5 @@ def mistakes_of(spec: Spec, files: Sequence[str | Path] | None = None) -> list[M
     if files is not None:
         return look(list(map(str, files)))
     with suppress(EventError):  # whoever feeds them will hear of it
-        return look([file for file in source.files if Path(file).is_file()])
+        return look([file for file in files_of(source.files) if Path(file).is_file()])
     return look([])

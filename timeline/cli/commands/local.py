@@ -27,6 +27,7 @@ from timeline.cli.options import (
     step,
     utf8,
 )
+from timeline.cli.piped import InputFormatOption, with_stdin
 from timeline.cli.saying import say
 from timeline.cli.telling import StrictOption, refuse, tell
 from timeline.cli.times import AtOrEndOption, TimesOption, times_or_end, with_end
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from timeline.spec.spec import Spec
 
 
+#: What is no file with an expression.
+EVENTS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".pq", ".gz", ".zst")
 #: Files are read in blocks of this size: small enough that all cores have some.
 BLOCK_BYTES = 1 << 23
 
@@ -49,7 +52,8 @@ def evaluate_files(
         typer.Argument(
             metavar="[SPEC_OR_FILE] FILE...",
             help="A spec (.toml) or a file with an expression, unless -e gives it; then the "
-            "events: .jsonl, .csv or .parquet. A spec with source.files needs no more.",
+            "events: .jsonl, .csv, .tsv (also .gz, .zst) or .parquet, folders and patterns of them, or - for "
+            "standard input. A spec with source.files needs no more.",
             show_default=False,
         ),
     ] = None,
@@ -84,6 +88,7 @@ def evaluate_files(
         ),
     ] = Shown.TABLE,
     times: TimesOption = None,
+    input_format: InputFormatOption = None,
     jobs: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Cores that work on it [default: all]."),
@@ -98,6 +103,7 @@ def evaluate_files(
     """
     from timeline.jobs import cores
     from timeline.local.spilling import Spill
+    from timeline.reading.finding import files_of
     from timeline.reading.looking import Looking
 
     jobs = jobs or cores()
@@ -120,10 +126,13 @@ def evaluate_files(
     start, end = between(from_, to, ranged, "--every, --intervals or --format lanes (svg, html, png)")
     asked = plan.result if node is None else plan.find(node)
     wanted = list(dict.fromkeys(key)) if key else None
-    with Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill:
+    with (
+        with_stdin(paths, input_format) as paths,
+        Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill,
+    ):
         option = 'unit = "{}"' if spec and time_unit is None else "--time-unit {}"
         looking = Looking(plan.result.expression, plan.columns, time_name, unit, option)
-        _read(paths, key_name, looking, spill, jobs, strict, _latest(spec))
+        _read(files_of(paths), key_name, looking, spill, jobs, strict, _latest(spec))
         if spill.refused:
             events_were = "event" if spill.refused == 1 else "events"
             closed = spec is not None and spec.limits.key_ttl is not None
@@ -211,7 +220,7 @@ def _what(expression: str | None, arguments: Sequence[str]) -> tuple[Spec | None
 
         spec = load_spec(first)
         return spec, spec.plan, rest or list(spec.source.files)
-    if first.suffix in (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".pq", ".gz"):
+    if first.suffix in EVENTS:
         raise UsageError(f"{first} holds events; say what to evaluate with a spec or -e EXPR")
     return None, make_plan(expression_file(first)), rest
 
