@@ -57,3 +57,4 @@ def test_ctrl_c_says_that_it_can_go_on(local_cli: Cli) -> None:
     assert "stopped; the same command goes on from here: timeline feed plays ...\n" in rest
     assert "Traceback" not in rest
     assert process.wait() == 130
+    process.stdout.close()
