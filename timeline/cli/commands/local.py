@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: What is no file with an expression.
 EVENTS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".pq", ".gz", ".zst")
+#: More rows are told of before they come.
+MANY = 1_000_000
 #: Files are read in blocks of this size: small enough that all cores have some.
 BLOCK_BYTES = 1 << 23
 
@@ -154,8 +156,14 @@ def evaluate_files(
         from timeline.cli.rows import print_rows
 
         ticks = None if ats is None else with_end(ats, spill.stream_time)
-        values = spill.values(ticks, every=interval, start=start, end=end)
+        values = spill.values(ticks, every=interval, start=start, end=end, tell=_tell_many)
         print_rows(values, list(plan.outputs), rows_format, raw, times)
+
+
+def _tell_many(rows: int) -> None:
+    """Warns of more rows than a person wants."""
+    if rows > MANY:
+        say(f"note: {rows:,} rows follow; --key, --from, --to or a longer --every make it fewer", err=True)
 
 
 def explain(
