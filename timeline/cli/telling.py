@@ -53,7 +53,9 @@ def mistakes_of(spec: Spec, files: Sequence[str | Path] | None = None) -> list[M
     source, plan = spec.source, spec.plan
 
     def look(paths: Sequence[str]) -> list[Mistake]:
-        looking = Looking(plan.result.expression, plan.columns, source.time, source.numeric_unit)
+        looking = Looking(
+            plan.result.expression, plan.columns, source.time, source.numeric_unit, zone=source.timezone
+        )
         return look_at_files(looking, paths, source.key)
 
     if files is not None:

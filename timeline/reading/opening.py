@@ -22,6 +22,7 @@ def read_events(
     block_bytes: int = 1 << 24,
     jobs: int = 1,
     latest: int | None = None,
+    zone: str | None = None,
 ) -> Iterator[Block]:
     """The events of a file in its order, in blocks of about ``block_bytes``.
 
@@ -33,6 +34,9 @@ def read_events(
     ``after`` skips the lines (Parquet: rows) up to and including that one. ``jobs`` blocks are read side
     by side, a few ahead of what is asked for; what is read does not depend on it. An event whose time is
     later than ``latest`` (ms) is rejected.
+
+    Times that say no zone are of ``zone``, such as ``Europe/Berlin``; without it text that says none is
+    rejected, and timestamps are in UTC.
 
     Raises:
         EventError: at once if the file is absent, unreadable or of an unknown format; while reading
@@ -52,7 +56,7 @@ def read_events(
     name = os.fspath(path)
     suffix = format_of(name)
     open_file(name).close()
-    wanted = Wanted(name, key, time, tuple(dict.fromkeys(columns)), unit, latest)
+    wanted = Wanted(name, key, time, tuple(dict.fromkeys(columns)), unit, latest, zone)
     if suffix in PARQUET:
         from timeline.reading.parquet import read_parquet
 

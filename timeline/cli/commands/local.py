@@ -69,6 +69,10 @@ def evaluate_files(
     time_unit: Annotated[
         str | None, typer.Option(metavar="UNIT", help="Unit of numeric times: ms, s, us or ns.")
     ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Zone of times that say none, such as Europe/Berlin."),
+    ] = None,
     key: Annotated[
         list[str] | None, typer.Option(metavar="K", help="Only this key. May be repeated.")
     ] = None,
@@ -107,6 +111,7 @@ def evaluate_files(
     from timeline.local.spilling import Spill
     from timeline.reading.finding import files_of
     from timeline.reading.looking import Looking
+    from timeline.values.zones import zone_named
 
     jobs = jobs or cores()
     spec, plan, paths = _what(expression, files or [])
@@ -116,6 +121,8 @@ def evaluate_files(
         if time_unit not in ("ms", "s", "us", "ns"):
             raise UsageError(f"--time-unit is ms, s, us or ns, got {time_unit!r}")
         unit = time_unit  # type: ignore[assignment]
+    if timezone is not None:
+        zone_named(timezone)
     key_name = key_column or (source.key if source else "key")
     time_name = time_column or (source.time if source else "time")
     ats, interval = times_or_end(at), step(every)
@@ -133,7 +140,8 @@ def evaluate_files(
         Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill,
     ):
         option = 'unit = "{}"' if spec and time_unit is None else "--time-unit {}"
-        looking = Looking(plan.result.expression, plan.columns, time_name, unit, option)
+        zone = timezone or (source.timezone if source else None)
+        looking = Looking(plan.result.expression, plan.columns, time_name, unit, option, zone)
         _read(files_of(paths), key_name, looking, spill, jobs, strict, _latest(spec))
         if spill.refused:
             events_were = "event" if spill.refused == 1 else "events"
@@ -266,6 +274,7 @@ def _read(
                 time=looking.time,
                 columns=looking.columns,
                 unit=looking.unit,
+                zone=looking.zone,
                 block_bytes=BLOCK_BYTES,
                 jobs=jobs,
                 latest=latest,
