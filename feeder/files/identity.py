@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from timeline.reading import count_lines
-from timeline.reading.files import CSV, PARQUET, format_of, open_file, read_chunk, read_lines
+from timeline.reading.files import CSV, PARQUET, format_of, is_packed, open_file, read_chunk, read_lines
 from workflows.protocol import Segment
 
 #: A first line is looked at up to here.
@@ -70,7 +70,7 @@ def fingerprint_of(path: Path) -> str:
     """Of the bytes that a file begins with, so that one which grows stays the same file."""
     with path.open("rb") as file:
         # A CSV file's first line is its header, which says little about what it holds.
-        head = file.readline(HEAD_BYTES) + file.readline(HEAD_BYTES) if path.suffix == ".csv" else b""
+        head = file.readline(HEAD_BYTES) + file.readline(HEAD_BYTES) if path.suffix in CSV else b""
         head = head or file.readline(HEAD_BYTES)
     # A first line that was written without its end gets it when the file grows.
     return hashlib.sha256(head.rstrip(b"\r\n")).hexdigest()[:16]
@@ -135,7 +135,7 @@ def _described(path: str | Path, now: int | None, log: Iterable[Segment]) -> tup
 
 def _head_of(path: Path) -> str:
     """The fingerprint that a file has, or would have if it were not packed."""
-    if path.suffix.lower() != ".gz":
+    if not is_packed(path.name):
         return fingerprint_of(path)
     with open_file(str(path)) as stream:
         head = read_chunk(stream, HEAD_BYTES, str(path)).split(b"\n")
@@ -145,7 +145,7 @@ def _head_of(path: Path) -> str:
 
 def _may_begin(part: Segment, head: str) -> bool:
     """Whether what a log has of a file may be what one with that head begins with."""
-    packed = part["path"].lower().endswith(".gz")
+    packed = is_packed(part["path"])
     # What was packed and fed before heads were noted may have any.
     return part.get("head", head if packed else part["fingerprint"]) == head
 

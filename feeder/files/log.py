@@ -71,6 +71,7 @@ class FileLog:
             key=source.key,
             time=source.time,
             unit=source.numeric_unit,
+            zone=source.timezone,
             columns=columns,
             after=line,
             latest=self._latest(file),

@@ -43,7 +43,12 @@ class Input:
         """Makes events of messages."""
         source = self.source
         reader = MessageReader(
-            self.name, key=source.key, time=source.time, columns=sorted(columns), unit=source.numeric_unit
+            self.name,
+            key=source.key,
+            time=source.time,
+            columns=sorted(columns),
+            unit=source.numeric_unit,
+            zone=source.timezone,
         )
         return Decoder(reader, self.limits.max_ahead)
 

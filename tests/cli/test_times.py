@@ -56,6 +56,17 @@ def test_times_are_printed_as_is_said(cli: Cli) -> None:
     ]
 
 
+def test_a_question_that_gives_millions_of_rows_is_told_first(cli: Cli) -> None:
+    """From a's 1 s to 3 s, and b's 5 s: whatever is asked of them is counted before it is printed."""
+    many = cli.run("eval", "-e", STATE, "plain.csv", "--every", "1ms", "--to", "550s", "--format", "csv")
+    assert many.stderr == (
+        "note: 1,094,002 rows follow; --key, --from, --to or a longer --every make it fewer\n"
+    )
+    assert many.stdout.count("\n") == 1_094_003
+    few = cli.run("eval", "-e", STATE, "plain.csv", "--every", "1ms")
+    assert (few.stderr, few.stdout.count("\n")) == ("", 2_003)
+
+
 def test_times_are_said_as_dates_and_words(cli: Cli) -> None:
     assert asked(cli, "dated.csv", "--at", "2013-01-02")[1:] == [
         ["a", "2013-01-02T00:00:00Z", "play"],

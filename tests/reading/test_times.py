@@ -42,7 +42,7 @@ def test_time_out_of_range(tmp_path: Path) -> None:
 
 
 def test_not_a_time(tmp_path: Path) -> None:
-    texts = ['"5000"', '"soon"', "true", "[1]", "{}", '"2026-03-01T12:00:00"', '"2026-13-01T00Z"']
+    texts = ['"5000"', '"soon"', "true", "[1]", "{}", '"2026-13-01T00Z"']
     assert ticks(tmp_path, *texts) == ["not a time"] * len(texts)
     assert ticks(tmp_path, "null") == ["no time"]
 

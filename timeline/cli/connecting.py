@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from timeline.cli.helping import timelines_to_complete
 from timeline.cli.patience import CHOSEN
 from timeline.cli.saying import say
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The timeline.")]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The timeline.", autocompletion=timelines_to_complete)
+]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
 NodeOption = Annotated[
     str | None,

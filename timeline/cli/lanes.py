@@ -17,6 +17,8 @@ from timeline.values.kinds import Kind
 
 #: Cells of a line, and those beside it for what it says at its end.
 MOST_CELLS, LEAST_CELLS, BESIDE = 80, 20, 12
+#: Letters of a label, and what lanes have at least before labels are cut.
+MOST_LABEL, LEAST_LABEL, CELLS = 60, 24, 50
 #: Cells that a state needs, on average of those drawn, to be told from the next; else its values have a line
 #: each, which says how much of a cell's time they take, and so many of them have one.
 CELLS_A_STATE, MOST_VALUES = 3, 4
@@ -26,7 +28,9 @@ _STATE_STYLES = ("black on cyan", "black on yellow", "black on magenta", "black 
 
 def draw(out: Console, panel: Panel) -> None:
     """Draws the lanes of a key."""
-    label_width = min(max(len(lane.label) for lane in panel.lanes), 60)
+    # Of a narrow terminal labels take what lanes leave.
+    most_label = min(MOST_LABEL, max(out.width - 2 - BESIDE - CELLS, LEAST_LABEL))
+    label_width = min(max(len(lane.label) for lane in panel.lanes), most_label)
     width = max(LEAST_CELLS, min(out.width - label_width - 2 - BESIDE, MOST_CELLS))
     out.print(Text(printable(panel.key), style="bold"))
     for lane in panel.lanes:

@@ -8,9 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from timeline.cli.helping import Grouped, tell_version, words_to_complete
 from timeline.cli.patience import patient
 from timeline.cli.saying import say
 from timeline.errors import NotCaughtUpError, PlacedError, TimelineError, shortened
@@ -64,17 +66,26 @@ def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
         name="timeline",
         help="Durable time-state analytics: questions about state over time, as one expression.",
         no_args_is_help=True,
-        add_completion=False,
+        cls=Grouped,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
     # Without a callback an app with one command would be that command.
-    app.callback()(lambda: None)
+    app.callback()(_options)
     for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
         module, _, function = COMMANDS[name].partition(".")
         command = getattr(import_module(f"timeline.cli.commands.{module}"), function)
         app.command(name)(command if name in ALONE else patient(command))
     return app
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=tell_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 def run() -> None:
@@ -109,7 +120,7 @@ def run() -> None:
 
 def _run() -> None:
     try:
-        make_app(sys.argv[1:])()
+        make_app(words_to_complete() or sys.argv[1:])(prog_name="timeline")
     except TimelineError as error:
         say(f"error: {shortened(str(error), MAX_MESSAGE)}", err=True)
         if isinstance(error, PlacedError) and (caret := error.caret()):

@@ -221,6 +221,6 @@ def print_workers(spec: Spec, workers: dict[str, Any], verb: str = "registered")
     if wave.workflows > 1:
         least = wave_of(fragments_of(spec.plan, "stream"))
         say(
-            f"a wave is {wave.signals + wave.between} signals, {wave.actions} Temporal actions; with all "
-            f"nodes in one workflow (--fragments stream) it would be {least.signals}, {least.actions}"
+            f"a wave is {wave.signals + wave.between} signals, {wave.actions} Temporal actions; "
+            f"with --fragments stream it would be {least.signals} and {least.actions}"
         )

@@ -47,16 +47,19 @@ def mistakes_of(spec: Spec, files: Sequence[str | Path] | None = None) -> list[M
     Raises:
         EventError: a file that was given cannot be read.
     """
+    from timeline.reading.finding import files_of
     from timeline.reading.looking import Looking, look_at_files
 
     source, plan = spec.source, spec.plan
 
     def look(paths: Sequence[str]) -> list[Mistake]:
-        looking = Looking(plan.result.expression, plan.columns, source.time, source.numeric_unit)
+        looking = Looking(
+            plan.result.expression, plan.columns, source.time, source.numeric_unit, zone=source.timezone
+        )
         return look_at_files(looking, paths, source.key)
 
     if files is not None:
         return look(list(map(str, files)))
     with suppress(EventError):  # whoever feeds them will hear of it
-        return look([file for file in source.files if Path(file).is_file()])
+        return look([file for file in files_of(source.files) if Path(file).is_file()])
     return look([])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from timeline.errors import ExpressionError, Span
 from timeline.language.advice import quote
+from timeline.language.braces import read_braces, refers
 from timeline.language.checking import check
 from timeline.language.expression import (
     MAX_DEPTH,
@@ -82,7 +83,12 @@ def read(
     Raises:
         ExpressionError: not an expression.
     """
-    return _Reader(text, references, columns).read(syntax_tree(text))
+    tree, reader = syntax_tree(text), _Reader(text, references, columns)
+    if references is None and refers(tree):
+        return read_braces(
+            tree, lambda one, known: _Reader(text, known, columns).read(one), reader.span(tree)
+        )
+    return reader.read(tree)
 
 
 _Part: TypeAlias = "Expression | Quantity | Token"
@@ -107,7 +113,7 @@ class _Reader:
         made: dict[int, _Part] = {}
         for node in tree.iter_subtrees():
             parts = [made.get(id(c), cast("Token", c)) for c in node.children]
-            e = made[id(node)] = getattr(self, node.data)(parts, self._span(node))
+            e = made[id(node)] = getattr(self, node.data)(parts, self.span(node))
             if isinstance(e, Expression):
                 self._note_depth(e)
         return _expression(made[id(tree)])
@@ -118,7 +124,7 @@ class _Reader:
             raise too_deep(e.span)
         self._depths[id(e)] = depth
 
-    def _span(self, node: Tree[Token]) -> Span:
+    def span(self, node: Tree[Token]) -> Span:
         meta = node.meta
         length = len(first_line(self._text[meta.start_pos : meta.end_pos]))
         return Span(meta.line, meta.column, length)
@@ -227,7 +233,7 @@ class _Reader:
         if self._references is None:
             raise ExpressionError(
                 f"@{name} stands for another output, and there are none here: "
-                "name them under [outputs] in a spec",
+                "name them under [outputs] in a spec, or as {a: ..., b: ...}",
                 span=span,
             )
         if name not in self._references:

@@ -239,6 +239,10 @@ class Evaluation(Framed):
             places = pack(self.codes[index], when)
             yield index, when, [self._column(one, places) for one in asked]
 
+    def most_rows(self, at: int, every: int | None, start: int | None, end: int | None) -> int:
+        """How many rows `values` gives of all keys at most, at so many times ``at``; ticks and ms."""
+        return self._places.most(at, every, start, end)
+
     def _column(self, node: PlanNode, places: I64) -> list[Scalar]:
         """The values of a node at packed places."""
         table, initial = self.tables[node.index], user_value(node.before_origin)

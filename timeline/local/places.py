@@ -60,6 +60,15 @@ class Places:
             if len(rest):
                 yield self._covering([lives], rest, len(rest))
 
+    def most(self, at: int, every: int | None, start: int | None, end: int | None) -> int:
+        """How many rows all keys have at most, at so many times and every so often."""
+        if every is None:
+            return len(self.ranges) * max(at, 1)
+        begin = self.origin[[lives[0] for lives in self.ranges]] if start is None else np.int64(start)
+        last = self.newest[[lives[-1] for lives in self.ranges]] if end is None else np.int64(end)
+        each = np.maximum(last // every - -(-begin // every) + 1, 0) + at
+        return int(each.sum()) if each.ndim else int(each) * len(self.ranges)
+
     def _covering(self, keys: Sequence[range], tick: I64, each: int) -> tuple[I64, I64]:
         """For keys and ``each`` of their ticks the life that covers them. The first of a key covers what is
         before it too, the last what is behind it; what lies between lives is left out."""

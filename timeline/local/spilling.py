@@ -6,7 +6,7 @@ What is in memory is the names of the keys and of the values, and about as many 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -169,8 +169,10 @@ class Spill:
         every: int | None = None,
         start: int | None = None,
         end: int | None = None,
+        tell: Callable[[int], None] = lambda _: None,
     ) -> Iterator[Row]:
-        """Rows as `timeline.local.evaluate.Evaluation.values` gives them.
+        """Rows as `timeline.local.evaluate.Evaluation.values` gives them; before those of each part ``tell``
+        is told how many they are at most.
 
         Raises:
             NotFoundError: a key of ``only`` without events.
@@ -179,6 +181,7 @@ class Spill:
         for part in self.evaluations():
             only = self.only
             there = set(part.names())
+            tell(part.most_rows(len(at or ()), every, start, end))
             keys = None if only is None else [name for name in only if name in there]
             yield from part.values(at, every=every, start=start, end=end, keys=keys)
 

@@ -17,7 +17,7 @@ from timeline.reading.arrow_values import encode, scalars_of
 from timeline.reading.columns import NUMBER, retyped, scalar_of_text
 from timeline.reading.judging import Parsed, judge
 from timeline.reading.model import BAD_TIME, NO_TIME, Part, Records, Rejected, TimeUnit, Unfit, Wanted
-from timeline.reading.times import float_ticks, tick_of, whole_ticks
+from timeline.reading.times import float_ticks, tick_in_zone, tick_of, whole_ticks
 from timeline.tables.events import EventColumn
 from timeline.values.scalars import as_scalar
 from timeline.values.vocabulary import I64
@@ -39,13 +39,14 @@ def flat(array: Any) -> Any:
     return array.combine_chunks()
 
 
-def ticks_of(array: Any, unit: TimeUnit, *, typed: bool = True) -> I64:
-    """Ticks of an Arrow array, below 0 where there is none; untyped (CSV): digits are a number."""
+def ticks_of(array: Any, unit: TimeUnit, *, typed: bool = True, zone: str | None = None) -> I64:
+    """Ticks of an Arrow array, below 0 where there is none; untyped (CSV): digits are a number. What says no
+    zone is of ``zone``."""
     types, kind = pa.types, array.type
     if types.is_dictionary(kind):
-        return ticks_of(array.cast(kind.value_type), unit, typed=typed)
+        return ticks_of(array.cast(kind.value_type), unit, typed=typed, zone=zone)
     if types.is_string_view(kind):  # as Polars has texts
-        return ticks_of(array.cast(pa.large_string()), unit, typed=typed)
+        return ticks_of(array.cast(pa.large_string()), unit, typed=typed, zone=zone)
     if types.is_integer(kind):
         numbers = array.fill_null(0).to_numpy(zero_copy_only=False)
         if numbers.dtype == np.uint64:
@@ -57,10 +58,12 @@ def ticks_of(array: Any, unit: TimeUnit, *, typed: bool = True) -> I64:
     elif types.is_timestamp(kind) or types.is_date(kind):
         if types.is_date(kind):
             array = array.cast(pa.timestamp("ms"))
+        if zone is not None and array.type.tz is None:
+            return _zoned_ticks(array, zone)
         numbers = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         ticks = whole_ticks(numbers, cast(TimeUnit, array.type.unit))
     elif types.is_string(kind) or types.is_large_string(kind):
-        return _text_ticks(array, unit, typed)
+        return _text_ticks(array, unit, typed, zone)
     else:
         ticks = np.full(len(array), -BAD_TIME)
     if not array.null_count:
@@ -68,7 +71,18 @@ def ticks_of(array: Any, unit: TimeUnit, *, typed: bool = True) -> I64:
     return np.where(pc.is_null(array).to_numpy(zero_copy_only=False), -NO_TIME, ticks)
 
 
-def _text_ticks(array: Any, unit: TimeUnit, typed: bool) -> I64:
+def _zoned_ticks(array: Any, zone: str) -> I64:
+    coded = array.cast(pa.timestamp("us"), safe=False).dictionary_encode()
+    ticks = [-NO_TIME, *(tick_in_zone(moment, zone) for moment in coded.dictionary.to_pylist())]
+    return cast(I64, np.array(ticks, np.int64)[_indices(coded)])
+
+
+def _indices(coded: Any) -> Any:
+    """Of a dictionary array, from 1 on; of nulls 0."""
+    return coded.indices.fill_null(-1).to_numpy(zero_copy_only=False) + 1
+
+
+def _text_ticks(array: Any, unit: TimeUnit, typed: bool, zone: str | None) -> I64:
     def all_match(pattern: str) -> bool:
         return pc.all(pc.match_substring_regex(array, pattern)).as_py() is not False
 
@@ -87,9 +101,9 @@ def _text_ticks(array: Any, unit: TimeUnit, typed: bool) -> I64:
     distinct, unread = scalars_of(coded.dictionary)
     if not typed:
         distinct = [as_scalar(scalar_of_text(text)) if isinstance(text, str) else None for text in distinct]
-    table = np.array([-NO_TIME, *(tick_of(value, unit) for value in distinct)], np.int64)
+    table = np.array([-NO_TIME, *(tick_of(value, unit, zone) for value in distinct)], np.int64)
     table[1:][unread] = -BAD_TIME
-    return cast(I64, table[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False) + 1])
+    return cast(I64, table[_indices(coded)])
 
 
 def all_exact(floats: Any) -> bool:
@@ -118,7 +132,7 @@ def judge_arrays(
             raise EventError(f"column {name!r} of {wanted.path}: {error}") from None
         if not pa.types.is_primitive(array.type):
             texts.add(name)
-    tick = ticks_of(arrays[wanted.time], wanted.unit, typed=typed)
+    tick = ticks_of(arrays[wanted.time], wanted.unit, typed=typed, zone=wanted.zone)
     columns = {n: coded[n] for n in wanted.columns}
     if not typed:
         for name, column in columns.items():

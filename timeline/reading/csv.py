@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -14,35 +15,47 @@ import pyarrow.csv
 from timeline.errors import EventError
 from timeline.jobs import in_order
 from timeline.reading.arrow import flat, judge_arrays
+from timeline.reading.files import open_file, read_lines
 from timeline.reading.judging import block_of
 from timeline.reading.model import Block, Part, Wanted, reject
 from timeline.reading.records import BYTE_ORDER_MARK, Piece, is_utf8, pieces, read_piece
+from timeline.reading.separators import separator_of
 from timeline.values.vocabulary import I64
 
 #: A quoted field that is still open after so much is taken for a stray quote.
 _OPEN_LIMIT = 1 << 20
+#: The header is within so many bytes.
+HEAD_BYTES = 1 << 16
 # The csv module refuses longer fields than 128 KiB unless told otherwise, and pyarrow does not.
 csv.field_size_limit(sys.maxsize)
 
 
 def read_csv(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Iterator[Block]:
     """The blocks of a CSV file (see `timeline.reading.read_events`)."""
+    separator = _separator(wanted)
 
     def read(work: tuple[_Reader, Piece]) -> Block:
         reader, piece = work
         return block_of(wanted, read_piece(piece, reader.fast, reader.exact), piece.last)
 
-    yield from in_order(read, _rows(wanted, after, block_bytes), jobs)
+    yield from in_order(read, _rows(wanted, separator, after, block_bytes), jobs)
 
 
-def _rows(wanted: Wanted, after: int, block_bytes: int) -> Iterator[tuple[_Reader, Piece]]:
+def _separator(wanted: Wanted) -> str:
+    with open_file(wanted.path) as stream:
+        head = read_lines(stream, HEAD_BYTES, wanted.path)
+    text = head.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace")
+    return separator_of(wanted.path, text, (wanted.key, wanted.time))
+
+
+def _rows(wanted: Wanted, separator: str, after: int, block_bytes: int) -> Iterator[tuple[_Reader, Piece]]:
     """The pieces behind line ``after``, without the header, each with what reads it."""
     reader: _Reader | None = None
-    for piece in pieces(wanted.path, _record_ends, 0, block_bytes):
+    for piece in pieces(wanted.path, partial(_record_ends, separator), 0, block_bytes):
         if reader is None:
             if not len(piece):
                 continue
-            reader = _Reader(wanted, piece.text(0))
+            reader = _Reader(wanted, separator, piece.text(0))
             if len(piece) == 1:
                 continue
             piece = piece.part(1)
@@ -53,15 +66,16 @@ def _rows(wanted: Wanted, after: int, block_bytes: int) -> Iterator[tuple[_Reade
 class _Reader:
     """Reads pieces of one file, whose header is known."""
 
-    def __init__(self, wanted: Wanted, header: str) -> None:
+    def __init__(self, wanted: Wanted, separator: str, header: str) -> None:
         try:
-            names = _fields(header)
+            names = _fields(header, separator)
         except csv.Error as error:
             raise EventError(f"the header of {wanted.path} is not CSV: {error}") from None
         wanted.require(names)
         if twice := [name for name in wanted.names if names.count(name) > 1]:
             raise EventError(f"column {twice[0]!r} is twice in {wanted.path}; rename one")
         self.wanted = wanted
+        self.separator = separator
         self.width = len(names)
         self.index = {name: names.index(name) for name in wanted.names if name in names}
 
@@ -79,7 +93,9 @@ class _Reader:
                 read_options=pa.csv.ReadOptions(
                     column_names=[str(i) for i in range(self.width)], block_size=1 << 21
                 ),
-                parse_options=pa.csv.ParseOptions(newlines_in_values=b'"' in piece.data),
+                parse_options=pa.csv.ParseOptions(
+                    delimiter=self.separator, newlines_in_values=b'"' in piece.data
+                ),
                 convert_options=pa.csv.ConvertOptions(
                     column_types=dict.fromkeys(used, pa.string()),
                     include_columns=used,
@@ -101,7 +117,7 @@ class _Reader:
         broken = []
         for i, record in enumerate(piece.records()):
             try:
-                fields = _fields(record.removesuffix(b"\r").decode())
+                fields = _fields(record.removesuffix(b"\r").decode(), self.separator)
                 if len(fields) == self.width:
                     rows.append(fields)
                     good.append(i)
@@ -127,18 +143,18 @@ def _lone_return(data: bytes, newlines: I64) -> bool:
     return returns != data.count(b"\r\n")
 
 
-def _fields(record: str) -> list[str]:
-    return next(csv.reader([record], strict=True), [])
+def _fields(record: str, separator: str) -> list[str]:
+    return next(csv.reader([record], delimiter=separator, strict=True), [])
 
 
-def _record_ends(data: bytes, newlines: I64, at_end: bool) -> tuple[I64, bool]:
+def _record_ends(separator: str, data: bytes, newlines: I64, at_end: bool) -> tuple[I64, bool]:
     """Where records end: at newlines outside quotes. Also whether all quotes are regular."""
     if b'"' not in data:
         return newlines, True
     raw = np.frombuffer(data, np.uint8)
     quotes = np.flatnonzero(raw == 34)
     edge = np.zeros(256, bool)
-    edge[[10, 13, 34, 44]] = True  # newline, return, quote, comma
+    edge[[10, 13, 34, ord(separator)]] = True  # newline, return, quote
     opening, closing = quotes[::2], quotes[1::2]
     fine = bool(edge[raw[opening[opening > 0] - 1]].all()) and not _lone_return(data, newlines)
     fine = fine and bool(edge[raw[closing[closing < len(raw) - 1] + 1]].all())
@@ -150,17 +166,17 @@ def _record_ends(data: bytes, newlines: I64, at_end: bool) -> tuple[I64, bool]:
         rest = len(data) - (int(ends[-1]) + 1 if len(ends) else 0)
         if (rest == 0 or not at_end) and rest <= _OPEN_LIMIT:
             return ends, True
-    return _record_ends_exactly(data, newlines.tolist(), at_end), False
+    return _record_ends_exactly(separator, data, newlines.tolist(), at_end), False
 
 
-def _record_ends_exactly(data: bytes, newlines: list[int], at_end: bool) -> I64:
+def _record_ends_exactly(separator: str, data: bytes, newlines: list[int], at_end: bool) -> I64:
     """The same where a quote stands astray: line by line, asking the csv module."""
     ends: list[int] = []
     i, start = 0, 0
     while i < len(newlines):
         last = i
         if b'"' in data[start : newlines[i]]:
-            reader = csv.reader(_lines(data, newlines, i), strict=True)
+            reader = csv.reader(_lines(data, newlines, i), delimiter=separator, strict=True)
             try:
                 next(reader)
                 last = i + reader.line_num - 1

@@ -17,6 +17,7 @@ import orjson
 from timeline.language.mistakes import Mistake
 from timeline.reading.files import CSV, PARQUET, format_of, open_file, read_lines
 from timeline.reading.model import TimeUnit
+from timeline.reading.separators import separator_of
 
 #: So much of a file is its head.
 LINES = 1_000
@@ -60,7 +61,7 @@ def head_of(path: str, time: str) -> Head:
         return Head(tuple(names), numbers(rows))
     with open_file(path) as stream:
         lines = read_lines(stream, BYTES, path).split(b"\n")
-    return _csv_head(lines, time) if suffix in CSV else head_of_records(lines, time)
+    return _csv_head(path, lines, time) if suffix in CSV else head_of_records(lines, time)
 
 
 def head_of_records(records: Iterable[bytes], time: str) -> Head:
@@ -78,11 +79,11 @@ def head_of_records(records: Iterable[bytes], time: str) -> Head:
     return Head(tuple(names), numbers(times))
 
 
-def _csv_head(lines: Sequence[bytes], time: str) -> Head:
+def _csv_head(path: str, lines: Sequence[bytes], time: str) -> Head:
     from timeline.reading.columns import scalar_of_text
 
     text = b"\n".join(lines[:LINES]).decode("utf-8-sig", "replace")
-    rows = csv.reader(io.StringIO(text))
+    rows = csv.reader(io.StringIO(text), delimiter=separator_of(path, text, (time,)))
     names: list[str] = []
     times: list[Any] = []
     try:

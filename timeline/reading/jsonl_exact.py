@@ -44,7 +44,7 @@ def read_exactly(wanted: Wanted, piece: Piece) -> Part:
             broken.append(reject(wanted, piece, i, "not a JSON object"))
     objects = piece.only(good)
     values: dict[str, list[Any]] = {name: [row.get(name) for row in rows] for name in wanted.names}
-    tick = _ticks(list(map(as_scalar, values[wanted.time])), wanted.unit)
+    tick = _ticks(list(map(as_scalar, values[wanted.time])), wanted.unit, wanted.zone)
     coded, unfit, texts = {}, {}, set()
     for name in dict.fromkeys((wanted.key, *wanted.columns)):
         column = values[name]
@@ -88,13 +88,13 @@ def _arrow(values: list[Any]) -> Any | None:
     return None
 
 
-def _ticks(times: list[Any], unit: TimeUnit) -> I64:
+def _ticks(times: list[Any], unit: TimeUnit, zone: str | None) -> I64:
     array = _arrow(times)
     if array is not None:
         from timeline.reading.arrow import ticks_of
 
-        return ticks_of(array, unit)
-    return np.fromiter((tick_of(time, unit) for time in times), np.int64, len(times))
+        return ticks_of(array, unit, zone=zone)
+    return np.fromiter((tick_of(time, unit, zone) for time in times), np.int64, len(times))
 
 
 def _encoded(values: list[Any]) -> EventColumn:

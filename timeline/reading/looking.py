@@ -23,8 +23,10 @@ class Looking:
     """An expression, how its events are read, and what was seen of them so far.
 
     ``columns`` are those that it reads, ``time`` is that of the time, whose numbers are in ``unit``;
-    ``option`` says how one says a unit. What an expression says of events can only seem wrong until an event
-    comes that makes it good, so that nothing more is looked at once nothing does.
+    ``option`` says how one says a unit, and times that say no zone are of ``zone``.
+
+    What an expression says of events can only seem wrong until an event comes that makes it good, so that
+    nothing more is looked at once nothing does.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class Looking:
         time: str = "time",
         unit: TimeUnit = "ms",
         option: str = 'unit = "{}"',
+        zone: str | None = None,
     ) -> None:
         self.expression = expression
         self.columns = columns
         self.time = time
         self.unit: TimeUnit = unit
+        self.zone = zone
         self._option = option
         self._types: dict[str, set[str]] = {}
         self._events = 0
@@ -112,6 +116,7 @@ def _beginnings(looking: Looking, paths: Sequence[str], key: str) -> Iterator[Bl
             time=looking.time,
             columns=looking.columns,
             unit=looking.unit,
+            zone=looking.zone,
             block_bytes=BLOCK_BYTES,
         )
         for _, block in zip(range(each), blocks, strict=False):

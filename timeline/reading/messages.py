@@ -22,9 +22,16 @@ class MessageReader:
     """
 
     def __init__(
-        self, topic: str, *, key: str, time: str, columns: Sequence[str], unit: TimeUnit = "ms"
+        self,
+        topic: str,
+        *,
+        key: str,
+        time: str,
+        columns: Sequence[str],
+        unit: TimeUnit = "ms",
+        zone: str | None = None,
     ) -> None:
-        self.wanted = Wanted(topic, key, time, tuple(dict.fromkeys(columns)), unit)
+        self.wanted = Wanted(topic, key, time, tuple(dict.fromkeys(columns)), unit, None, zone)
         self._fast = Fast(self.wanted)
 
     def read(self, payloads: Sequence[bytes], latest: I64 | None = None) -> Part:

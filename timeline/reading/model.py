@@ -22,7 +22,7 @@ MAX_KEY_CHARS = 1_024
 MAX_VALUE_CHARS = 65_536
 
 # Why an event is rejected, as an index into REASONS. A tick below 0 is one of these, negated.
-NO_KEY, BAD_KEY, LONG_KEY, NO_TIME, BAD_TIME, OUT_OF_RANGE, AHEAD = 1, 2, 3, 4, 5, 6, 7
+NO_KEY, BAD_KEY, LONG_KEY, NO_TIME, BAD_TIME, OUT_OF_RANGE, AHEAD, NAIVE = range(1, 9)
 REASONS = (
     "",
     "no key",
@@ -32,6 +32,7 @@ REASONS = (
     "not a time",
     "time out of range",
     "time is further ahead of the clock than max_ahead permits",
+    "a time without a zone: end it with Z or +hh:mm, or say which (--timezone, or timezone in [source])",
 )
 TEXT_LIMIT = 200
 
@@ -84,7 +85,8 @@ Part: TypeAlias = tuple[Events, list[Rejected]]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to read from which file; what is later than ``latest`` (ms) is `AHEAD`."""
+    """What to read from which file; what is later than ``latest`` (ms) is `AHEAD`. Times that say no zone are
+    of ``zone``: without it text is `NAIVE`, and a timestamp in UTC."""
 
     path: str
     key: str
@@ -92,6 +94,7 @@ class Wanted:
     columns: tuple[str, ...]
     unit: TimeUnit
     latest: int | None = None
+    zone: str | None = None
 
     @property
     def names(self) -> list[str]:

@@ -22,16 +22,21 @@ def read_events(
     block_bytes: int = 1 << 24,
     jobs: int = 1,
     latest: int | None = None,
+    zone: str | None = None,
 ) -> Iterator[Block]:
     """The events of a file in its order, in blocks of about ``block_bytes``.
 
-    The suffix decides the format: ``.jsonl``, ``.ndjson``, ``.json`` (JSON Lines), ``.csv`` (both
-    also with ``.gz``), ``.parquet``, ``.pq``. Ticks are ms; times that are numbers are in ``unit``,
-    timestamps and RFC 3339 strings speak for themselves. Only ``key``, ``time`` and ``columns`` are
-    read; a column that the file does not have is missing in every event. ``after`` skips the lines
-    (Parquet: rows) up to and including that one. ``jobs`` blocks are read side by side, a few ahead of what
-    is asked for; what is read does not depend on it. An event whose time is later than ``latest`` (ms) is
-    rejected.
+    The suffix decides the format: ``.jsonl``, ``.ndjson``, ``.json`` (JSON Lines), ``.csv``, ``.tsv``
+    (all of them also packed: ``.gz``, ``.zst``), ``.parquet``, ``.pq``. The columns of a ``.csv`` are
+    separated by that of ``, ; tab |`` by which its header has the key and the time. Ticks are ms; times
+    that are numbers are in ``unit``, timestamps and RFC 3339 strings speak for themselves. Only ``key``,
+    ``time`` and ``columns`` are read; a column that the file does not have is missing in every event.
+    ``after`` skips the lines (Parquet: rows) up to and including that one. ``jobs`` blocks are read side
+    by side, a few ahead of what is asked for; what is read does not depend on it. An event whose time is
+    later than ``latest`` (ms) is rejected.
+
+    Times that say no zone are of ``zone``, such as ``Europe/Berlin``; without it text that says none is
+    rejected, and timestamps are in UTC.
 
     Raises:
         EventError: at once if the file is absent, unreadable or of an unknown format; while reading
@@ -51,7 +56,7 @@ def read_events(
     name = os.fspath(path)
     suffix = format_of(name)
     open_file(name).close()
-    wanted = Wanted(name, key, time, tuple(dict.fromkeys(columns)), unit, latest)
+    wanted = Wanted(name, key, time, tuple(dict.fromkeys(columns)), unit, latest, zone)
     if suffix in PARQUET:
         from timeline.reading.parquet import read_parquet
 

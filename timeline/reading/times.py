@@ -9,21 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeline.errors import DurationError
-from timeline.reading.model import BAD_TIME, NO_TIME, OUT_OF_RANGE, TimeUnit
+from timeline.reading.model import BAD_TIME, NAIVE, NO_TIME, OUT_OF_RANGE, TimeUnit
 from timeline.values.ticks import MAX_TICK, parse_rfc3339
 from timeline.values.vocabulary import I64
+from timeline.values.zones import in_zone
 
 _PER_MS = {"ms": 1, "us": 1_000, "ns": 1_000_000}
 
 F = TypeVar("F", float, NDArray[np.float64])
 
 
-def tick_of(value: object, unit: TimeUnit) -> int:
-    """The tick of one time, or minus the reason why it is none. The vectors below agree with it."""
+def tick_of(value: object, unit: TimeUnit, zone: str | None = None) -> int:
+    """The tick of one time (of ``zone`` if it says none), or minus the reason why it is none. The vectors
+    below agree with it."""
     if value is None:
         return -NO_TIME
     if isinstance(value, str):
-        return _tick_of_text(value)
+        return _tick_of_text(value, zone)
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         return -BAD_TIME
     if not 0 <= value <= 1 << 63:
@@ -42,15 +44,26 @@ def _micro(time: F, unit: TimeUnit) -> F:
     return time * {"s": 1e6, "ms": 1e3, "us": 1.0}[unit]
 
 
-def _tick_of_text(text: str) -> int:
+def _tick_of_text(text: str, zone: str | None) -> int:
     try:
         tick = parse_rfc3339(text)
     except DurationError:
         try:
-            known = datetime.fromisoformat(text).tzinfo is not None
+            moment = datetime.fromisoformat(text)
         except ValueError:
-            known = False
-        return -OUT_OF_RANGE if known else -BAD_TIME
+            return -BAD_TIME
+        if moment.tzinfo is not None:
+            return -OUT_OF_RANGE
+        return -NAIVE if zone is None else tick_in_zone(moment, zone)
+    return tick if tick <= MAX_TICK else -OUT_OF_RANGE
+
+
+def tick_in_zone(moment: datetime, zone: str) -> int:
+    """The tick of what a clock in a zone showed."""
+    try:
+        tick = parse_rfc3339(in_zone(moment, zone).isoformat())
+    except (DurationError, OverflowError):
+        return -OUT_OF_RANGE
     return tick if tick <= MAX_TICK else -OUT_OF_RANGE
 
 

@@ -185,6 +185,7 @@ class Spec(Part):
     def source_id(self) -> str:
         """Stands for everything that makes two timelines' events, and so their nodes, the same."""
         excluded = {"files", "name", "idle"} | ({"start"} if self.source.start == "earliest" else set())
+        excluded |= set() if self.source.timezone else {"timezone"}
         source = self.source.model_dump(exclude=excluded)
         named = f"name {self.source.name}" if self.source.name else f"files of {self.name}"
         identity = [
@@ -213,6 +214,8 @@ class Spec(Part):
             del wire["limits"]["watermark"]
         if self.source.start == "earliest":
             del wire["source"]["start"]
+        if self.source.timezone is None:
+            del wire["source"]["timezone"]
         if self.source.idle == IDLE:
             del wire["source"]["idle"]
         if self.run == Run(fragments="node"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from timeline.errors import TimelineError
+from timeline.errors import DurationError, TimelineError
 from timeline.fragments import Policy
 from timeline.spec.parts import Duration, DurationOrNever, Part, Watermark
 from timeline.values.ticks import parse_time
+from timeline.values.zones import zone_named
 
 #: After how long (ms) a silent topic gets a mark, where a spec does not say.
 IDLE = 10_000
@@ -68,6 +69,11 @@ class Source(Part):
         description="The unit of times that are numbers, since 1970. Text in the form of RFC 3339 "
         "(`2026-01-31T12:00:00Z`) is understood with any.",
     )
+    timezone: str | None = Field(
+        default=None,
+        description="The zone of times that say none, such as `Europe/Berlin`. Without it text that says "
+        "none is no time, and timestamps of Parquet are in UTC.",
+    )
     start: Annotated[str, BeforeValidator(_start)] = Field(
         default="earliest",
         description="Where a topic is read from: its first message, the `latest` as a feeder first takes "
@@ -83,6 +89,14 @@ class Source(Part):
     def numeric_unit(self) -> Literal["ms", "s", "us", "ns"]:
         """The unit of times that are numbers; RFC 3339 text is understood with any."""
         return "ms" if self.unit == "rfc3339" else self.unit
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        try:
+            return None if name is None else zone_named(name).key
+        except DurationError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timeline.cli.connecting import KeyArgument, NameArgument, connected
+from timeline.cli.listing import say_listed
 from timeline.cli.options import (
     PICTURES,
     Drawn,
@@ -80,11 +81,9 @@ def list_timelines(
 
 def _list_nodes(json: bool) -> None:
     """The nodes of all timelines, those that most use first; of a node's streams the sum."""
-    from timeline.cli.render import console, print_json
+    from timeline.cli.render import print_json
 
     async def work(timelines: Client) -> None:
-        from rich.table import Table
-        from rich.text import Text
 
         users = await timelines.registry.users()
         states: Sequence[Mapping[str, Any]] = await asyncio.gather(*map(timelines.nodes.status, users))
@@ -107,29 +106,25 @@ def _list_nodes(json: bool) -> None:
             for node in ordered:
                 print_json(node)
             return
-        table = Table(
-            "node", "source", *(_HEADS.get(c, c) for c in _COSTS), "used by", box=None, pad_edge=False
-        )
+        rows = []
         for node in ordered:
-            costs = [str(node[cost]) for cost in _COSTS]
             some = ", ".join(node["users"][:MAX_USERS])
             more = f" and {len(node['users']) - MAX_USERS} more" if len(node["users"]) > MAX_USERS else ""
             inside = f"  (with {node['lives_with']})" if "lives_with" in node else ""
-            table.add_row(Text(node["node"] + inside), node["source"], *costs, some + more)
-        out = console()
-        out.print(table)
+            costs = (str(node[cost]) for cost in _COSTS)
+            rows.append([node["node"] + inside, node["source"], *costs, some + more])
+        heads = ("node", "source", *(_HEADS.get(c, c) for c in _COSTS), "used by")
+        say_listed(heads, rows, long=("node", "source", "used by"))
         apart = sum(len(names) for names in users.values())
-        out.print(f"{len(users)} workflows; {apart} if each timeline had its own")
+        say(f"{len(users)} workflows; {apart} if each timeline had its own")
 
     connected(work)
 
 
 def _list(json: bool) -> None:
-    from timeline.cli.render import console, print_json
+    from timeline.cli.render import print_json
 
     async def work(timelines: Client) -> None:
-        from rich.table import Table
-        from rich.text import Text
 
         specs, standings = await timelines.registry.specs(), await timelines.registry.standings()
         unreadable, begun = await timelines.registry.unreadable(), await timelines.registry.begun()
@@ -146,14 +141,15 @@ def _list(json: bool) -> None:
         if not (specs or unreadable or begun):
             say("no timelines are registered; see `timeline register`")
             return
-        table = Table("timeline", "version", "source", "streams", "expression", box=None, pad_edge=False)
+        rows = []
         for spec in specs.values():
             streams = str(len(await timelines.registry.streams(spec)))
             standing = standings[spec.name]
             version = f"v{standing['version']}{' paused' if standing['paused'] else ''}"
-            table.add_row(spec.name, version, spec.source_id, streams, Text(spec.plan.result.text))
+            rows.append([spec.name, version, spec.source_id, streams, spec.plan.result.text])
         if specs:
-            console().print(table)
+            heads = ("timeline", "version", "source", "streams", "expression")
+            say_listed(heads, rows, long=("source", "expression"))
         for name, why in unreadable.items():
             say(f"{name}  not understood here: {why}")
         for name in begun:
@@ -205,7 +201,6 @@ def _describe(name: str, json: bool) -> None:
     from timeline.cli.render import console, place_text, print_json, short_text
 
     async def work(timelines: Client) -> None:
-        from rich.table import Table
         from rich.text import Text
 
         spec = await timelines.registry.spec(name)
@@ -227,17 +222,14 @@ def _describe(name: str, json: bool) -> None:
         out.print(Text(spec.definition))
         limits = spec.to_wire()["limits"]
         out.print(f"source {spec.source_id}  " + "  ".join(f"{k} {v}" for k, v in limits.items()))
-        table = Table(
-            *("node", "workflow", "position", "keys", "rows", "accepted", "refused"),
-            box=None,
-            pad_edge=False,
-        )
+        rows = []
         for (node, workflow_id, _), state in zip(found, states, strict=True):
-            position = place_text(state["position"])
             counts = [str(state[c]) for c in ("keys", "rows")]
             taken = [str(state[c]) if node.leaf else "" for c in ("accepted", "refused")]
-            table.add_row(Text(short_text(node, spec.plan)), workflow_id, position, *counts, *taken)
-        out.print(table)
+            place = place_text(state["position"])
+            rows.append([short_text(node, spec.plan), workflow_id, place, *counts, *taken])
+        heads = ("node", "workflow", "position", "keys", "rows", "accepted", "refused")
+        say_listed(heads, rows, long=("node", "workflow"))
         for gap in await timelines.registry.gaps(spec.source_id):
             places = f"{place_text(gap['after'])} and {place_text(gap['until'])}"
             out.print(f"gap: partition {gap['partition']} had messages between {places} that were never fed")

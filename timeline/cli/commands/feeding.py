@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,19 +19,27 @@ from timeline.cli.options import (
     step,
     times,
 )
+from timeline.cli.progress import progress
 from timeline.cli.saying import printable, say
 from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
 
 if TYPE_CHECKING:
     from feeder.checks.comparison import Comparison
-    from feeder.files.feed import Progress, Report
+    from feeder.files.feed import Report
     from timeline.language.mistakes import Mistake
     from workflows.client import Client
 
 
 def feed(
     name: NameArgument,
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE...", help="Files of events.")] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE...",
+            help="Files of events, folders and patterns of them [default: the spec's own].",
+            show_default=False,
+        ),
+    ] = None,
     pulsar: Annotated[
         bool,
         typer.Option("--pulsar", help="Feed its topic, until Ctrl-C (`timeline feeder` feeds all)."),
@@ -50,8 +56,12 @@ def feed(
     interrupted goes on where it stopped.
     What is likely to be a mistake of the timeline, as far as the files show it, is told on standard error.
     """
-    if pulsar == bool(files):
-        raise UsageError("give files of events, or --pulsar to feed the topic of the timeline")
+    if pulsar and files:
+        raise UsageError("give files of events, or --pulsar to feed the topic of the timeline, not both")
+    if "-" in (files or []):
+        raise UsageError(
+            "standard input cannot be fed: timelines that come later read files again; write it to a file"
+        )
     if pulsar and strict:
         raise UsageError("--strict looks at files; of a topic the feeder tells what it sees")
     if pulsar:
@@ -70,19 +80,28 @@ def _feed_topic(name: str) -> None:
     run_until_signalled(run_feeder(name))
 
 
-def _feed_files(name: str, files: list[Path], again: bool, strict: bool, json: bool) -> None:
+def _feed_files(name: str, given: list[str], again: bool, strict: bool, json: bool) -> None:
     from feeder.files.feed import feed_files
     from timeline.cli.render import complain, print_json
+    from timeline.reading.finding import files_of
 
     async def work(timelines: Client) -> tuple[Report, list[Mistake]]:
         spec = await timelines.registry.spec(name)
+        if not given and not spec.source.files:
+            topic = " or --pulsar to feed the topic of the timeline" if spec.source.topic else ""
+            raise UsageError(f"give files of events{topic}: the spec of {name} names none")
+        files = files_of(given or spec.source.files)
         mistakes = mistakes_of(spec, files)
         tell(mistakes)
         refuse(len(mistakes), strict, "nothing was fed")
-        with _progress_bar(json) as show:
+        with progress(json) as show:
             return await feed_files(timelines, spec, files, show, again=again), mistakes
 
-    report, mistakes = connected(work)
+    try:
+        report, mistakes = connected(work)
+    except KeyboardInterrupt:
+        say(f"stopped; the same command goes on from here: timeline feed {name} ...", err=True)
+        raise
     for known in report.known:
         say(printable(str(known)), err=True)
     ahead = report.ahead
@@ -95,6 +114,8 @@ def _feed_files(name: str, files: list[Path], again: bool, strict: bool, json: b
         print_json({"timeline": name, **counts, **skipped, "known": same, "warnings": warnings})
     else:
         _print_report(name, report)
+    if report.rejected and not report.events:
+        raise typer.Exit(1)
 
 
 def _print_report(name: str, report: Report) -> None:
@@ -109,42 +130,10 @@ def _print_report(name: str, report: Report) -> None:
     say(f"{name}: {report.accepted} events accepted{refused}{ahead}{bad}")
 
 
-@contextmanager
-def _progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A progress bar on standard error, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    errors = Console(stderr=True)
-    if quiet or not errors.is_terminal:
-        yield lambda _: None
-        return
-    columns = (
-        TextColumn("feeding"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("lines, {task.fields[sent]} events sent"),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=errors, transient=True) as bars:
-        task = bars.add_task("feeding", total=None, sent=0)
-
-        def show(progress: Progress) -> None:
-            bars.update(
-                task,
-                total=progress.of_lines,
-                completed=progress.lines,
-                sent=progress.events,
-            )
-
-        yield show
-
-
 def dry_run(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec (.toml).")],
     files: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(metavar="FILE...", help="Files of events [default: the spec's own]."),
     ] = None,
     at: AtOption = None,
@@ -162,10 +151,11 @@ def dry_run(
     from feeder.files.feed import feed_files
     from timeline.cli.render import complain, print_workers, workers_of
     from timeline.local.evaluation import Row
+    from timeline.reading.finding import files_of
     from timeline.spec.loading import load_spec
 
     loaded = load_spec(spec)
-    paths = list(files or map(Path, loaded.source.files))
+    paths = files_of(files or loaded.source.files)
     if not paths:
         raise UsageError("give at least one file of events (.jsonl, .csv or .parquet)")
     ats, interval = times(at), step(every)
@@ -186,7 +176,7 @@ def dry_run(
         await timelines.registry.register(loaded)
         if not json:
             print_workers(loaded, workers_of(loaded))
-        with _progress_bar(json) as show_progress:
+        with progress(json) as show_progress:
             report = await feed_files(timelines, loaded, paths, show_progress)
         if not json:
             _print_report(loaded.name, report)

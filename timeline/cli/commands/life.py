@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timeline.cli.connecting import NameArgument, connected
+from timeline.cli.listing import say_cut
 from timeline.cli.options import FragmentsOption, JsonOption, UsageError, step
 from timeline.cli.saying import printable, say
 from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
@@ -215,10 +216,10 @@ def _print_change(change: Change) -> None:
     say(f"{change.name} changes:")
     for place, before, after in change.settings:
         was, now = ("-" if v is None else printable(value_text(v)) for v in (before, after))
-        say(f"  {place}: {was} -> {now}")
+        say_cut(f"  {place}: {was} -> {now}")
     for title, texts in (("stays", change.stays), ("new", change.new), ("goes", change.goes)):
         for text in texts:
-            say(f"  {title:<5}  {printable(text)}")
+            say_cut(f"  {title:<5}  {text}")
     if change.moves:
         say("  Other workflows host the nodes: they get all that is known, and nothing is read again.")
     if change.anew:

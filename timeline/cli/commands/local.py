@@ -27,6 +27,7 @@ from timeline.cli.options import (
     step,
     utf8,
 )
+from timeline.cli.piped import InputFormatOption, with_stdin
 from timeline.cli.saying import say
 from timeline.cli.telling import StrictOption, refuse, tell
 from timeline.cli.times import AtOrEndOption, TimesOption, times_or_end, with_end
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from timeline.spec.spec import Spec
 
 
+#: What is no file with an expression.
+EVENTS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".pq", ".gz", ".zst")
+#: More rows are told of before they come.
+MANY = 1_000_000
 #: Files are read in blocks of this size: small enough that all cores have some.
 BLOCK_BYTES = 1 << 23
 
@@ -50,7 +55,8 @@ def evaluate_files(
         typer.Argument(
             metavar="[SPEC_OR_FILE] FILE...",
             help="A spec (.toml) or a file with an expression, unless -e gives it; then the "
-            "events: .jsonl, .csv or .parquet. A spec with source.files needs no more.",
+            "events: .jsonl, .csv, .tsv (also .gz, .zst) or .parquet, folders and patterns of them, or - for "
+            "standard input. A spec with source.files needs no more.",
             show_default=False,
         ),
     ] = None,
@@ -63,6 +69,10 @@ def evaluate_files(
     ] = None,
     time_unit: Annotated[
         str | None, typer.Option(metavar="UNIT", help="Unit of numeric times: ms, s, us or ns.")
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Zone of times that say none, such as Europe/Berlin."),
     ] = None,
     key: Annotated[
         list[str] | None, typer.Option(metavar="K", help="Only this key. May be repeated.")
@@ -85,6 +95,7 @@ def evaluate_files(
         ),
     ] = Shown.TABLE,
     times: TimesOption = None,
+    input_format: InputFormatOption = None,
     jobs: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Cores that work on it [default: all]."),
@@ -100,7 +111,9 @@ def evaluate_files(
     """
     from timeline.jobs import cores
     from timeline.local.spilling import Spill
+    from timeline.reading.finding import files_of
     from timeline.reading.looking import Looking
+    from timeline.values.zones import zone_named
 
     jobs = jobs or cores()
     spec, plan, paths, question = _what(expression, files or [])
@@ -110,6 +123,8 @@ def evaluate_files(
         if time_unit not in ("ms", "s", "us", "ns"):
             raise UsageError(f"--time-unit is ms, s, us or ns, got {time_unit!r}")
         unit = time_unit  # type: ignore[assignment]
+    if timezone is not None:
+        zone_named(timezone)
     key_name = key_column or (source.key if source else "key")
     time_name = time_column or (source.time if source else "time")
     ats, interval = times_or_end(at), step(every)
@@ -124,10 +139,14 @@ def evaluate_files(
     start, end = between(from_, to, ranged, "--every, --intervals or --format lanes (svg, html, png)")
     asked = plan.result if node is None else plan.find(node)
     wanted = list(dict.fromkeys(key)) if key else None
-    with Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill:
+    with (
+        with_stdin(paths, input_format) as paths,
+        Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill,
+    ):
         option = 'unit = "{}"' if spec and time_unit is None else "--time-unit {}"
-        looking = Looking(plan.result.expression, plan.columns, time_name, unit, option)
-        _read(paths, key_name, looking, spill, jobs, strict, _latest(spec))
+        zone = timezone or (source.timezone if source else None)
+        looking = Looking(plan.result.expression, plan.columns, time_name, unit, option, zone)
+        _read(files_of(paths), key_name, looking, spill, jobs, strict, _latest(spec))
         if spill.refused:
             events_were = "event" if spill.refused == 1 else "events"
             closed = spec is not None and spec.limits.key_ttl is not None
@@ -154,8 +173,14 @@ def evaluate_files(
             return
         from timeline.cli.rows import print_rows
 
-        values = spill.values(ticks, every=interval, start=start, end=end)
+        values = spill.values(ticks, every=interval, start=start, end=end, tell=_tell_many)
         print_rows(values, list(plan.outputs), rows_format, raw, times)
+
+
+def _tell_many(rows: int) -> None:
+    """Warns of more rows than a person wants."""
+    if rows > MANY:
+        say(f"note: {rows:,} rows follow; --key, --from, --to or a longer --every make it fewer", err=True)
 
 
 def explain(
@@ -220,7 +245,7 @@ def _what(
 
         spec = load_spec(first)
         return spec, spec.plan, rest or list(spec.source.files), spec.question
-    if first.suffix in (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".pq", ".gz"):
+    if first.suffix in EVENTS:
         raise UsageError(f"{first} holds events; say what to evaluate with a spec or -e EXPR")
     return None, *_understood(expression_file(first), rest)
 
@@ -266,6 +291,7 @@ def _read(
                 time=looking.time,
                 columns=looking.columns,
                 unit=looking.unit,
+                zone=looking.zone,
                 block_bytes=BLOCK_BYTES,
                 jobs=jobs,
                 latest=latest,
