@@ -37,6 +37,8 @@ LARGE_BYTES = 16 << 10
 PATIENCE = 5.0
 #: A sink that could not write so often holds up what it is fed by.
 ATTEMPTS = 6
+#: So many times streams are found where they were before others give up waiting for them.
+LOOKS = 3
 #: How long a batch may take to arrive (s), before one has.
 FIRST_GUESS = 0.05
 
@@ -93,6 +95,9 @@ class Stream:
         self._took = {False: FIRST_GUESS, True: FIRST_GUESS}
         self._moved_at = 0.0
         self._sent_at: float | None = None
+        #: Up to where the streams that a sink merges were when it was looked for what is wrong, and how
+        #: often they have stood there.
+        self._merged: dict[str, tuple[int, int]] = {}
 
     async def locate(self) -> None:
         """Asks the leaves where they stand.
@@ -223,7 +228,7 @@ class Stream:
             self._moved_at = now
         elif now - self._moved_at > PATIENCE:
             self._moved_at = now
-            await self._complain()
+            await self._complain(waiting=True)
             await self._look_ahead()
 
     async def _look_ahead(self) -> None:
@@ -252,8 +257,8 @@ class Stream:
                 "feed it again"
             )
 
-    async def _complain(self) -> None:
-        """Looks for the reason why nothing moves.
+    async def _complain(self, waiting: bool = False) -> None:
+        """Looks for the reason why nothing moves, while ``waiting`` also among other streams.
 
         Raises:
             LimitError: a node has stopped taking events, or a sink cannot write.
@@ -270,6 +275,12 @@ class Stream:
                 status = await self.timelines.nodes.sink(sink)
                 if status["full"] or status.get("attempt", 0) >= ATTEMPTS:
                     raise LimitError(status["full"] or f"{sink} cannot write: {status['error']}")
+                if waiting and (held := status.get("held")) is not None:
+                    until, times = self._merged.get(sink, (-1, 0))
+                    times = times + 1 if until == status["until"] else 1
+                    self._merged[sink] = (status["until"], times)
+                    if times >= LOOKS:
+                        raise LimitError(held)
 
 
 def size_of(events: Events) -> int:

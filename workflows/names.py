@@ -16,6 +16,7 @@ from timeline.values.vocabulary import I64
 REGISTRY_ID = "timeline-registry"
 REGISTRY_TYPE = "timeline_registry"
 SINK_TYPE = "timeline_sink"
+MERGED_TYPE = "timeline_sink_merged"
 DEFAULT_TASK_QUEUE = "timeline"
 
 
@@ -41,6 +42,11 @@ def member(spec: Spec, node: PlanNode) -> str | None:
 def sink_id(spec: Spec, sink: Sink, stream: int) -> str:
     """The workflow id of one of a timeline's sinks on a stream."""
     return f"{spec.source_id}.sink.{sink.label(spec.name)}.{stream}"
+
+
+def merged_id(spec: Spec, sink: Sink) -> str:
+    """The workflow id of what merges the groups of all streams, of a sink that asks for it."""
+    return f"{spec.source_id}.sink.{sink.label(spec.name)}.all"
 
 
 def parent_may_be(workflow_id: str, parent: str) -> bool:

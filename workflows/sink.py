@@ -1,4 +1,4 @@
-"""The workflow of a timeline's sink on one stream, and the activity that writes what it says.
+"""The workflow of a timeline's sink on one stream.
 
 It subscribes to the outputs as a node does. It goes on to the next position only when all rows of the one
 before are written, so that its position says up to where they are; feeders wait for it as for results.
@@ -6,20 +6,14 @@ before are written, so that its position says up to where they are; feeders wait
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
 
 from workflows.inbox import ChildPatch, Entry, from_carried, to_carried
-from workflows.protocol import Progress, SinkSpec
+from workflows.protocol import SinkSpec
 from workflows.protocol import sink as protocol
-from workflows.told import Told, nothing_odd
+from workflows.rows import Rows
 
 with workflow.unsafe.imports_passed_through():
     import orjson
@@ -28,41 +22,31 @@ with workflow.unsafe.imports_passed_through():
     from timeline.engine.state_wire import from_state, to_state
     from timeline.engine.wire import from_patch
     from timeline.errors import TimelineError
-    from timeline.sinks.batches import Batch, Row, Written
     from timeline.sinks.emission import Emission
+    from timeline.sinks.groups import Handed
     from timeline.spec.spec import Spec
     from timeline.tables.wire import Wire, to_position
-    from workflows.gauge import MAX_STATE, Gauge
-    from workflows.metrics import SinkMetrics
-    from workflows.names import SINK_TYPE
+    from workflows.names import SINK_TYPE, merged_id
 
-#: About how many bytes of rows one activity takes; for a webhook, to which each row goes by itself, fewer.
-BATCH_BYTES, WEBHOOK_BYTES = 500_000, 50_000
-RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200),
-    backoff_coefficient=2,
-    maximum_interval=timedelta(seconds=15),
-)
+#: About how many bytes of groups go at once to the workflow that merges them.
+HANDED_BYTES = 100_000
+#: How often one that is not there is tried again.
+AGAIN = timedelta(seconds=1)
 
 
 @workflow.defn(name=SINK_TYPE)
-class SinkWorkflow(Told):
+class SinkWorkflow(Rows):
     """Takes ``patch`` signals of the outputs' nodes. All work is done in `run`, in order of arrival."""
 
     @workflow.init
     def __init__(self, args: SinkSpec, state: bytes | None = None) -> None:
         self.args = args
-        self.spec = Spec.from_wire(args["spec"])
-        self.sink = self.spec.sink(args.get("sink"))
-        self.node = Emission(self.spec, self.sink, args["stream"])
+        spec = Spec.from_wire(args["spec"])
+        self.begin(spec, spec.sink(args.get("sink")), str(args["stream"]), args.get("max_state"))
+        self.node = Emission(spec, self.sink, args["stream"])
         self.inbox: list[Entry] = []
-        self.progress = Progress(rows=0, batches=0, offset=0, exactly_once=None)
         self.written: list[int] | None = None
-        self.stopped = False
-        self.full: str | None = None
-        self.odd = nothing_odd()
-        self.gauge = Gauge(args.get("max_state", MAX_STATE))
-        self.metrics = SinkMetrics(self.sink.kind)
+        self.room_until = 0
         if state is not None:
             rest = from_state(state, [self.node.state])
             self.gauge.measured(len(state), 0)
@@ -103,34 +87,25 @@ class SinkWorkflow(Told):
         self.inbox.append(ChildPatch(patch))
         self.metrics.heard()
 
-    @protocol.STOP.handler
-    def stop(self) -> None:
-        """Ends the workflow: the timeline was removed. What is not written yet is not written."""
-        self.stopped = True
+    @protocol.ROOM.handler
+    def room(self, until: int) -> None:
+        """What was handed over is where it belongs, as far as that can be yet."""
+        self.room_until = max(self.room_until, until)
 
     # --- queries ---------------------------------------------------------------------------------
 
     @protocol.POSITION.handler
     def position(self) -> protocol.Place:
-        """The place in the stream up to which all that is final is written."""
+        """The place in the stream up to which all that is final is written, or handed over."""
         return self.written
 
     @protocol.STATUS.handler
     def status(self) -> protocol.SinkStatus:
         """Where rows go, how many are written, whether a repeat changes nothing, and what is wrong."""
-        return {
-            "stream": self.args["stream"],
-            "sink": self.sink.name,
-            "kind": self.sink.kind,
-            "place": self.sink.place,
-            "name": self._name(),
-            "position": self.written,
-            **self.progress,
-            "waiting": len(self.inbox),
-            "state_bytes": self.gauge.about,
-            "full": self.full,
-            **self.what_is_odd(),
-        }
+        status = self.stands(self.args["stream"], self.written, len(self.inbox), self.gauge.about)
+        if self.sink.merged:
+            status["merged"] = merged_id(self.spec, self.sink)
+        return status
 
     # --- work ------------------------------------------------------------------------------------
 
@@ -160,53 +135,39 @@ class SinkWorkflow(Told):
                 self.metrics.done()
 
     async def _drain(self) -> None:
+        if self.sink.merged:
+            await self._hand_over()
+            return
         while not self.stopped and (rows := self.node.rows()) is not None:
-            for part in _parts(rows, WEBHOOK_BYTES if self.sink.kind == "webhook" else BATCH_BYTES):
-                left = part
-                while left and not self.stopped:
-                    left = left[await self._write(left) :]
+            await self.write(rows, self.node.types())
 
-    async def _write(self, rows: list[Row]) -> int:
-        """Has the first of some rows written: how many."""
-        batch = Batch(
-            kind=self.sink.kind,
-            place=self.sink.place,
-            name=self._name(),
-            number=self.progress["batches"],
-            first=self.progress["rows"],
-            offset=self.progress["offset"],
-            types=self.node.types(),
-            rows=rows,
-        )
-        writing: workflow.ActivityHandle[Any] = workflow.start_activity(
-            "write_sink",
-            batch,
-            result_type=dict,
-            start_to_close_timeout=timedelta(minutes=5),
-            heartbeat_timeout=protocol.HEARTBEAT,
-            retry_policy=RETRY,
-        )
-        await workflow.wait_condition(lambda: writing.done() or self.stopped)
-        if not writing.done():
-            writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ActivityError):
-                await writing
-            return 0
-        written: Written = await writing
-        count = written.get("rows", len(rows))
-        self.metrics.wrote(count)
-        self.progress = Progress(
-            rows=batch["first"] + count,
-            batches=batch["number"] + 1,
-            offset=written["offset"],
-            exactly_once=written["exactly_once"],
-        )
-        return count
+    async def _hand_over(self) -> None:
+        """Brings what is final to the workflow that merges it."""
+        handed: Handed | None = None
+        size = 0
+        while not self.stopped and (more := self.node.hand_over()) is not None:
+            size += len(orjson.dumps(more))
+            if handed is None:
+                handed = more
+            else:
+                handed["parts"] += more["parts"]
+                handed["until"] = more["until"]
+                handed["first"] = more["first"] if handed["first"] is None else handed["first"]
+            if size > HANDED_BYTES:
+                await self._tell(handed)
+                handed, size = None, 0
+        if handed is not None:
+            await self._tell(handed)
 
-    def _name(self) -> str:
-        """Of the file or the producer: that of a timeline registered anew under this name is another."""
-        born = workflow.info().first_execution_run_id
-        return f"{self.node.label}-{self.args['stream']}-{born[:8]}"
+    async def _tell(self, handed: Handed) -> None:
+        """Hands over, and waits until there is room for more."""
+        message = {**handed, "stream": self.args["stream"]}
+        while not self.stopped and not await protocol.HAND_OVER.tell(
+            merged_id(self.spec, self.sink), message
+        ):
+            await workflow.sleep(AGAIN)
+        until = handed["until"]
+        await workflow.wait_condition(lambda: self.stopped or self.room_until >= until)
 
     def _state(self) -> bytes:
         return to_state(
@@ -217,18 +178,3 @@ class SinkWorkflow(Told):
             written=self.written,
             emission=self.node.carried(),
         )
-
-
-def _parts(rows: list[Row], most: int) -> Iterator[list[Row]]:
-    """The rows in pieces of about so many bytes."""
-    part: list[Row] = []
-    size = 0
-    for row in rows:
-        own = len(orjson.dumps(row))
-        if part and size + own > most:
-            yield part
-            part, size = [], 0
-        part.append(row)
-        size += own
-    if part:
-        yield part

@@ -8,6 +8,8 @@ from __future__ import annotations
 from temporalio import workflow
 
 from workflows.protocol import RegistryState, SinkSpec, Subscriber, node
+from workflows.protocol.registry import streams_of_source
+from workflows.protocol.sink import MergedSpec
 from workflows.starting import started
 
 with workflow.unsafe.imports_passed_through():
@@ -15,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from timeline.spec.sink import Sink
     from timeline.spec.spec import Spec
     from workflows.gauge import MAX_STATE
-    from workflows.names import SINK_TYPE, member, node_id, sink_id
+    from workflows.names import MERGED_TYPE, SINK_TYPE, member, merged_id, node_id, sink_id
 
 
 class Sinking:
@@ -25,6 +27,8 @@ class Sinking:
     def __init__(self, state: RegistryState, stopping: set[str]) -> None:
         self.state = state
         self.stopping = stopping
+        #: What merges streams, as far as this run has started it.
+        self.merging: set[str] = set()
 
     async def start(self, spec: Spec, stream: int) -> None:
         """Starts the sinks of a timeline on a stream whose nodes run."""
@@ -40,12 +44,36 @@ class Sinking:
                 await node.UNSUBSCRIBE.tell(node_id(spec, output, stream), workflow_id)
             self.stopping.add(workflow_id)
             await node.STOP.tell(workflow_id)
+            if sink.merged and stream == 0:
+                workflow_id = merged_id(spec, sink)
+                self.stopping.add(workflow_id)
+                self.merging.discard(workflow_id)
+                await node.STOP.tell(workflow_id)
+
+    @property
+    def max_state(self) -> int:
+        return self.state.get("max_state", MAX_STATE)
+
+    async def _start_merging(self, spec: Spec, sink: Sink) -> None:
+        topics = self.state.get("topics", {})
+        workflow_id = merged_id(spec, sink)
+        # How many partitions a topic has, nobody knows before a feeder has opened it; then it is fed.
+        if workflow_id in self.merging or (spec.source.topic is not None and spec.source_id not in topics):
+            return
+        self.merging.add(workflow_id)
+        streams = len(streams_of_source(spec, topics))
+        args = MergedSpec(spec=spec.to_wire(), streams=streams, max_state=self.max_state)
+        if sink.name is not None:
+            args["sink"] = sink.name
+        await started(workflow_id, MERGED_TYPE, args, stopping=self.stopping, patch="sink-is-stopping")
 
     async def _start(self, spec: Spec, sink: Sink, stream: int) -> None:
         workflow_id = sink_id(spec, sink, stream)
-        args = SinkSpec(spec=spec.to_wire(), stream=stream, max_state=self.state.get("max_state", MAX_STATE))
+        args = SinkSpec(spec=spec.to_wire(), stream=stream, max_state=self.max_state)
         if sink.name is not None:
             args["sink"] = sink.name
+        if sink.merged:
+            await self._start_merging(spec, sink)
         # Left over from a registry that was lost, it runs already; a snapshot does no harm then.
         await started(workflow_id, SINK_TYPE, args, stopping=self.stopping, patch="sink-is-stopping")
         for index, inputs in Emission(spec, sink, stream).inputs().items():

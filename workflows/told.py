@@ -150,6 +150,16 @@ def _limit(max_state: Any) -> None:
         raise WireError(f"a state has 1 to {MAX_BYTES} bytes, got {shortened(repr(max_state), 80)}")
 
 
+def _handed(handed: Any) -> None:
+    _table(handed, "what is handed over")
+    _shallow(handed, DEEPEST)
+
+
+def _room(until: Any) -> None:
+    if type(until) is not int:
+        raise WireError(f"a time is a whole number of ms, got {shortened(repr(until), 80)}")
+
+
 def _patch(patch: Any) -> None:
     _table(patch, "a patch")
     _carriable(patch, "kind", "release")
@@ -189,6 +199,8 @@ CHECKS: Mapping[str, Callable[..., None]] = {
     "patch": _patch,
     "subscribe": _subscriber,
     "unsubscribe": lambda workflow_id: _text(workflow_id, "a subscriber's workflow"),
+    "hand_over": _handed,
+    "room": _room,
     "limit": _limit,
     "release": lambda key: _text(key, "a key"),
 }

@@ -27,6 +27,7 @@ from workflows.node import NodeWorkflow
 from workflows.payloads.codec import WorkerCodec, WorkerPayloadConverter
 from workflows.registry import RegistryWorkflow
 from workflows.sink import SinkWorkflow
+from workflows.sink_merging import MergedSinkWorkflow
 from workflows.stores.store import Store
 from workflows.stores.sweep import sweep
 from workflows.writing.activity import SinkActivity
@@ -48,7 +49,7 @@ AGAIN_AFTER, AGAIN_AT_MOST = 10.0, 60.0
 #: evicted did not end any more.
 TASK_TIMEOUT = 10
 
-WORKFLOWS = (NodeWorkflow, RegistryWorkflow, SinkWorkflow)
+WORKFLOWS = (NodeWorkflow, RegistryWorkflow, SinkWorkflow, MergedSinkWorkflow)
 
 
 def make_worker(

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pyarrow.parquet
+import pytest
 
 from timeline.local.evaluation import Evaluation
 from timeline.sinks.batches import Batch
@@ -133,3 +134,30 @@ def batch(place: str, number: int, rows: int, offset: int = 0, kind: str = "json
         types={"x": "float"},
         rows=[{"id": f"i/{first + n}", **head, "at": n, "x": n / 2} for n in range(rows)],
     )
+
+
+def expected_groups(wanted: Spec, local: Evaluation, every: int, below: float) -> dict[tuple[int, str], Any]:
+    """By tick and state how many lives there are that have waited for less than 10 s, and for how long on
+    average."""
+    spans = [(key, *life) for key in local.names() for life in local.lives(key)]
+    end = newest_of(wanted, local) - (wanted.limits.key_ttl or 0) - wanted.limits.allowed_lateness
+    begin = min(origin for _, origin, _ in spans)
+    groups: dict[tuple[int, str], list[float]] = {}
+    for at in range(-(-begin // every) * every, end, every):
+        for key, origin, newest in spans:
+            if not origin <= at < newest + (wanted.limits.key_ttl or 0):
+                continue
+            [row] = local.values([at], keys=[key])
+            values: Any = row.value
+            if values["seconds"] < below:
+                groups.setdefault((at, values["state"]), []).append(values["seconds"])
+    return {place: (len(found), pytest.approx(sum(found) / len(found))) for place, found in groups.items()}
+
+
+def newest_of(wanted: Spec, local: Evaluation) -> int:
+    """The newest event of the stream that is furthest behind."""
+    newest = [-1] * wanted.limits.shards
+    for key in local.names():
+        number = shard_of(key, wanted.limits.shards)
+        newest[number] = max(newest[number], local.span(key)[1])
+    return min(newest)

@@ -23,7 +23,7 @@ from timeline.language.signatures import signatures
 from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.names import REGISTRY_ID, fragment_id, sink_id
+from workflows.names import REGISTRY_ID, fragment_id, merged_id, sink_id
 from workflows.server import DevServer
 from workflows.worker import make_worker
 
@@ -50,6 +50,13 @@ CALLED = tuple(s.name for s in signatures() if not s.symbol)
 SINK = {"sink": {"folder": "/tmp/timeline-recorded-sink"}, "limits": {"allowed_lateness": "1s"}}
 
 
+#: Groups that are handed over to be merged.
+MERGED: dict[str, Any] = {
+    "sink": [{"name": "all", **SINK["sink"], "every": "500ms", "agg": "count", "merged": True}],
+    "limits": {"allowed_lateness": "1s", "key_ttl": "1s"},
+}
+
+
 async def record(names: list[str]) -> None:
     """Runs the expressions on a server that suggests continuing as new often; saves the last runs."""
     often = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40")
@@ -62,6 +69,7 @@ async def record(names: list[str]) -> None:
                 ids = {REGISTRY_ID: REGISTRY_ID}
                 meant: dict[str, dict[str, Any]] = {n: {"expression": e} for n, e in EXPRESSIONS.items()}
                 meant |= {"several": {"outputs": OUTPUTS}, "sink": {"expression": STATE, **SINK}}
+                meant["merged"] = {"expression": STATE, **MERGED}
                 meant |= {s.name: {"expression": plain_text(s)} for s in signatures() if s.name in CALLED}
                 for policy in POLICIES[1:]:
                     lives = {"run": {"fragments": policy}}
@@ -77,8 +85,11 @@ async def record(names: list[str]) -> None:
                     for end in range(5, 26, 4):
                         write(file, many(3, 10)[:end])
                         await feed_files(timelines, spec, [file])
+                    for sink in spec.sinks:
+                        ids[f"{name}-timeline_sink"] = sink_id(spec, sink, 0)
+                        if sink.merged:
+                            ids[f"{name}-timeline_sink_merged"] = merged_id(spec, sink)
                     if spec.sinks:
-                        ids[f"{name}-timeline_sink"] = sink_id(spec, spec.sink(), 0)
                         continue
                     # Of one operator's own call the other nodes are recorded with the expressions above.
                     fragments = spec.fragments[-1:] if name in CALLED else spec.fragments

@@ -10,12 +10,13 @@ from typing import Any
 
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
 from tests.support.receiver import Receiver
 from tests.support.sinks import by_key, events, expected, spec, write, written
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import sink_id
+from workflows.patience import Patience
 from workflows.server import DevServer
 
 SECRET = f"whsec_{base64.b64encode(b'n' * 32).decode()}"
@@ -40,7 +41,7 @@ async def test_three_kills_lose_no_message(tmp_path: Path) -> None:
                 return process
 
             running = await worker()
-            timelines = Client(await connect_embedded(server.address))
+            timelines = Client(await connect_embedded(server.address), Patience(PATIENCE))
             await timelines.registry.register(wanted)
             for end in range(len(rows) // 4, len(rows) + 1, len(rows) // 4):
                 path = write(tmp_path / "events.jsonl", rows[:end])

@@ -29,6 +29,7 @@ from tests.support.sinks import (
     by_key,
     events,
     expected,
+    expected_groups,
     spec,
     write,
     written,
@@ -97,23 +98,10 @@ async def test_groups_of_all_keys_at_intervals(timelines: Client, tmp_path: Path
     await timelines.registry.register(wanted)
     await feed_in_parts(timelines, wanted, tmp_path / "events.jsonl", events(2, 6, 30))
     local = (await compare(timelines, wanted)).evaluation
-    spans = [(key, *life) for key in local.names() for life in local.lives(key)]
-    end = max(newest for _, _, newest in spans) - 5_000 - 3_000
-    begin = min(origin for _, origin, _ in spans)
-    groups: dict[tuple[int, str], list[float]] = {}
-    for at in range(-(-begin // 2_000) * 2_000, end, 2_000):
-        for key, origin, newest in spans:
-            if not origin <= at < newest + 5_000:
-                continue
-            [row] = local.values([at], keys=[key])
-            values: Any = row.value
-            if values["seconds"] < 10:
-                groups.setdefault((at, values["state"]), []).append(values["seconds"])
     rows = written(tmp_path / "out")
     assert len({row["id"] for row in rows}) == len(rows) > 10
-    assert {(r["at"], r["state"]): (r["count"], r["avg(seconds)"]) for r in rows} == {
-        place: (len(found), pytest.approx(sum(found) / len(found))) for place, found in groups.items()
-    }
+    found = {(r["at"], r["state"]): (r["count"], r["avg(seconds)"]) for r in rows}
+    assert found == expected_groups(wanted, local, 2_000, 10)
 
 
 def read_topic(topic: str) -> list[Values]:

@@ -224,3 +224,23 @@ def print_workers(spec: Spec, workers: dict[str, Any], verb: str = "registered")
             f"a wave is {wave.signals + wave.between} signals, {wave.actions} Temporal actions; "
             f"with --fragments stream it would be {least.signals} and {least.actions}"
         )
+
+
+def sink_line(sink: Mapping[str, Any]) -> str:
+    """What `describe` says of a sink."""
+    position = ".".join(map(str, sink["position"] or ("-",)))
+    kind = sink["kind"] if sink["kind"] in ("topic", "webhook") else f"{sink['kind']} in"
+    name = f" {sink['sink']}" if sink.get("sink") else ""
+    if "merged" in sink:
+        return f"sink{name} of stream {sink['stream']}: hands its groups over, up to {position}"
+    of = "all streams" if sink["stream"] is None else f"stream {sink['stream']}"
+    if "until" in sink:
+        position = f"{sink['until']} ms"
+        if behind := sink["waits_for"]:
+            position += f" (waits for stream {', '.join(map(str, behind[:20]))})"
+    once = {True: "exactly once", False: "at least once: its broker does not deduplicate"}
+    said = f", {once[sink['exactly_once']]}" if sink["exactly_once"] is not None else ""
+    return (
+        f"sink{name} of {of}: {kind} {sink['place']}, {sink['rows']} rows in "
+        f"{sink['batches']} batches up to {position} as {sink['name']}{said}"
+    )

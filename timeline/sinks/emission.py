@@ -5,54 +5,57 @@ Pure, as nodes are: the workflow hands in patches, takes rows out and brings the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
-import orjson
 
-from timeline.aggregate import kinds_of, merge, partial
-from timeline.aggregate.functions import CLOSED
+from timeline.aggregate import Request, kinds_of, merge, partial
 from timeline.aggregate.where import holds, parse_where, table_of
 from timeline.engine.answers import Answers
 from timeline.engine.key_columns import KeyColumn
 from timeline.engine.node import Node
-from timeline.engine.shrinking import Shrinking
 from timeline.engine.state import NodeState
-from timeline.errors import LimitError
 from timeline.language.expression import Expression
 from timeline.operators.outputs import Outputs
 from timeline.sinks.batches import Row
+from timeline.sinks.groups import (
+    COUNTED,
+    TYPES,
+    Handed,
+    Part,
+    alone,
+    at_most,
+    parts_of,
+    rows_of,
+    types_of,
+    with_times,
+)
+from timeline.sinks.places import Places, instant, spread
+from timeline.sinks.tidying import Tidying
 from timeline.spec.sink import Sink
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 from timeline.tables.lateness import final_until, is_closed, watermark
 from timeline.tables.packing import key_of, packed, start_of, tick_of
 from timeline.tables.splicing import rows_in
-from timeline.tables.table import Table, Window, lookup, values_at
+from timeline.tables.table import Table, Window, lookup
 from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK
 from timeline.values.vocabulary import I64
 
+T = TypeVar("T")
 #: By key code: all ticks (ms) below are done. Its sink carries it.
 EMITTED = KeyColumn(0, born=False, carried=False)
 #: The most places, or groups at a time, that are looked at in one go; and keys, of which most have none.
 MOST, MOST_KEYS = 2_000, 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Key codes and ticks, packed, that rows may be made of; and up to where each key is done then."""
-
-    at: I64
-    code: I64
-    until: I64
-
-
 class Emission(Node):
     """The outputs of a timeline that a sink needs, at one position, and what was said of them.
 
     ``grid`` (ms): the next time at which rows of groups are made of all keys; ``None`` before the first.
+    ``said`` (ms): below which time all was handed over, if those of all streams are merged.
     """
 
     def __init__(self, spec: Spec, sink: Sink, stream: int) -> None:
@@ -68,27 +71,33 @@ class Emission(Node):
         operator = Outputs(tuple(self.kinds), tuple(node.before_origin for node in nodes))
         kinds = [node.operator.kind for node in nodes]
         self.attach(NodeState(operator, kinds, spec.node_limits, columns={"emitted": EMITTED}))
-        self.shrinking: _Tidying = _Tidying(self)
+        self.shrinking: Tidying = Tidying(self.state, self._done, self.sink.every or 0)
         self.answers = _AllKeys(self.state)
         self.grid: int | None = None
+        self.said = 0
 
     def types(self) -> dict[str, str]:
         """The columns of rows that are outputs or aggregates, with what they hold in files of columns:
         ``bool``, ``int``, ``float``, or ``text``, as which a State and a histogram are written."""
-        words = {Kind.BOOL: "bool", Kind.STATE: "text"}
         late = {self._late: "int"} if self._is_late else {}
         if not self.sink.aggregates:
-            return {name: words.get(self.kinds[name], "float") for name in self.shown} | late
-        request = self.sink.request(self.kinds)
-        types = {name: words.get(self.kinds[name], "float") for name in request.group_by}
-        functions = {"count": "int", "histogram": "text"}
-        return types | {a.label: functions.get(a.function, "float") for a in request.aggregates} | late
+            return {name: TYPES.get(self.kinds[name], "float") for name in self.shown} | late
+        return types_of(self.sink.request(self.kinds), self.kinds) | late
+
+    def _done(self) -> I64:
+        """By key code, below which tick rows are made."""
+        by_key = self.state.by_key
+        if self.sink.aggregates:
+            return np.full(len(by_key), 0 if self.grid is None else self.grid)
+        if self.sink.when == "close":
+            return watermark(self.state.limits, by_key.newest, self.state.stream_time)
+        return by_key["emitted"]
 
     @property
     def _late(self) -> str:
         """What says of a row that operators with memory counted from later than an origin on: from when
         (ms), or of how many keys of a group."""
-        return "counted_keys" if self.sink.aggregates else "counted_from"
+        return COUNTED if self.sink.aggregates else "counted_from"
 
     @property
     def _is_late(self) -> bool:
@@ -123,12 +132,14 @@ class Emission(Node):
 
     def carried(self) -> dict[str, Any]:
         """What `timeline.engine.state_wire.to_state` does not know of, as JSON."""
-        return {"emitted": self.state.by_key["emitted"].tolist(), "grid": self.grid}
+        carried = {"emitted": self.state.by_key["emitted"].tolist(), "grid": self.grid}
+        return carried | {"said": self.said} if self.sink.merged else carried
 
     def restore(self, carried: dict[str, Any]) -> None:
         """The inverse of `carried`."""
         self.state.by_key["emitted"] = np.array(carried["emitted"], np.int64)
         self.grid = carried["grid"]
+        self.said = carried.get("said", 0)
 
     def tidy(self) -> None:
         """Forgets what no row can need any more. To be called when all rows of a position are done."""
@@ -152,7 +163,7 @@ class Emission(Node):
         until[self.state.by_key.newest < 0] = 0
         return until
 
-    def _places(self) -> _Places | None:
+    def _places(self) -> Places | None:
         """Up to `MOST` places of keys that have something final that was not looked at, in order."""
         begin = np.maximum(self.state.by_key["emitted"], self._begin())
         until = self.final()
@@ -167,7 +178,7 @@ class Emission(Node):
             return None
         begin, until = begin[codes], until[codes]
         if self.sink.when == "close":
-            return _Places(packed(codes, self.state.by_key.newest[codes]), codes, until)
+            return Places(packed(codes, self.state.by_key.newest[codes]), codes, until)
         at = self._grid(codes, begin, until) if self.sink.every else self._changes(codes, begin, until)
         if len(at) > MOST:
             at = at[:MOST]
@@ -176,7 +187,7 @@ class Emission(Node):
             codes, until = codes[done], until[done]
             # The key that the last of them is of may have more.
             until[-1] = tick_of(last) + 1
-        return _Places(at, codes, until)
+        return Places(at, codes, until)
 
     def _begin(self) -> I64:
         """By key code, from which tick on all outputs are known."""
@@ -214,7 +225,7 @@ class Emission(Node):
             # From one tick earlier on: a row at the start is there only if something changes.
             before = np.maximum(begin - 1, self._begin()[codes])
             timeline = table_of(self.where, Window(packed(codes, before)), tables)
-            found.append(timeline.at[timeline.value & (timeline.at >= _spread(timeline.at, codes, begin))])
+            found.append(timeline.at[timeline.value & (timeline.at >= spread(timeline.at, codes, begin))])
         at = np.unique(np.concatenate(found))
         return at[tick_of(at) < until[np.searchsorted(codes, key_of(at))]]
 
@@ -225,7 +236,7 @@ class Emission(Node):
         tables = self._tables()
         if self.where is not None and len(at):
             made_up = start_of(np.arange(len(at)))
-            instants = {name: _instant(tables[name], at, made_up) for name in self.kinds}
+            instants = {name: instant(tables[name], at, made_up) for name in self.kinds}
             at = at[holds(self.where, made_up, instants)]
         columns = []
         for name in self.shown:
@@ -244,62 +255,79 @@ class Emission(Node):
             rows.append({"id": f"{self.label}/{self.stream}/{key}/{life}{tick}", **place, **values_by_name})
         return rows
 
+    # --- groups ----------------------------------------------------------------------------------
+
     def _groups(self) -> list[Row] | None:
         """Rows of groups at the next times that are final for all keys, also those that may still come."""
-        assert self.sink.every is not None
-        every, limits = self.sink.every, self.state.limits
-        after = limits.allowed_lateness if limits.by_stream else limits.closed_after
-        if after is None:
+        found = self._at_next_times(lambda asked: merge(asked, [partial(self.answers, asked)]))
+        if found is None:
             return None
-        final = self.state.stream_time - after
-        if self.grid is None:
+        request, (_, result) = self.sink.request(self.kinds), found
+        if self._is_late:
+            for row in result.rows:
+                row[self._late] = result.counted
+        return rows_of(self.sink, self.spec.name, self.stream, request, result)
+
+    def hand_over(self) -> Handed | None:
+        """What is said of the next times that are final, for `timeline.sinks.merging`; ``None`` when there is
+        no more."""
+        is_late = self._is_late
+
+        def answer(asked: Request) -> list[Part]:
+            made = partial(self.answers, asked)
+            parts = parts_of(made, asked)
+            for part in parts if is_late else []:
+                part["counted"] = made.counted
+            return parts
+
+        found = self._at_next_times(answer)
+        if found is not None:
+            first, parts = found
+            assert self.grid is not None
+            self.said = self.grid
+            return Handed(first=first, until=self.grid, parts=parts)
+        # Before a stream's first key it has nothing, and says so: others are not to wait for it.
+        assert self.sink.every is not None
+        final = self._final_of_groups()
+        if final is None:
+            return None
+        until = -(-final // self.sink.every) * self.sink.every if self.grid is None else self.grid
+        if until <= self.said:
+            return None
+        self.said = until
+        return Handed(first=None, until=until, parts=[])
+
+    def _final_of_groups(self) -> int | None:
+        """Below which tick nothing changes of any key, nor of one that may still come."""
+        limits = self.state.limits
+        after = limits.allowed_lateness if limits.by_stream else limits.closed_after
+        return None if after is None else self.state.stream_time - after
+
+    def _at_next_times(self, answer: Callable[[Request], T]) -> tuple[int, T] | None:
+        """What is answered to the question at the next final times, with the first of them."""
+        assert self.sink.every is not None
+        every, final = self.sink.every, self._final_of_groups()
+        if final is None:
+            return None
+        grid = self.grid
+        if grid is None:
             known = self.state.by_key.origin[self.state.by_key.origin <= MAX_TICK]
             if not len(known) or int(known.min()) > final:
                 return None
-            self.grid = -(-int(known.min()) // every) * every
+            grid = -(-int(known.min()) // every) * every
         last = (final - 1) // every * every
-        if self.grid > last:
+        if grid > last:
+            self.grid = grid
             return None
-        times = min(MOST, (last - self.grid) // every + 1, max(1, 1_000_000 // max(1, len(self.state.keys))))
-        is_late = self._is_late
-        if is_late:
-            times = 1  # so that it can be said of each time how many keys are
+        times = min(MOST, (last - grid) // every + 1, max(1, 1_000_000 // max(1, len(self.state.keys))))
         request = self.sink.request(self.kinds)
-        where = f"!{CLOSED}" if request.where is None else f"!{CLOSED} && ({request.where})"
-        found = None
-        while found is None:
-            last = self.grid + (times - 1) * every
-            asked = replace(request, where=where, grid=(self.grid, last, every))
-            try:
-                found = merge(asked, [partial(self.answers, asked)])
-            except LimitError:
-                if times == 1:
-                    raise
-                times //= 2
-        self.grid = last + every
-        rows = []
-        for row in found.rows:
-            at = row.pop("at")
-            # Text in quotes, so that no two values look alike.
-            group = "".join(f"{orjson.dumps(row[name]).decode()}/" for name in request.group_by)
-            place = {"timeline": self.spec.name, "stream": self.stream, "at": at}
-            if is_late:
-                row[self._late] = found.counted
-            rows.append({"id": f"{self.label}/{self.stream}/{group}{at}", **place, **row})
-        return rows
-
-
-def _spread(at: I64, codes: I64, tick: I64) -> I64:
-    """For each packed place the packed ``tick`` of its key, of those of ``codes`` (sorted)."""
-    spread: I64 = packed(codes, tick)[np.searchsorted(codes, key_of(at))]
-    return spread
-
-
-def _instant(table: Table, at: I64, made_up: I64) -> Table:
-    row, _ = lookup(table, at)
-    value = values_at(table, row, at)
-    slope = None if table.slope is None else np.zeros(value.shape, value.dtype)
-    return Table(table.kind, made_up, value, slope, table.vocabulary, table.unit)
+        if self._is_late or alone(request):
+            times = 1  # so that it can be said of each time how many keys are
+        times, found = at_most(
+            times, lambda times: answer(with_times(request, grid, grid + (times - 1) * every, every))
+        )
+        self.grid = grid + times * every
+        return grid, found
 
 
 class _AllKeys(Answers):
@@ -307,36 +335,3 @@ class _AllKeys(Answers):
 
     def _known(self) -> I64:
         return np.flatnonzero(self.state.by_key.newest >= 0)
-
-
-class _Tidying(Shrinking):
-    """Keeps what was not emitted, whatever retention says; works only when it is told to."""
-
-    def __init__(self, emission: Emission) -> None:
-        super().__init__(emission.state)
-        self.emission = emission
-
-    def after_step(self) -> None:
-        """Rows are made of the tables first."""
-
-    def now(self) -> None:
-        super().after_step()
-
-    def _collapse(self, retention: int) -> None:
-        by_key, sink, grid = self.state.by_key, self.emission.sink, self.emission.grid
-        if sink.aggregates:
-            done = np.full(len(by_key), 0 if grid is None else grid)
-        elif sink.when == "close":
-            done = watermark(self.state.limits, by_key.newest, self.state.stream_time)
-        else:
-            done = by_key["emitted"]
-        # A tick more: whether something changes at the first that is not done.
-        horizon = packed(np.arange(len(by_key)), np.maximum(done - 1, 0))
-        for edge in self.state.edges:
-            edge.table.collapse(horizon)
-
-    def _forget(self, after: int) -> None:
-        limits = self.state.limits
-        assert limits.key_ttl is not None
-        longest = 2 * limits.key_ttl + (limits.allowed_lateness or 0) + (self.emission.sink.every or 0)
-        super()._forget(max(after, longest))

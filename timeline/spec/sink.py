@@ -27,7 +27,8 @@ class Sink(Part):
     at the multiples of ``every`` (ms) of event time. ``outputs`` are all where none are named. Of several
     sinks of a timeline each has another ``name``; one of them may have none.
 
-    With ``agg`` a row is one group of all keys of a stream at a time, else one key at a time.
+    With ``agg`` a row is one group of all keys of a stream at a time, ``merged`` of all streams; else one key
+    at a time.
 
     >>> sink = Sink(topic="alerts", outputs=("late",), where="late")
     >>> sink.when, sink.needs({"late": Kind.BOOL, "cdn": Kind.STATE})
@@ -82,6 +83,11 @@ class Sink(Part):
         description="A row is not of one key but of all keys, or of a group: the aggregates, with commas "
         "between. See [aggregates.md](aggregates.md).",
     )
+    merged: bool = Field(
+        default=False,
+        description="With `agg`: a row is of the keys of all streams, instead of one for each stream. See "
+        "[sinks.md](sinks.md).",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Sink:
@@ -95,6 +101,8 @@ class Sink(Part):
             raise ValueError("every must be at least 1ms")
         if self.aggregates and self.every is None:
             raise ValueError("agg and group_by need every: the times at which all keys are looked at")
+        if self.merged and not self.aggregates:
+            raise ValueError("merged is for rows of groups: give agg or group_by, and every")
         if self.aggregates and self.outputs:
             raise ValueError("give outputs (a row a key) or agg and group_by (a row a group), not both")
         return self

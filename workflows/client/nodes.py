@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import NotRequired, cast
 
 from timeline.errors import NotFoundError, RetentionError
@@ -12,7 +13,7 @@ from timeline.tables.events import Position
 from timeline.tables.wire import from_position
 from workflows.client.asking import Asking
 from workflows.client.registry import Registry
-from workflows.names import fragment_id, node_id, sink_id
+from workflows.names import fragment_id, merged_id, node_id, sink_id
 from workflows.protocol import node as protocol
 from workflows.protocol import sink as sinks
 
@@ -69,15 +70,29 @@ class Nodes:
             return []
         streams = await self.registry.streams(spec)
         ids = [sink_id(spec, sink, stream) for sink in spec.sinks for stream in streams]
-        return list(await asyncio.gather(*map(self.sink, ids)))
+        reports = list(await asyncio.gather(*map(self.sink, ids)))
+        for sink in spec.sinks:
+            if sink.merged:
+                with contextlib.suppress(NotFoundError):  # it is started when its topic is opened
+                    reports.append(await self.sink(merged_id(spec, sink)))
+        return reports
 
     async def sink(self, workflow_id: str) -> SinkReport:
-        """What one sink says."""
+        """What one sink says; of one that hands its groups over, also what is wrong where they go."""
         status = await self.asking.query(workflow_id, sinks.STATUS)
         described = await self.asking.describe(workflow_id)
         failing = [a for a in described.raw_description.pending_activities if a.last_failure.message]
         trying = {"error": failing[0].last_failure.message, "attempt": failing[0].attempt} if failing else {}
-        return cast(SinkReport, {"workflow": workflow_id, **status, **trying})
+        report = cast(SinkReport, {"workflow": workflow_id, **status, **trying})
+        if (merged := status.get("merged")) is not None and status["full"] is None:
+            with contextlib.suppress(NotFoundError):  # it is started when its topic is opened
+                there = await self.sink(merged)
+                report["full"], report["until"] = there["full"], there["until"]
+                if "held" in there:
+                    report["held"] = there["held"]
+                if "error" in there:
+                    report["error"], report["attempt"] = there["error"], there["attempt"]
+        return report
 
     async def quarantined(self, spec: Spec) -> list[Quarantined]:
         """The keys whose operator raises, each once for every node where it does."""

@@ -6,10 +6,23 @@ from datetime import timedelta
 from typing import NotRequired, TypedDict
 
 from timeline.tables.wire import Wire
-from workflows.protocol.calls import Query
+from workflows.protocol.calls import Query, Signal
 from workflows.protocol.node import PATCH, POSITION, STOP, IsOdd, Place
 
-__all__ = ["HEARTBEAT", "PATCH", "POSITION", "STATUS", "STOP", "Place", "Progress", "SinkSpec", "SinkStatus"]
+__all__ = [
+    "HAND_OVER",
+    "HEARTBEAT",
+    "PATCH",
+    "POSITION",
+    "ROOM",
+    "STATUS",
+    "STOP",
+    "MergedSpec",
+    "Place",
+    "Progress",
+    "SinkSpec",
+    "SinkStatus",
+]
 
 #: A worker that was killed holds a batch of a sink up no longer than this.
 HEARTBEAT = timedelta(seconds=5)
@@ -20,6 +33,15 @@ class SinkSpec(TypedDict):
 
     spec: Wire
     stream: int
+    sink: NotRequired[str]
+    max_state: NotRequired[int]
+
+
+class MergedSpec(TypedDict):
+    """What is started to merge the groups of so many ``streams``, and keeps."""
+
+    spec: Wire
+    streams: int
     sink: NotRequired[str]
     max_state: NotRequired[int]
 
@@ -36,7 +58,8 @@ class Progress(TypedDict):
 class SinkStatus(Progress, IsOdd):
     """Where rows go, how many are written, whether a repeat changes nothing, and what is wrong."""
 
-    stream: int
+    #: ``None``: it merges those of all streams.
+    stream: int | None
     #: Its name, if it has one.
     sink: str | None
     kind: str
@@ -47,6 +70,16 @@ class SinkStatus(Progress, IsOdd):
     state_bytes: int
     #: Why no more is written.
     full: str | None
+    #: Of one that hands its groups over: the workflow that merges them. Of that: below which time (ms) all
+    #: is written, for which streams it waits, and why others have to wait meanwhile, if they have.
+    merged: NotRequired[str]
+    until: NotRequired[int]
+    waits_for: NotRequired[list[int]]
+    held: NotRequired[str]
 
 
+#: Groups of a stream at times (`timeline.sinks.groups.Handed`), with the stream's number.
+HAND_OVER = Signal[[Wire]]("hand_over")
+#: All below this time (ms) has been taken, and there is room for more.
+ROOM = Signal[[int]]("room")
 STATUS = Query[[], SinkStatus]("status")

@@ -198,7 +198,7 @@ def _versions(name: str, json: bool) -> None:
 
 
 def _describe(name: str, json: bool) -> None:
-    from timeline.cli.render import console, place_text, print_json, short_text
+    from timeline.cli.render import console, place_text, print_json, short_text, sink_line
 
     async def work(timelines: Client) -> None:
         from rich.text import Text
@@ -243,10 +243,10 @@ def _describe(name: str, json: bool) -> None:
                     text = f"{shown}: {keys} {what} from later than their origin (`timeline query` says when)"
                     out.print(Text(text))
         for sink in await timelines.nodes.sinks(spec):
-            out.print(Text(printable(_sink_line(sink))))
+            out.print(Text(printable(sink_line(sink))))
             if odd := sink.get("odd"):
                 _print_odd(sink["workflow"], odd)
-            if problem := sink["full"] or sink.get("error"):
+            if problem := sink["full"] or sink.get("error") or sink.get("held"):
                 out.print(Text(printable(f"sink cannot write: {problem}"), style="red"))
         for state in states:
             if state["full"]:
@@ -272,18 +272,6 @@ def _print_odd(workflow_id: str, odd: SetAside) -> None:
     say(f"{workflow_id}: {signals} not understood and set aside, at last:")
     for one in odd["last"]:
         say(f"  {one['signal']}: {one['why']}")
-
-
-def _sink_line(sink: Mapping[str, Any]) -> str:
-    position = ".".join(map(str, sink["position"] or ("-",)))
-    kind = sink["kind"] if sink["kind"] in ("topic", "webhook") else f"{sink['kind']} in"
-    name = f" {sink['sink']}" if sink.get("sink") else ""
-    once = {True: "exactly once", False: "at least once: its broker does not deduplicate"}
-    said = f", {once[sink['exactly_once']]}" if sink["exactly_once"] is not None else ""
-    return (
-        f"sink{name} of stream {sink['stream']}: {kind} {sink['place']}, {sink['rows']} rows in "
-        f"{sink['batches']} batches up to {position} as {sink['name']}{said}"
-    )
 
 
 def refused(name: NameArgument, json: JsonOption = False) -> None:
