@@ -17,6 +17,7 @@ REGISTRY_ID = "timeline-registry"
 REGISTRY_TYPE = "timeline_registry"
 SINK_TYPE = "timeline_sink"
 DEFAULT_TASK_QUEUE = "timeline"
+DEFAULT_DEPLOYMENT = "timeline"
 
 
 def fragment_id(spec: Spec, fragment: Fragment, stream: int) -> str:
