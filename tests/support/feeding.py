@@ -42,6 +42,6 @@ class Feeding:
         comparison = await compare(self.client, self.spec)
         assert comparison.differences == []
         assert comparison.evaluation.accepted + comparison.evaluation.refused == self.fed
-        assert self.spec.sink is not None
-        written = sinks.written(Path(self.spec.sink.place))
+        [sink] = self.spec.sinks
+        written = sinks.written(Path(sink.place))
         assert sinks.by_key(written) == sinks.expected(self.spec, comparison.evaluation)

@@ -45,7 +45,7 @@ async def workflows_of(client: Client, *specs: Spec) -> set[str]:
     for spec in specs:
         for stream in await client.registry.streams(spec):
             found |= {node_id(spec, planned, stream) for planned in spec.plan.nodes}
-            found |= {sink_id(spec, stream)} if spec.sink is not None else set()
+            found |= {sink_id(spec, sink, stream) for sink in spec.sinks}
     return found
 
 

@@ -186,9 +186,9 @@ class Builds:
             self.registry.users(), self.registry.specs(), self.registry.topics()
         )
         sinks = [
-            sink_id(spec, stream)
+            sink_id(spec, sink, stream)
             for spec in specs.values()
-            if spec.sink is not None
+            for sink in spec.sinks
             for stream in streams_of_source(spec, topics)
         ]
         return [*users, *sinks]
