@@ -1,11 +1,12 @@
-# The image of worker, feeder, producer and all commands: what requirements.lock says, and no more.
-# The image that it begins from is pinned by version; renew it together with requirements.lock.
+# The image of worker, feeder, page, producer and all commands: what requirements-image.lock says, which is
+# requirements.lock with all extras (buckets, the page), and no more. The image that it begins from is pinned
+# by version; renew it together with the lock.
 FROM python:3.12.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/timeline
-COPY requirements.lock ./
-RUN /opt/timeline/bin/pip install --require-hashes -r requirements.lock
+COPY requirements-image.lock ./
+RUN /opt/timeline/bin/pip install --require-hashes -r requirements-image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY timeline timeline
 COPY workflows workflows

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from timeline.errors import ServiceError, UnavailableError
 from workflows.frontends import Frontends, hosts_of
-from workflows.names import DEFAULT_TASK_QUEUE
+from workflows.names import DEFAULT_DEPLOYMENT, DEFAULT_TASK_QUEUE
 from workflows.patience import Patience
 from workflows.payloads import encryption
 from workflows.payloads.codec import data_converter
@@ -31,6 +31,11 @@ TemporalClient: TypeAlias = Client
 def task_queue() -> str:
     """The task queue of all workflows: ``TIMELINE_TASK_QUEUE``, else ``timeline``."""
     return os.environ.get("TIMELINE_TASK_QUEUE") or DEFAULT_TASK_QUEUE
+
+
+def deployment() -> str:
+    """What all builds of the workers are builds of: ``TIMELINE_DEPLOYMENT``, else ``timeline``."""
+    return os.environ.get("TIMELINE_DEPLOYMENT") or DEFAULT_DEPLOYMENT
 
 
 async def connect_embedded(address: str) -> Client:

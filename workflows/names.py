@@ -18,6 +18,7 @@ REGISTRY_TYPE = "timeline_registry"
 SINK_TYPE = "timeline_sink"
 MERGED_TYPE = "timeline_sink_merged"
 DEFAULT_TASK_QUEUE = "timeline"
+DEFAULT_DEPLOYMENT = "timeline"
 
 
 def fragment_id(spec: Spec, fragment: Fragment, stream: int) -> str:

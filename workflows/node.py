@@ -19,6 +19,7 @@ from workflows.asked import Asked
 from workflows.inbox import Batch, ChildPatch, Entry, Release, from_carried, to_carried
 from workflows.protocol import NodeSpec, Subscriber
 from workflows.protocol import node as protocol
+from workflows.renewal import continue_as_new, is_due
 from workflows.told import Told, nothing_odd
 
 with workflow.unsafe.imports_passed_through():
@@ -104,16 +105,16 @@ class NodeWorkflow(Told, Asked):
                 said = self._step() if self.full is None else []
             for member, patch in said:
                 await self._send(patch, self._told_of(member))
-            if workflow.info().is_continue_as_new_suggested():
+            if self.renewing or is_due():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # No await from here on: what has come in meanwhile goes along in the inbox.
                 if self.gauge.stored:
                     state = self.frozen.carry(**self._rest())
                     pieces = [NamedPiece(piece.name, piece.data) for piece in self.frozen.pieces]
-                    workflow.continue_as_new(args=[self.spec, state, *pieces])
+                    continue_as_new(self.spec, state, *pieces)
                 state = self._state()
                 if self.gauge.fits(state):
-                    workflow.continue_as_new(args=[self.spec, state])
+                    continue_as_new(self.spec, state)
 
     # --- signals ---------------------------------------------------------------------------------
 

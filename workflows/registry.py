@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Sequence
 
 from temporalio import workflow
+from temporalio.common import RawValue
 
 from workflows.moving import hand_over
 from workflows.protocol import Gap, RegistryState, Segment, Topic
 from workflows.protocol import registry as protocol
+from workflows.protocol.node import RENEW
+from workflows.renewal import continue_as_new
 from workflows.slices import STARTS_A_RUN, start_some
 from workflows.wiring import Wiring
 
@@ -32,18 +35,25 @@ class RegistryWorkflow:
         self.state = self.carried.state
         self.lock = asyncio.Lock()
         self.wiring = Wiring(self.state)
+        self.renewing = False
 
     @workflow.run
     async def run(self, state: RegistryState | bytes | None = None) -> None:
         most = STARTS_A_RUN if workflow.patched("starts-a-run") else None
         await workflow.wait_condition(
             lambda: (
-                workflow.info().is_continue_as_new_suggested()
+                self.renewing
+                or workflow.info().is_continue_as_new_suggested()
                 or (most is not None and self.wiring.started >= most)
             )
         )
         await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(self.carried.to_bytes())
+        continue_as_new(self.carried.to_bytes())
+
+    @workflow.signal(dynamic=True)
+    def told(self, name: str, args: Sequence[RawValue]) -> None:
+        """Whatever it is told; but `RENEW` it heeds nothing."""
+        self.renewing |= name == RENEW.name
 
     # --- updates ---------------------------------------------------------------------------------
 

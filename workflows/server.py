@@ -27,13 +27,16 @@ START_TIMEOUT = 120.0
 #: Seconds that a server may need to end whose process was killed: it has the database until then.
 LEFT_BEHIND = 15.0
 #: Measured to help (see docs): transfers between workflows wait for this queue; of a busy workflow only one
-#: may ask something by default, and whoever asks beside that one waits a second; the defaults of SQLite sync
-#: to disk at every write.
+#: may ask something by default, and whoever asks beside that one waits a second; a task that is given to a
+#: worker just when it ends is lost for ten seconds by default; the defaults of SQLite sync to disk at every
+#: write.
 TUNING = (
     "--dynamic-config-value",
     "history.transferProcessorMaxPollRPS=2000",
     "--dynamic-config-value",
     "history.maxBufferedQueryCount=100",
+    "--dynamic-config-value",
+    "frontend.enableCancelWorkerPollsOnShutdown=true",
     "--sqlite-pragma",
     "journal_mode=WAL",
     "--sqlite-pragma",

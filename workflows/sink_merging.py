@@ -9,6 +9,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 from workflows.protocol import sink as protocol
+from workflows.renewal import continue_as_new, is_due
 from workflows.rows import Rows
 
 with workflow.unsafe.imports_passed_through():
@@ -53,13 +54,13 @@ class MergedSinkWorkflow(Rows):
                 self.full = f"{workflow.info().workflow_id} stopped: {error}"
             if self.stopped:
                 return
-            if workflow.info().is_continue_as_new_suggested() and self.full is None:
+            if (self.renewing or is_due()) and self.full is None:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # No await from here on: what has come in meanwhile goes along in the inbox.
                 carried = self._state()
                 self.gauge.measured(len(carried), 0)
                 if self.gauge.fits(carried):
-                    workflow.continue_as_new(args=[self.args, carried])
+                    continue_as_new(self.args, carried)
 
     # --- signals ---------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from temporalio.common import RawValue
 
 from workflows.names import parent_may_be
 from workflows.payloads.codec import left_to_others
-from workflows.protocol.node import IsOdd, Odd, SetAside
+from workflows.protocol.node import RENEW, IsOdd, Odd, SetAside
+from workflows.renewal import is_due
 
 with workflow.unsafe.imports_passed_through():
     from timeline.errors import TimelineError, WireError, shortened
@@ -38,6 +39,8 @@ class Told:
     #: What was not understood, and whether any was since `run` last looked.
     odd: SetAside
     is_told = False
+    #: Whether somebody wants a new run.
+    renewing = False
 
     @workflow.signal(dynamic=True)
     def _told(self, name: str, args: Sequence[RawValue]) -> None:
@@ -60,7 +63,12 @@ class Told:
     def is_worn(self) -> bool:
         """Whether signals that are no work have made the history so long that it must be begun anew: the
         server takes 10 000 signals a run, and then none at all."""
-        return self.is_told and workflow.info().is_continue_as_new_suggested()
+        return self.is_told and (self.renewing or is_due())
+
+    @RENEW.handler
+    def renew(self) -> None:
+        """The run is to begin anew, by workers of the build that is current now."""
+        self.is_told = self.renewing = True
 
     def set_aside(self, name: str, why: TimelineError) -> None:
         """Takes note of a signal that is not understood."""

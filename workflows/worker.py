@@ -10,8 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import (
+    PollerBehaviorSimpleMaximum,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+)
 
 from timeline.aggregate.parsing import parse_aggregates
 from timeline.errors import ServiceError, StoreError
@@ -20,7 +26,7 @@ from timeline.sinks.batches import Open
 from workflows.backoff import retry
 from workflows.client.asking import Asking
 from workflows.client.registry import Registry
-from workflows.connection import task_queue
+from workflows.connection import deployment, task_queue
 from workflows.gauge import MAX_STORED_STATE
 from workflows.handover import HandoverActivity
 from workflows.node import NodeWorkflow
@@ -55,6 +61,7 @@ WORKFLOWS = (NodeWorkflow, RegistryWorkflow, SinkWorkflow, MergedSinkWorkflow)
 def make_worker(
     client: Client,
     *,
+    build_id: str | None = None,
     max_cached_workflows: int = 2_000,
     topic_writer: Open | None = None,
     sink_roots: Sequence[Path] | None = None,
@@ -63,7 +70,9 @@ def make_worker(
 
     The cache must hold all live nodes: one that falls out is replayed at its next signal. Rows of sinks
     go to Pulsar by ``topic_writer`` (`producer.pulsar.sink.TopicWriter`), to files in folders that are or
-    lie below ``sink_roots`` (the working folder), and to webhooks that the environment allows.
+    lie below ``sink_roots`` (the working folder), and to webhooks that the environment allows. With a
+    ``build_id`` it has only the runs that began with that build, and new ones while that is the current one
+    (`workflows.client.builds`).
 
     Raises:
         ServiceError: the environment names webhooks that are none.
@@ -84,6 +93,9 @@ def make_worker(
         max_cached_workflows=max_cached_workflows,
         max_concurrent_workflow_tasks=8,
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=5),
+        deployment_config=None if build_id is None else _deployed(build_id),
+        # A worker that is told to end finishes what it is writing.
+        graceful_shutdown_timeout=timedelta(seconds=10),
         # A worker that was killed holds its workflows up no longer than this.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
@@ -91,6 +103,11 @@ def make_worker(
     assert worker._workflow_worker is not None
     worker._workflow_worker._deadlock_timeout_seconds = TASK_TIMEOUT
     return worker
+
+
+def _deployed(build_id: str) -> WorkerDeploymentConfig:
+    version = WorkerDeploymentVersion(deployment(), build_id)
+    return WorkerDeploymentConfig(version, True, VersioningBehavior.PINNED)
 
 
 def _guarded(client: Client) -> Client:

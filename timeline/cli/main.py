@@ -25,6 +25,7 @@ COMMANDS = {
     "dev": "service.dev",
     "broker": "service.broker",
     "worker": "service.worker",
+    "upgrade": "upgrading.upgrade",
     "serve": "serving.serve",
     "codec": "service.codec",
     "keygen": "service.keygen",

@@ -217,7 +217,8 @@ class Asking:
             return await asyncio.wait_for(task, most - PATIENCE)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise UnavailableError(
-                f"no answer within {most:g} s; is the worker still running, or busy?"
+                f"no answer within {most:g} s; is the worker still running, or busy, or of a build that is "
+                "not the current one (`timeline upgrade`)?"
             ) from None
         finally:
             _leave(task)

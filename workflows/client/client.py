@@ -24,6 +24,7 @@ from timeline.values.kinds import Kind
 from timeline.values.times import Duration, Time, milliseconds, tick, ticks
 from workflows.client.answers import Look, Registered, Timeline, Values, Version
 from workflows.client.asking import Asking
+from workflows.client.builds import Builds
 from workflows.client.catching_up import CatchingUp
 from workflows.client.leaves import Leaves
 from workflows.client.nodes import Nodes
@@ -47,12 +48,13 @@ class Client:
         #: The SDK's client.
         self.temporal = temporal
         #: What the methods stand on, by specs instead of names and ticks instead of times; with what they
-        #: leave out: files and topics of sources, positions, refused events, quarantined keys.
+        #: leave out: files and topics of sources, positions, refused events, quarantined keys, builds.
         self.registry = Registry(asking)
         self.nodes = Nodes(asking, self.registry)
         self.leaves = Leaves(asking)
         self.catching_up = CatchingUp(asking, self.registry)
         self.questions = Questions(asking, self.registry, self.catching_up)
+        self.builds = Builds(asking, self.registry)
         self.asking = asking
 
     @classmethod

@@ -269,6 +269,8 @@ RELEASE = Signal[[str]]("release")
 #: to be handed over. All else goes on.
 HOLD = Signal[[]]("hold")
 GO_ON = Signal[[]]("go_on")
+#: A new run is to begin, by workers of the build that is current; sinks and the registry take it too.
+RENEW = Signal[[]]("renew")
 #: The end: nobody uses the node, or the sink, any more.
 STOP = Signal[[]]("stop")
 

@@ -154,6 +154,14 @@ def worker(
     processes: Annotated[
         int, typer.Option(min=1, max=256, metavar="N", help="So many processes; one uses one core.")
     ] = 1,
+    build_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BUILD",
+            envvar="TIMELINE_BUILD_ID",
+            help="The build that this worker is of: it takes no run that another began (`timeline upgrade`).",
+        ),
+    ] = None,
     metrics_address: MetricsOption = None,
     health_address: HealthOption = None,
     log_format: LogFormatOption = LogFormat.TEXT,
@@ -169,15 +177,19 @@ def worker(
         from timeline.cli.processes import run_workers
 
         given = {} if store is None else {"TIMELINE_STORE": store}
+        if build_id:
+            given["TIMELINE_BUILD_ID"] = build_id
         if sink_root:
             given["TIMELINE_SINK_ROOT"] = os.pathsep.join(map(str, sink_root))
         environments = [{**os.environ, **given, **observed.environment(n)} for n in range(processes)]
         run_until_signalled(run_workers(environments))
     else:
-        run_until_signalled(_worker(store, sink_root, observed))
+        run_until_signalled(_worker(store, sink_root, build_id or None, observed))
 
 
-async def _worker(store: str | None, sink_roots: list[Path] | None, observed: Observed) -> None:
+async def _worker(
+    store: str | None, sink_roots: list[Path] | None, build_id: str | None, observed: Observed
+) -> None:
     from workflows.connection import namespace_is_there
     from workflows.memory import sparing_memory
 
@@ -189,7 +201,7 @@ async def _worker(store: str | None, sink_roots: list[Path] | None, observed: Ob
         client = await connect_temporal()
         await namespace_is_there(client)
         begun = time.monotonic()
-        await _work(client, store, sink_roots, observed, announce)
+        await _work(client, store, sink_roots, build_id, observed, announce)
 
     async with sparing_memory():
         while True:
@@ -206,6 +218,7 @@ async def _work(
     client: TemporalClient,
     store: str | None,
     sink_roots: list[Path] | None,
+    build_id: str | None,
     observed: Observed,
     announce: Callable[[str], None],
 ) -> None:
@@ -214,7 +227,8 @@ async def _work(
     Raises:
         UnavailableError: it could not go on.
     """
-    from workflows.connection import task_queue, trouble
+    from workflows.client import Client
+    from workflows.connection import deployment, task_queue, trouble
     from workflows.metrics import adding_up
     from workflows.stores.opening import with_store
     from workflows.worker import attend, make_worker
@@ -226,14 +240,17 @@ async def _work(
             if store is not None:
                 client, opened = await stack.enter_async_context(with_store(client, store))
             await stack.enter_async_context(
-                make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
+                make_worker(client, build_id=build_id, topic_writer=_to_topic, sink_roots=sink_roots or None)
             )
             if observed.metrics is not None:
                 await stack.enter_async_context(adding_up())
             if observed.health is not None:
                 place = host_and_port(observed.health, "--health-address")
                 stack.enter_context(HealthServer(*place, lambda: trouble(client)))
-            announce(f"Worker is ready: task queue {task_queue()!r} at {target}. Stop with Ctrl-C.")
+            of = f", build {build_id!r} of {deployment()!r}" if build_id else ""
+            announce(f"Worker is ready: task queue {task_queue()!r} at {target}{of}. Stop with Ctrl-C.")
+            if build_id and await Client(client).builds.current() != build_id:
+                announce(f"Nothing begins on build {build_id!r} before `timeline upgrade {build_id}`.")
             await attend(client, opened)
             await asyncio.Event().wait()
     except RuntimeError as error:
