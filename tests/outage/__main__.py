@@ -47,7 +47,7 @@ def main(
             if name == "feed":
                 rows += asyncio.run(feed(place, 6 * events, FAULTS, typer.echo))
             elif name == "stream":
-                rows += asyncio.run(stream(place, events, FAULTS, seed, typer.echo, rate=500))
+                rows += asyncio.run(stream(place, events, FAULTS, seed, typer.echo, rate=400))
             else:
                 all_of_them = [EVERYTHING] * kills
                 rows += asyncio.run(stream(place, events, all_of_them, seed + 1, typer.echo, rate=1_500))
