@@ -25,11 +25,14 @@ from tests.support.servers import Server
 from timeline.fragments import Policy
 from workflows.client import Client
 from workflows.connection import connect_embedded
+from workflows.patience import DEFAULT, Patience
 from workflows.server import DevServer
 
 POLICIES: tuple[Policy, ...] = ("operator", "stream")
 #: Seconds in which nothing is done, to see what that costs.
 IDLE = 10.0
+#: How many events are waited for one by one; and a fifth of the questions.
+PROBES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +79,24 @@ def run(quick: bool) -> list[Figure]:
     """Figures of each setup against the dev server's; none, with the reason, where no real one is built."""
     if (reason := missing()) is not None:
         return [Figure("production", 0, "events/s", 0, "-", "given", False, reason)]
-    return asyncio.run(_run(quick))
+    return asyncio.run(measured(QUICK, 200_000, 1) if quick else measured(SETUPS, 1_000_000, 3))
 
 
-async def _run(quick: bool) -> list[Figure]:
-    count, keys = (200_000, 1_000) if quick else (1_000_000, 10_000)
-    file = json_lines(count, keys)
-    setups, rounds = (QUICK, 1) if quick else (SETUPS, 3)
+async def measured(setups: Sequence[Setup], count: int, rounds: int) -> list[Figure]:
+    """The figures of all setups, of so many events, medians of rounds in which each has its turn."""
+    file = await asyncio.to_thread(json_lines, count, count // 100)
     found: dict[Setup, list[dict[str, float]]] = {setup: [] for setup in setups}
     for number in range(rounds):
         for setup in setups:
             say(f"production: round {number + 1} of {rounds}, {setup}, load {os.getloadavg()[0]:.1f}")
             async with _started(setup) as running:
-                found[setup].append(await _measured(running, file, count, quick))
+                found[setup].append(await _measure(running, file, count))
     figures = []
     for setup in setups:
         for name in found[setup][0]:
             values = [round_[name] for round_ in found[setup]]
+            if not any(values):
+                continue  # of PostgreSQL, where there is none
             against = statistics.median(round_[name] for round_ in found[DEV])
             value = statistics.median(values)
             what, _, unit = name.partition(", ")
@@ -118,14 +122,14 @@ async def _started(setup: Setup) -> AsyncIterator[Running]:
             await stack.enter_async_context(host)
         worker = await Worker.start(",".join(host.address for host in reversed(hosts)), folder)
         stack.push_async_callback(worker.stop)
-        client = Client(await connect_embedded(hosts[0].address))
+        client = Client(await connect_embedded(hosts[0].address), Patience(DEFAULT))
         parts = {"worker": worker.pids, "server": [host.pid for host in hosts]}
         if postgres is not None:
             parts["postgresql"] = [postgres.pid]
         yield Running(Deployment(hosts[0], client, worker), parts, postgres)
 
 
-async def _measured(running: Running, file: Path, count: int, quick: bool) -> dict[str, float]:
+async def _measure(running: Running, file: Path, count: int) -> dict[str, float]:
     """Every figure of a setup by its name and unit."""
     found: dict[str, float] = {}
     deployment = running.deployment
@@ -146,14 +150,14 @@ async def _measured(running: Running, file: Path, count: int, quick: bool) -> di
     for policy in POLICIES:
         idle = spec(f"idle-{policy}", 1).by_policy(policy)
         stream = await prepared(deployment.timelines, idle)
-        taken = await event_to_answer(deployment, idle, stream, 20 if quick else 60)
+        taken = await event_to_answer(deployment, idle, stream, PROBES)
         found[f"idle {policy} p50, ms"] = _of(taken, 0.5)
         found[f"idle {policy} p99, ms"] = _of(taken, 0.99)
-    taken = await queries(deployment, idle, 100 if quick else 300)
+    taken = await queries(deployment, idle, 5 * PROBES)
     found["query idle p50, ms"], found["query idle p99, ms"] = _of(taken, 0.5), _of(taken, 0.99)
     taken = await under_load(deployment, file)
     found["query under load p50, ms"], found["query under load p99, ms"] = _of(taken, 0.5), _of(taken, 0.99)
-    found["connections of PostgreSQL, -"] = running.connections()
+    found["PostgreSQL, connections"] = running.connections()
     before, begin = running.cpu(), time.monotonic()
     await asyncio.sleep(IDLE)
     seconds = time.monotonic() - begin

@@ -35,12 +35,12 @@ class Asked:
 
 @asynccontextmanager
 async def asking(rig: Rig, asked: Asked, *commands: tuple[str, ...]) -> AsyncIterator[None]:
-    """Runs commands all the time, one after the other, each of them in turn."""
+    """Runs commands all the time, one after the other, each of them in turn and once at least."""
     stopping = asyncio.Event()
 
     async def ask() -> None:
         number = 0
-        while not stopping.is_set():
+        while number < len(commands) or not stopping.is_set():
             command = rig.command(*commands[number % len(commands)])
             number += 1
             await command.start()

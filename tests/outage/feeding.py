@@ -14,7 +14,6 @@ from tests.outage.rig import Fault, Rig
 from tests.support.places import CIRR
 from tests.support.timelines import many, write
 from tests.support.waiting import eventually
-from workflows.client import Client
 
 KEYS = 1_000
 SPEC = """
@@ -22,8 +21,6 @@ name = "{name}"
 expression = '''{expression}'''
 [source]
 key = "session"
-[limits]
-shards = 2
 """
 
 
@@ -42,36 +39,35 @@ async def _feed(rig: Rig, name: str, file: Path, fault: Fault) -> Row:
     (rig.folder / f"{name}.toml").write_text(SPEC.format(name=name, expression=CIRR))
     asked = Asked()
     await asyncio.to_thread(rig.cli.good, "register", f"{name}.toml")
-    feeds = rig.command("feed", name, str(file))
-    await feeds.start()
+    wanted = await rig.client.registry.spec(name)
+
+    async def accepted() -> int:
+        return int((await rig.client.leaves.status(wanted, 0))["accepted"])
 
     async def begun() -> bool:
-        return await _accepted(rig.client, name) > 0
+        return await accepted() > 0
 
+    feeds = rig.command("feed", name, str(file))
+    await feeds.start()
     await eventually(begun)
     other = rig.folder / f"{name}-other.toml"
     other.write_text(SPEC.format(name=f"{name}-other", expression=CIRR))
     async with asking(rig, asked, ("list",), ("query", name, "k0"), ("register", str(other))):
-        amid = await _accepted(rig.client, name)
+        amid = await accepted()
         away = await rig.befall(fault)
         begin = time.monotonic()
         await asked.see(feeds)
         after = time.monotonic() - begin
-    accepted = await _accepted(rig.client, name)
-    comparison = await compare(rig.client, await rig.client.registry.spec(name))
-    lost = comparison.evaluation.accepted - accepted
-    await asyncio.to_thread(rig.cli.good, "remove", name, f"{name}-other")
+    there = await accepted()
+    comparison = await compare(rig.client, wanted)
+    lost = comparison.evaluation.accepted - there
+    for done in (name, f"{name}-other"):
+        await asyncio.to_thread(rig.cli.good, "remove", done)
     return Row(
         f"feed: {fault}",
-        f"at {amid:,} of {accepted:,} events",
+        f"at {amid:,} of {there:,} events",
         away,
         after,
         asked,
         Found(comparison.timelines, len(comparison.differences) + abs(lost)),
     )
-
-
-async def _accepted(client: Client, name: str) -> int:
-    spec = await client.registry.spec(name)
-    streams = await client.registry.streams(spec)
-    return sum([(await client.leaves.status(spec, stream))["accepted"] for stream in streams])

@@ -22,6 +22,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeder.stream, "BATCH_EVENTS", 4)
 
 
+@pytest.mark.real_server
 async def test_a_new_leaf_is_many_batches_behind_one_that_is_shared(
     timelines: Client, tmp_path: Path
 ) -> None:
@@ -41,6 +42,7 @@ async def test_a_new_leaf_is_many_batches_behind_one_that_is_shared(
         await timelines.registry.remove(timeline.name)
 
 
+@pytest.mark.real_server
 async def test_leaves_become_uneven_while_they_are_fed(
     timelines: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ async def handing(timelines: Client, tmp_path: Path) -> Handing:
     return Handing(timelines, before)
 
 
+@pytest.mark.real_server
 async def test_again_is_the_same_and_anothers_is_not_touched(handing: Handing) -> None:
     await handing.run()
     run_id = (await handing.handle.describe()).run_id
@@ -98,6 +99,7 @@ async def test_a_state_that_is_too_large_is_refused(handing: Handing) -> None:
     await handing.go_on()
 
 
+@pytest.mark.real_server
 async def test_nodes_that_do_not_come_to_rest_are_refused(handing: Handing, tmp_path: Path) -> None:
     """One is telling something to a parent that is not there."""
     leaf = handing.old[0]
@@ -117,6 +119,7 @@ async def test_nodes_that_do_not_come_to_rest_are_refused(handing: Handing, tmp_
     assert (await feed_files(handing.timelines, handing.before, [rest])).accepted == 8
 
 
+@pytest.mark.real_server
 async def test_what_comes_while_it_is_held_waits(handing: Handing, tmp_path: Path) -> None:
     for old in handing.old:
         await handing.timelines.leaves.asking.signal(old, node.HOLD)
@@ -137,6 +140,7 @@ async def test_what_comes_while_it_is_held_waits(handing: Handing, tmp_path: Pat
     await assert_exact(handing.timelines, handing.before, 4)
 
 
+@pytest.mark.real_server
 async def test_copies_of_a_leaf_that_are_uneven_are_waited_for(timelines: Client) -> None:
     """Each of two timelines has its own; one has had a batch more when they are held."""
     source = Source(name=f"uneven-{uuid.uuid4().hex[:8]}", key="session")

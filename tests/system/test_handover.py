@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.support.servers import make_server
 from tests.support.waiting import eventually
 from timeline.plan import PlanNode, make_plan
@@ -42,6 +44,7 @@ async def reached(timelines: Client, workflow_id: str, position: Position) -> No
     raise AssertionError(f"{workflow_id} did not reach {position} within 10 minutes")
 
 
+@pytest.mark.real_server
 async def test_one_that_is_held_stays_so_when_it_continues_as_new(tmp_path: Path) -> None:
     suggest_at_once = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=4")
     async with make_server(tmp_path / "dev.db", options=suggest_at_once) as server:
@@ -76,6 +79,7 @@ async def test_one_that_is_held_stays_so_when_it_continues_as_new(tmp_path: Path
             assert (status["held"], status["waiting"], status["accepted"]) == (False, 0, 3)
 
 
+@pytest.mark.real_server
 async def test_inbox_and_undelivered_patch_survive_continue_as_new(tmp_path: Path) -> None:
     suggest_at_once = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=4")
     async with make_server(tmp_path / "dev.db", options=suggest_at_once) as server:

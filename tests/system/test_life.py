@@ -46,6 +46,7 @@ async def running(timelines: Client, wanted: Spec) -> set[str]:
     return {node for node in await timelines.registry.users() if node.startswith(f"{wanted.source_id}.")}
 
 
+@pytest.mark.real_server
 async def test_a_changed_spec_goes_on_where_its_nodes_stand(timelines: Client, tmp_path: Path) -> None:
     before = spec("changed", f"duration_where({BUFFERING})")
     after = spec("changed", f"count_rises({BUFFERING})", description="how often")
@@ -92,6 +93,7 @@ async def test_other_limits_begin_anew(timelines: Client, tmp_path: Path) -> Non
     await timelines.registry.remove("anew")
 
 
+@pytest.mark.real_server
 async def test_a_change_while_events_are_fed(timelines: Client, tmp_path: Path) -> None:
     """Back and forth, with another timeline on the same source; in the end all is exact."""
     source = {"name": "busy"}
@@ -117,6 +119,7 @@ async def test_a_change_while_events_are_fed(timelines: Client, tmp_path: Path) 
     assert not await running(timelines, one)
 
 
+@pytest.mark.real_server
 async def test_paused(timelines: Client, tmp_path: Path) -> None:
     wanted = spec("resting", f"duration_where({BUFFERING})")
     early, late = write(tmp_path / "early.jsonl", 0, 100), write(tmp_path / "late.jsonl", 100, 100)
@@ -141,6 +144,7 @@ async def test_paused(timelines: Client, tmp_path: Path) -> None:
     await timelines.registry.remove("resting")
 
 
+@pytest.mark.real_server
 async def test_all_or_none(timelines: Client) -> None:
     taken = spec("taken", BUFFERING)
     await timelines.registry.register(taken)

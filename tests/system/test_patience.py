@@ -69,6 +69,7 @@ async def test_patience_ends_with_one_error(tmp_path: Path) -> None:
     assert "not a duration: 'soon'" in await asyncio.to_thread(cli.bad, "list", "--patience", "soon")
 
 
+@pytest.mark.real_server
 async def test_a_feed_goes_on_when_the_server_is_killed(tmp_path: Path) -> None:
     server = make_server(tmp_path / "dev.db")
     await server.start()
@@ -99,6 +100,7 @@ async def test_a_feed_goes_on_when_the_server_is_killed(tmp_path: Path) -> None:
     await server.stop()
 
 
+@pytest.mark.real_server
 async def test_of_several_addresses_one_that_answers_is_taken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
@@ -21,6 +22,7 @@ from workflows.worker import make_worker
 ASKING = 5
 
 
+@pytest.mark.real_server
 async def test_several_may_ask_a_busy_node(tmp_path: Path) -> None:
     wanted = spec('has_existed(state == "play")')
     node = node_id(wanted, wanted.plan.result, 0)

@@ -114,6 +114,7 @@ MISTAKES: dict[str, tuple[str, list[Any], str]] = {
 }
 
 
+@pytest.mark.real_server
 @pytest.mark.parametrize("mistake", MISTAKES)
 async def test_an_update_that_is_not_understood_is_refused(harmed: Client, mistake: str) -> None:
     update, args, said = MISTAKES[mistake]
@@ -132,6 +133,7 @@ async def test_an_update_that_is_not_understood_is_refused(harmed: Client, mista
     await harmed.registry.remove(good.name)
 
 
+@pytest.mark.real_server
 async def test_what_is_carried_and_not_understood_stays(harmed: Client, tmp_path: Path) -> None:
     good = spec()
     newer = {"name": "newer", "expression": "a_new_operator(x)", "colour": "red"}
@@ -179,6 +181,7 @@ async def test_many_streams_are_started_in_slices(harmed: Client) -> None:
     assert await harmed.registry.users() == {}
 
 
+@pytest.mark.real_server
 async def test_more_than_can_be_is_refused_before_anything_starts(harmed: Client) -> None:
     await harmed.registry.use_store("file:/nowhere", 1 << 20)
     many = " || ".join(f"has_existed(a == {i})" for i in range(300))

@@ -7,6 +7,7 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
 from temporalio.worker import Replayer
 
 from feeder.checks.dry_run import compare
@@ -63,6 +64,7 @@ def test_killed_worker_and_restarted_server_change_no_answer(tmp_path: Path) -> 
     assert stop(dev) == 0  # type: ignore[arg-type]
 
 
+@pytest.mark.real_server
 async def test_killed_server_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
     cirr = spec()
     database = tmp_path / "dev.db"
@@ -84,6 +86,7 @@ async def test_killed_server_loses_nothing_that_was_accepted(tmp_path: Path) -> 
     assert comparison.evaluation.accepted == 100
 
 
+@pytest.mark.real_server
 async def test_continuing_as_new_carries_everything(tmp_path: Path) -> None:
     """The server suggests it every few events, while signals are in flight; histories replay."""
     cirr = spec(shards=2)

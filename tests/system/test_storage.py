@@ -205,6 +205,7 @@ async def test_sweep(kept: Kept) -> None:
             await kept.client.get_workflow_handle(node).result()
 
 
+@pytest.mark.real_server
 async def test_sweep_keeps_what_the_open_run_stored(kept: Kept) -> None:
     """It may be about to continue as new with it: a server that was away, say."""
     node = kept.nodes[0]
@@ -219,6 +220,7 @@ async def test_sweep_keeps_what_the_open_run_stored(kept: Kept) -> None:
     assert (path.exists(), mine.exists(), orphan.exists()) == (True, True, False)
 
 
+@pytest.mark.real_server
 async def test_missing_state_is_said(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
     node = kept.nodes[-1]
     _, [file] = await started_with(kept.client, node)

@@ -77,6 +77,8 @@ def install(say: Callable[[str], None] = lambda _: None) -> Path:
     if (reason := missing()) is not None:
         raise ServiceError(reason)
     made = folder()
+    if made.exists():
+        return made
     made.parent.mkdir(parents=True, exist_ok=True)
     with (made.parent / "temporal.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -21,8 +21,6 @@ from workflows.child import Child
 START_TIMEOUT = 120.0
 #: How often it is started after it was killed: its processes have its memory for a moment longer than it.
 STARTS = 20
-#: The tables of a new database are copied from here: to make them by the tool takes seconds.
-TEMPLATE = "template_temporal"
 #: As whom it runs where we are root, which it refuses to be.
 USERS = ("postgres", "nobody")
 #: The parts of Temporal's database, and which of its schemas each has.
@@ -90,34 +88,33 @@ class Postgres(Child):
             os.kill(self.pid, signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    async def database(self, name: str) -> None:
-        """Makes a database of this name for Temporal, and one for its visibility, unless they are there.
+    def databases(self) -> list[str]:
+        """The names of those that there are. Blocks."""
+        return self.sql("select datname from pg_database").split()
+
+    def make(self, name: str) -> None:
+        """Makes a database for Temporal, by its tool and in the steps of docker-compose.yml, and one for its
+        visibility. Blocks.
 
         Raises:
-            ServiceError: the tables cannot be made.
+            ServiceError: it cannot be made.
         """
-        await asyncio.to_thread(self._make_database, name)
-
-    def _make_database(self, name: str) -> None:
-        here = self.sql("select datname from pg_database").split()
-        if name in here:
-            return
-        for part, schema in PARTS.items():
-            if TEMPLATE + part not in here:
-                self._make_template(TEMPLATE + part, schema)
-            self.sql(f'create database "{name}{part}" template "{TEMPLATE}{part}"')
-
-    def _make_template(self, name: str, schema: str) -> None:
-        """By the tool and in the steps of docker-compose.yml."""
-        where = ["--plugin", "postgres12", "--ep", "127.0.0.1", "--port", str(self.port)]
-        tool = [str(install() / "sql"), *where, "--user", self.user, "--db", name]
+        where = ["--plugin", "postgres12", "--ep", "127.0.0.1", "--port", str(self.port), "--user", self.user]
         environment = os.environ | {"SQL_PASSWORD": self.password}
-        for step in (
-            ["create"],
-            ["setup-schema", "--version", "0.0"],
-            ["update-schema", "--schema-name", f"postgresql/v12/{schema}"],
-        ):
-            _run([*tool, *step], environment)
+        for part, schema in PARTS.items():
+            for step in (
+                ["create"],
+                ["setup-schema", "--version", "0.0"],
+                ["update-schema", "--schema-name", f"postgresql/v12/{schema}"],
+            ):
+                _run([str(install() / "sql"), *where, "--db", name + part, *step], environment)
+
+    def copy(self, template: str, name: str) -> None:
+        """Makes a database and that of its visibility as others are, to which nobody is connected. Blocks."""
+        for part in PARTS:
+            self.sql(f'create database "{name}{part}" template "{template}{part}"')
+            # The version of the tables is kept under the database's name.
+            self.sql(f"update schema_version set db_name = '{name}{part}'", name + part)
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Runs a statement; its rows as lines. Blocks.

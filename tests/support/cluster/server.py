@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Sequence
@@ -91,21 +92,38 @@ class RealServer(Child):
         """
         if not self._postgres.running:
             await self._postgres.start()
-        await self._postgres.database(self._database)
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [str(install() / "server"), "--allow-no-auth", "start"]
-        await self.spawn(command, environment=self._environment(), folder=folder())
+        await self._make_database()
+        return await self._run(self._database)
+
+    async def _run(self, database: str) -> Client:
+        command = [str(await asyncio.to_thread(install) / "server"), "--allow-no-auth", "start"]
+        await self.spawn(command, environment=self._environment(database), folder=folder())
         return await self.ready(self._client, START_TIMEOUT)
 
-    def _environment(self) -> dict[str, str]:
+    async def _make_database(self) -> None:
+        """As a copy of one with tables and namespace: a server learns of a new namespace by and by, and
+        until then say that it is not there."""
+        postgres, template = self._postgres, f"template_{self._shards}"
+        here = await asyncio.to_thread(postgres.databases)
+        if self._database in here:
+            return
+        if template not in here:
+            await asyncio.to_thread(postgres.make, template)
+            await self._run(template)
+            await self.stop()
+            await asyncio.to_thread(postgres.sql, "delete from cluster_membership", template)
+        await asyncio.to_thread(postgres.copy, template, self._database)
+
+    def _environment(self, database: str) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
         where = {
             "POSTGRES_SEEDS": "127.0.0.1",
             "DB_PORT": str(self._postgres.port),
             "POSTGRES_USER": self._postgres.user,
             "POSTGRES_PWD": self._postgres.password,
-            "DBNAME": self._database,
-            "VISIBILITY_DBNAME": f"{self._database}_visibility",
+            "DBNAME": database,
+            "VISIBILITY_DBNAME": f"{database}_visibility",
             "BIND_ON_IP": self._host,
             "TEMPORAL_BROADCAST_ADDRESS": self._host,
             "NUM_HISTORY_SHARDS": str(self._shards),
