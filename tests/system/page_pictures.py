@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from tests.support.places import ROOT
 from tests.support.browser import Browser
+from tests.support.places import ROOT
 
 FOLDER = ROOT / "docs" / "pictures"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,10 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[Client, str]]:
             assert await asyncio.to_thread(stop, process, signal.SIGTERM) == 0
 
 
-def in_graph(browser: Browser) -> list[str]:
-    """The last line of each node of the graph: its value."""
+def graph_shows(browser: Browser, values: list[str]) -> bool:
+    """Whether the nodes of the graph have these values, in whatever order."""
     texts = browser.run("return [...document.querySelectorAll('svg .node b')].map(b => b.textContent)")
-    return [str(text) for text in texts]
+    return sorted(map(str, texts)) == sorted(values)
 
 
 async def test_all_timelines(served: tuple[Client, str], browser: Browser) -> None:
@@ -81,7 +82,7 @@ async def test_the_lanes_under_the_cursor(
                 browser.reads(f"reference at {at}000 ms: {value}  (position 1.3, not final)")
                 values = [str(value), "true", "true", "buffer", "true", "false", "true"]
                 browser.shows([[one] for one in values], slice(1, 2))
-                browser.until(lambda values=values: sorted(in_graph(browser)) == sorted(values))
+                browser.until(partial(graph_shows, browser, values))
         browser.fill("Cursor at", "8s", Keys.ENTER)
         browser.reads("reference at 8000 ms: 1  (position 1.3, not final)")
         assert browser.driver.current_url.endswith("/t/cirr?key=reference&at=8000")

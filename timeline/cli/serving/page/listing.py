@@ -26,7 +26,7 @@ COLUMNS = columns(
     *("refused", "quarantined"),
     wrapped=("asks",),
     numbers=NUMBERS,
-    wide=("asks", "keys", "lag", "stream time"),
+    wide=("asks", "keys", "events", "lag", "stream time"),
 )
 LINK = """<q-td :props="props">
   <a class="text-primary" :href="'/t/' + props.value">{{ props.value }}</a>

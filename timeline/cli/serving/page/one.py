@@ -52,7 +52,7 @@ class _View:
         ui.label(about).classes("tl-note")
         ui.label(self.spec.definition).classes("tl-mono")
         with ui.column().classes("tl-card"):
-            self.graph = ui.mermaid(graph.graph(self.spec, values=True)).classes("tl-graph")
+            self.graph = graph.drawing(graph.graph(self.spec, values=True))
             ui.label("One colour, one workflow; arrows go to what is computed from it.").classes("tl-note")
         with ui.column().classes("tl-card"):
             keys = Keys(self.timelines, self.spec, key, lambda name: self._go(name))
