@@ -32,17 +32,13 @@ def install(service: Service) -> None:
 
     @ui.page("/new")
     async def new() -> None:
-        with frame(service, "New timeline"):
+        async with frame(service, "New timeline"):
             await _View(service, Draft()).show()
 
     @ui.page("/t/{name}/change")
     async def change(name: str) -> None:
-        with frame(service, name, name, "Change"):
-            try:
-                spec = await service.timelines.registry.spec(name)
-            except TimelineError as error:
-                complain(error)
-                return
+        async with frame(service, name, name, "Change"):
+            spec = await service.timelines.registry.spec(name)
             await _View(service, Draft.of(spec)).show()
 
 

@@ -28,12 +28,9 @@ def install(service: Service) -> None:
 
     @ui.page("/t/{name}")
     async def one(name: str, key: str = "", at: str = "") -> None:
-        with frame(service, name, name, "A key"):
-            try:
-                spec = await service.timelines.registry.spec(name)
-                await _View(service, spec).show(key, None if not at else parse_time(at))
-            except TimelineError as error:
-                complain(error)
+        async with frame(service, name, name, "A key"):
+            spec = await service.timelines.registry.spec(name)
+            await _View(service, spec).show(key, None if not at else parse_time(at))
 
 
 class _View:
