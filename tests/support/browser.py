@@ -23,7 +23,7 @@ needs_browser = pytest.mark.skipif(
     CHROMIUM is None or DRIVER is None, reason="needs Debian's chromium and chromium-driver"
 )
 #: Seconds that a page may take on a busy machine.
-PATIENCE = 120
+PATIENCE = 240
 
 
 class Browser:
