@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import answers, carried, durable, growth, local, production, startup, streaming, wire
+from benchmarks import answers, carried, durable, growth, local, page, production, startup, streaming, wire
 from benchmarks.measure import Figure, say
 from benchmarks.rivals import run as rivals
 
@@ -25,6 +25,7 @@ PARTS = {
     "durable": durable.run,
     "answers": answers.run,
     "growth": growth.run,
+    "page": page.run,
     "streaming": streaming.run,
     "production": production.run,
     "rivals": rivals.run,

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 T = TypeVar("T")
@@ -21,7 +23,7 @@ needs_browser = pytest.mark.skipif(
     CHROMIUM is None or DRIVER is None, reason="needs Debian's chromium and chromium-driver"
 )
 #: Seconds that a page may take on a busy machine.
-PATIENCE = 120
+PATIENCE = 240
 
 
 class Browser:
@@ -63,17 +65,26 @@ class Browser:
         self.field(label).send_keys(Keys.CONTROL, "a")
         self.field(label).send_keys(text, *more)
 
+    def button(self, label: str) -> WebElement:
+        """A button, by its text or what it is called."""
+        for button in self.driver.find_elements(By.TAG_NAME, "button"):
+            # Before the text may stand the name of an icon.
+            said = (button.text.split("\n")[-1], button.get_attribute("aria-label") or "")
+            if label.lower() in map(str.lower, said):
+                return button
+        raise NoSuchElementException(label)
+
     def press(self, label: str) -> None:
-        """Presses a button, once it is there."""
+        """Presses a button, once it is there and can be pressed."""
 
-        def found() -> bool:
-            for button in self.driver.find_elements(By.TAG_NAME, "button"):
-                if label.lower() in (button.text.lower(), (button.get_attribute("aria-label") or "").lower()):
-                    button.click()
-                    return True
-            return False
+        def pressed() -> bool:
+            button = self.button(label)
+            if not button.is_enabled():
+                return False
+            button.click()
+            return True
 
-        self.until(found)
+        self.until(pressed)
 
     def choose(self, label: str, option: str) -> None:
         """Chooses from a list."""

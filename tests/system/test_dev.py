@@ -12,6 +12,7 @@ from subprocess import Popen
 import pytest
 
 from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.http import ask
 from tests.support.waiting import eventually
 from timeline.errors import ServiceError
 from workflows.server import DevServer
@@ -102,6 +103,25 @@ def test_a_sink_elsewhere_waits_for_a_worker_that_may(local_cli: Cli) -> None:
     [file] = (there / "rows").iterdir()
     assert [json.loads(line)["value"] for line in file.read_text().splitlines()] == [1]
     assert stop(dev) == 0
+
+
+def test_the_page_is_there_too(local_cli: Cli) -> None:
+    process = local_cli.start("dev", "--db", "dev.db", "--port", "0")
+    page = wait_for_line(process, "  page").split()[1]
+    wait_for_line(process, "Stop with Ctrl-C.")
+    assert ask(f"{page}/api/v1/timelines").json == {"timelines": [], "next": None}
+    assert b"Timeline" in ask(f"{page}/").body
+    assert stop(process) == 0
+
+
+def test_without_the_extra_it_says_how_to_get_the_page(local_cli: Cli) -> None:
+    (local_cli.folder / "sitecustomize.py").write_text("import sys\nsys.modules['nicegui'] = None\n")
+    local_cli.environment["PYTHONPATH"] = str(local_cli.folder)
+    process = local_cli.start("dev", "--db", "dev.db", "--port", "0")
+    said = wait_for_line(process, "  page")
+    assert said == '  page       none; pip install "timeline-analytics[page]"\n'
+    assert stop(process) == 0
+    assert 'needs more: pip install "timeline-analytics[page]"' in local_cli.bad("serve")
 
 
 def servers(folder: Path) -> list[str]:

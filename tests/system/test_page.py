@@ -51,10 +51,10 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[Client, str]]:
             assert await asyncio.to_thread(stop, process, signal.SIGTERM) == 0
 
 
-def in_graph(browser: Browser) -> list[str]:
-    """The last line of each node of the graph: its value."""
+def graph_shows(browser: Browser, values: list[str]) -> bool:
+    """Whether the nodes of the graph have these values, in whatever order."""
     texts = browser.run("return [...document.querySelectorAll('svg .node b')].map(b => b.textContent)")
-    return [str(text) for text in texts]
+    return sorted(map(str, texts)) == sorted(values)
 
 
 async def test_all_timelines(served: tuple[Client, str], browser: Browser) -> None:
@@ -69,10 +69,6 @@ async def test_all_timelines(served: tuple[Client, str], browser: Browser) -> No
     await asyncio.to_thread(look)
     await client.pause("cirr")
     await asyncio.to_thread(browser.reads, "paused")
-
-
-def graph_shows(browser: Browser, values: list[str]) -> bool:
-    return sorted(in_graph(browser)) == sorted(values)
 
 
 async def test_the_lanes_under_the_cursor(

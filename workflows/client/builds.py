@@ -23,7 +23,7 @@ from workflows.backoff import retry, until
 from workflows.client.asking import PASSING, Asking
 from workflows.client.registry import Registry
 from workflows.connection import deployment
-from workflows.names import REGISTRY_ID, sink_id
+from workflows.names import REGISTRY_ID, merged_id, sink_id
 from workflows.protocol.node import RENEW
 from workflows.protocol.registry import streams_of_source
 
@@ -191,7 +191,8 @@ class Builds:
             for sink in spec.sinks
             for stream in streams_of_source(spec, topics)
         ]
-        return [*users, *sinks]
+        merged = [merged_id(spec, sink) for spec in specs.values() for sink in spec.sinks if sink.merged]
+        return [*users, *sinks, *merged]
 
     async def _builds(self, ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
         """The run of each workflow, and whose it is; without those that have ended."""

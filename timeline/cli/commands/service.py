@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from timeline.cli.connecting import connect_temporal, patience, run_until_signalled
+from timeline.cli.listening import TO_GET, address_of, answering, is_installed, listen
 from timeline.cli.logs import LogFormat, LogLevel
 from timeline.cli.observing import (
     HealthOption,
@@ -30,9 +31,12 @@ from timeline.errors import UnavailableError
 if TYPE_CHECKING:
     from timeline.sinks.batches import Writer
     from workflows.connection import TemporalClient
+    from workflows.server import DevServer
 
 DEFAULT_PORT = 7233
 DEFAULT_BROKER_PORT = 6650
+#: How far behind the server's the port of the page is: 8280 beside 7233.
+PAGE_BEHIND = 1_047
 
 
 def dev(
@@ -46,7 +50,11 @@ def dev(
         int | None,
         typer.Option(min=0, max=65_535, help="Port of the UI [default: port + 1000]; 0 takes a free one."),
     ] = None,
-    headless: Annotated[bool, typer.Option("--headless", help="Without the UI.")] = False,
+    page_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Port of the page [default: port + 1047]; 0 takes a free one."),
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Without the UI and the page.")] = False,
     worker: Annotated[bool, typer.Option(help="Run a worker too.")] = True,
     ready_file: Annotated[
         Path | None,
@@ -55,20 +63,27 @@ def dev(
     store: StoreOption = None,
     sink_root: SinkRootOption = None,
 ) -> None:
-    """Run an embedded Temporal server on a database file, with its UI, and a worker.
+    """Run an embedded Temporal server on a database file, with its UI, a worker, and the page.
 
     For development and small uses. Stop it with Ctrl-C; what it knows is kept in the file, and large
-    states in a directory beside it [default: the file's name with .store].
+    states in a directory beside it [default: the file's name with .store]. The page and the HTTP API are
+    those of `timeline serve`, and need the extra "page".
     """
     store = store or f"file:{db.with_suffix('.store')}"
-    run_until_signalled(_dev(db, port, ui_port, headless, store if worker else None, ready_file, sink_root))
+    if headless:
+        ui_port = page_port = None
+    else:
+        # Beside the server's; where that is any, they are too.
+        ui_port = ui_port if ui_port is not None else port + 1_000 if port else 0
+        page_port = page_port if page_port is not None else port + PAGE_BEHIND if port else 0
+    run_until_signalled(_dev(db, port, ui_port, page_port, store if worker else None, ready_file, sink_root))
 
 
 async def _dev(
     db: Path,
     port: int,
     ui_port: int | None,
-    headless: bool,
+    page_port: int | None,
     store: str | None,
     ready_file: Path | None,
     sink_roots: list[Path] | None,
@@ -80,17 +95,14 @@ async def _dev(
     from workflows.stores.opening import with_store
     from workflows.worker import attend, make_worker
 
-    if headless:
-        ui_port = None
-    elif ui_port is None:
-        ui_port = port + 1000 if port else 0
+    paged = page_port is not None and is_installed()
     server = DevServer(db, port=port, ui_port=ui_port)
     # Before the ports: whoever has the database is most likely to have them too.
     await server.claim()
-    _refuse_taken({"--port": port, "--ui-port": ui_port})
+    _refuse_taken({"--port": port, "--ui-port": ui_port, "--page-port": page_port if paged else None})
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(sparing_memory())
-        server.codec_url = None if headless else stack.enter_context(CodecServer()).url
+        server.codec_url = None if ui_port is None else stack.enter_context(CodecServer()).url
         await stack.enter_async_context(server)
         if store is not None:
             client = await connect_embedded(server.address)
@@ -98,12 +110,15 @@ async def _dev(
             await stack.enter_async_context(
                 make_worker(client, topic_writer=_to_topic, sink_roots=sink_roots or None)
             )
+        page = ""
+        if page_port is not None:
+            page = f"  page       {await _page(stack, server, page_port) if paged else f'none; {TO_GET}'}\n"
         if ready_file is not None:
             await asyncio.to_thread(ready_file.write_text, server.address + "\n")
             stack.callback(ready_file.unlink, missing_ok=True)
         ui = "" if server.ui_port is None else f"  UI         http://127.0.0.1:{server.ui_port}\n"
         say(
-            f"Timeline is ready.\n  Temporal   {server.address}\n{ui}  database   {db}\n"
+            f"Timeline is ready.\n  Temporal   {server.address}\n{ui}{page}  database   {db}\n"
             f"  worker     {'running here' if store else 'none; start `timeline worker`'}"
         )
         if server.port != DEFAULT_PORT:
@@ -112,6 +127,25 @@ async def _dev(
         if store is not None:
             await attend(client, opened)
         await asyncio.Event().wait()
+
+
+async def _page(stack: contextlib.AsyncExitStack, server: DevServer, port: int) -> str:
+    """Serves the page as long as the stack is; its address."""
+    from timeline.cli.serving.guard import Access
+    from workflows.client import Client
+    from workflows.connection import connect_embedded
+
+    client = Client(await connect_embedded(server.address))
+    listening = stack.enter_context(listen("127.0.0.1", port))
+    temporal_ui = f"http://127.0.0.1:{server.ui_port}"
+    running = asyncio.create_task(answering(client, Access(), listening, temporal_ui))
+
+    async def end() -> None:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    stack.push_async_callback(end)
+    return address_of("127.0.0.1", listening)
 
 
 def broker(

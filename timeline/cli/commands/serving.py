@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import socket
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import typer
 
 from timeline.cli.connecting import run_until_signalled
+from timeline.cli.listening import TO_GET, address_of, answering, is_installed, listen
 from timeline.cli.logs import LogFormat, LogLevel
 from timeline.cli.observing import LogFormatOption, LogLevelOption, MetricsOption, Observed
 from timeline.cli.options import UsageError
@@ -22,16 +18,10 @@ from timeline.errors import ServiceError
 
 if TYPE_CHECKING:
     from timeline.cli.serving.guard import Access
-    from workflows.client import Client
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 WILD = ("0.0.0.0", "::")
-TO_GET = 'pip install "timeline-analytics[page]"'
 MIN_TOKEN = 16
-#: Bytes of a request's head.
-MAX_HEAD = 2 << 20
-#: Seconds that answers under way have when it is stopped.
-GRACE = 3
 
 
 def serve(
@@ -113,11 +103,6 @@ def _token(file: Path | None) -> str | None:
     return token
 
 
-def is_installed() -> bool:
-    """Whether what the extra "page" brings is there."""
-    return all(map(find_spec, ("fastapi", "nicegui", "uvicorn")))
-
-
 async def _serve(host: str, port: int, access: Access, observed: Observed, temporal_ui: str | None) -> None:
     from timeline.cli.serving.app import has_page
     from workflows.client import Client
@@ -128,63 +113,5 @@ async def _serve(host: str, port: int, access: Access, observed: Observed, tempo
         url = address_of(host, listening)
         page = f"; the page is at {url}" if has_page(access) else ""
         announce(f"Serving {url}/api/v1, described by {url}/api/v1/openapi.json{page}. Stop with Ctrl-C.")
-        await serving(client, access, listening, temporal_ui)
+        await answering(client, access, listening, temporal_ui)
     raise ServiceError(f"the service at {url} ended by itself; its log says why")
-
-
-def address_of(host: str, listening: socket.socket) -> str:
-    """The beginning of the addresses of what listens."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-
-
-async def serving(
-    client: Client, access: Access, listening: socket.socket, temporal_ui: str | None = None
-) -> None:
-    """Answers whoever asks, until it is cancelled or ends by itself."""
-    import uvicorn
-
-    from timeline.cli.serving.app import make_app
-
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            """Leaves signals to us."""
-            yield
-
-    workflows = None
-    if temporal_ui is not None:
-        workflows = f"{temporal_ui.rstrip('/')}/namespaces/{quote(client.temporal.namespace)}/workflows"
-    config = uvicorn.Config(
-        make_app(client, access, workflows),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE,
-        # Keys and expressions in a query may be long; the routes say how long.
-        http="h11",
-        h11_max_incomplete_event_size=MAX_HEAD,
-    )
-    server = Server(config)
-    running = asyncio.create_task(server.serve(sockets=[listening]))
-    try:
-        await asyncio.shield(running)
-    except asyncio.CancelledError:
-        server.should_exit = True
-        await running
-        raise
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Listens on an address.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise UsageError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another with --host "
-            "and --port, or --port 0 for any that is free"
-        ) from None

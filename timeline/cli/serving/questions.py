@@ -178,6 +178,10 @@ async def aggregate(
     start: At = None,
     end: At = None,
     every: Every = None,
+    per: Annotated[
+        str | None,
+        Query(max_length=MAX_LENGTH, description="Over intervals of this length.", examples=["5m"]),
+    ] = None,
     top: Annotated[int | None, Query(ge=1, le=10_000, description="So many rows.")] = None,
     by: Annotated[str | None, Query(max_length=200, description="Those with the largest of this.")] = None,
     lives: Annotated[bool, Query(description="All lives of each key.")] = False,
@@ -192,6 +196,7 @@ async def aggregate(
         start=tick(start),
         end=tick(end),
         every=None if every is None else step(every),
+        per=None if per is None else step(per, "per"),
         lives=lives,
         exact=exact,
     )

@@ -45,13 +45,10 @@ def install(service: Service) -> None:
     ) -> None:
         said = (agg, group_by, where, at, every, per, start, end, top, by)
         words = dict(zip(FIELDS, said, strict=True))
-        with frame(service, name, name, "All keys"):
-            try:
-                spec = await service.timelines.registry.spec(name)
-                view = _View(service, spec, f"{request.base_url}api/v1")
-                await view.show(words)
-            except TimelineError as error:
-                complain(error)
+        async with frame(service, name, name, "All keys"):
+            spec = await service.timelines.registry.spec(name)
+            view = _View(service, spec, f"{request.base_url}api/v1")
+            await view.show(words)
 
 
 class _View:

@@ -36,9 +36,9 @@ class Lanes:
         self._chart = ui.echart({}).classes("tl-lanes")
         self._chart.style(f"height: {lanes.height(drawn.lanes)}px").props("role=img")
         self._chart.on("cursor", lambda event: self._pressed(event.args), throttle=OFTEN)
-        with ui.row().classes("w-full items-center no-wrap"):
+        with ui.row().classes("tl-cursors"):
             self._slider = ui.slider(min=drawn.start, max=self._end, value=self._tick)
-            self._slider.props('aria-label="cursor"').classes("grow")
+            self._slider.props('aria-label="cursor"')
             self._slider.on("change", lambda: self.put(int(self._slider.value)))
             self._exact = ui.input("Cursor at", placeholder="8s").props("dense").style("width: 9rem")
             self._exact.on("keydown.enter", self._typed)

@@ -31,6 +31,8 @@ class Draft:
     time: str = "time"
     unit: str = "ms"
     settings: str = ""
+    #: The texts as they are registered: what differs in the space around it only is the same.
+    before: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: Spec) -> Draft:
@@ -45,7 +47,8 @@ class Draft:
         texts = {name: text.strip() for name, text in spec.outputs.items()} or {"": spec.definition}
         settings = "\n".join(_toml({"source": rest, **wire})).strip()
         fields = {name: source[name] or "" for name in OF_SOURCE}
-        return cls(spec.name, spec.description, texts, settings=settings, **fields)
+        before = dict(spec.outputs) or {"": spec.expression or ""}
+        return cls(spec.name, spec.description, texts, settings=settings, before=before, **fields)
 
     def data(self) -> dict[str, Any]:
         """As a spec's file says it.
@@ -61,11 +64,16 @@ class Draft:
         default = Draft()
         source = {name: text for name, text in given.items() if text != getattr(default, name)}
         about = {"description": self.description} if self.description else {}
-        written = {"expression": self.texts[""]} if list(self.texts) == [""] else {"outputs": self.texts}
+        texts = {name: self._text(name, text) for name, text in self.texts.items()}
+        written = {"expression": texts[""]} if list(texts) == [""] else {"outputs": texts}
         settled = more.pop("source", {})
         if not isinstance(settled, dict):
             raise SpecError(WHAT, [Problem("settings", "source is a table: [source]")])
         return {"name": self.name, **about, "source": {**settled, **source}, **more, **written}
+
+    def _text(self, name: str, text: str) -> str:
+        before = self.before.get(name, text)
+        return before if before.strip() == text.strip() else text
 
     def _settings(self) -> dict[str, Any]:
         if len(self.settings) > MAX_LENGTH:

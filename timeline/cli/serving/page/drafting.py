@@ -32,17 +32,13 @@ def install(service: Service) -> None:
 
     @ui.page("/new")
     async def new() -> None:
-        with frame(service, "New timeline"):
+        async with frame(service, "New timeline"):
             await _View(service, Draft()).show()
 
     @ui.page("/t/{name}/change")
     async def change(name: str) -> None:
-        with frame(service, name, name, "Change"):
-            try:
-                spec = await service.timelines.registry.spec(name)
-            except TimelineError as error:
-                complain(error)
-                return
+        async with frame(service, name, name, "Change"):
+            spec = await service.timelines.registry.spec(name)
             await _View(service, Draft.of(spec)).show()
 
 
@@ -64,14 +60,13 @@ class _View:
         with ui.element("div").classes("tl-two"):
             with ui.column().classes("w-full gap-3"):
                 self._form()
-            with ui.column().classes("w-full gap-3"):
-                with ui.column().classes("tl-card"):
-                    heading("Plan")
-                    self.plan = ui.mermaid("graph LR").classes("tl-graph")
-                    self.plan.set_visibility(False)
-                    self.cost = ui.label("What is computed from what stands here.").classes("tl-note")
-                self.deploying = Deploying(self.service.timelines, self.spec)
+            with ui.column().classes("w-full gap-3"), ui.column().classes("tl-card"):
+                heading("Plan")
+                self.plan = graph.drawing("graph LR")
+                self.plan.set_visibility(False)
+                self.cost = ui.label("What is computed from what stands here.").classes("tl-note")
         self.rehearsal = Rehearsal(self.spec, self.typed)
+        self.deploying = Deploying(self.service.timelines, self.spec)
         self.look()
 
     def _form(self) -> None:
@@ -182,7 +177,9 @@ class _View:
         self.plan.set_content(graph.graph(spec))
         wave = wave_of(spec.fragments)
         one = "1 workflow" if wave.workflows == 1 else f"{wave.workflows} workflows"
-        self.cost.text = f"{len(spec.plan.nodes)} nodes in {one} a stream; a wave is {wave.actions} actions"
+        nodes = len(spec.plan.nodes)
+        many = "1 node" if nodes == 1 else f"{nodes} nodes"
+        self.cost.text = f"{many} in {one} a stream; a wave is {wave.actions} Temporal actions"
 
     def _offer(self, draft: Draft, seen: Seen | None) -> None:
         known = self.columns.get(draft.topic, set()) if draft.topic else set()

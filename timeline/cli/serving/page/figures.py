@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from timeline.cli.render import place_text, short_text
@@ -14,7 +15,6 @@ from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 from timeline.tables.marks import place_of
-from workflows.client.leaves import Standing
 from workflows.client.nodes import SinkReport
 from workflows.protocol.node import NodeStatus
 
@@ -24,14 +24,13 @@ Found = Sequence[tuple[PlanNode, str, NodeStatus]]
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A stream of a timeline: the newest event (ms; -1: none), how far its result is, and what its leaves
-    have accepted and refused; whose batches they take, where that is said."""
+    have accepted and refused."""
 
     number: int
     newest: int
     result: list[int] | None
     accepted: int
     refused: int
-    leader: str | None
 
 
 def bytes_text(count: int) -> str:
@@ -93,7 +92,7 @@ def node_rows(spec: Spec, found: Found, link: Callable[[str], str | None]) -> li
     ]
 
 
-def streams_of(spec: Spec, found: Found, stands: Sequence[Standing]) -> list[Stream]:
+def streams_of(spec: Spec, found: Found) -> list[Stream]:
     """What the leaves and the result of each stream say."""
     leaves = [status for node, _, status in found if node is spec.plan.leaves[0]]
     results = [status for node, _, status in found if node is spec.plan.result]
@@ -104,19 +103,22 @@ def streams_of(spec: Spec, found: Found, stands: Sequence[Standing]) -> list[Str
             result["position"],
             leaf["accepted"],
             leaf["refused"],
-            stand.leader,
         )
-        for leaf, result, stand in zip(leaves, results, stands, strict=True)
+        for leaf, result in zip(leaves, results, strict=True)
     ]
 
 
 def stream_rows(
-    spec: Spec, streams: Sequence[Stream], ends: Sequence[Position | None] | None
+    spec: Spec,
+    streams: Sequence[Stream],
+    ends: Sequence[Position | None] | None,
+    leaders: Sequence[str | None],
 ) -> list[dict[str, Any]]:
-    """A row for each stream; ``ends`` are the newest messages of a topic's partitions, if they are known."""
+    """A row for each stream; ``ends`` are the newest messages of a topic's partitions, ``leaders`` whose
+    batches its leaves take, as far as they are known."""
     shards, now = spec.limits.shards, time.time()
     rows = []
-    for one in streams:
+    for one, leader in zip_longest(streams, leaders[: len(streams)]):
         partition = one.number // shards if spec.source.topic else None
         end = None if ends is None or partition is None or partition >= len(ends) else ends[partition]
         at = None if one.result is None else tuple(place_of(tuple(one.result)))
@@ -133,7 +135,7 @@ def stream_rows(
                 "stream time": "-" if one.newest < 0 else moment(one.newest),
                 "accepted": one.accepted,
                 "refused": one.refused,
-                "feeder": "" if one.leader is None else one.leader.partition("-")[2][:8],
+                "feeder": "" if leader is None else leader.partition("-")[2][:8],
             }
         )
     return rows

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from colorsys import hsv_to_rgb
 
+from nicegui import ui
+
 from timeline.cli.render import short_text
 from timeline.spec.spec import Spec
 
@@ -34,6 +36,13 @@ def graph(spec: Spec, values: bool = False) -> str:
         fill = _colour(hosts[spec.host(node).root.index], len(hosts))
         lines.append(f"style n{node.index} fill:{fill},stroke:#888,color:#111")
     return "\n".join(lines)
+
+
+def drawing(text: str) -> ui.mermaid:
+    """Where a graph is drawn, never so small that nobody can read it."""
+    drawn = ui.mermaid(text).classes("tl-graph")
+    ui.run_javascript(f"tlGraph({drawn.id})")
+    return drawn
 
 
 def _colour(number: int, of: int) -> str:

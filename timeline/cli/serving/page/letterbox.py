@@ -34,9 +34,10 @@ class Letterbox:
             heading("Dead letters")
             with ui.row().classes("items-end"):
                 self._kind = ui.select(list(KINDS), value=KINDS[0], label="Kind").style("min-width: 8rem")
-                ui.button("Look", on_click=self._look).props("no-caps outline")
+                self._buttons = [ui.button("Look", on_click=self._look).props("no-caps outline")]
                 if not read_only:
-                    ui.button("Send again", on_click=self._send).props("no-caps outline")
+                    again = ui.button("Send again", on_click=self._send).props("no-caps outline")
+                    self._buttons.append(again)
             self._said = ui.label().classes("tl-note").props("role=status aria-live=polite")
             names = columns("place", "reason", "key", "message", wrapped=("reason", "message"))
             self._table = ui.table(columns=names, rows=[], row_key="id", pagination=ROWS).classes("w-full")
@@ -64,11 +65,16 @@ class Letterbox:
             self._said.text = f"{sent} {kind} messages were sent to {self._spec.source.topic} again"
 
     async def _asked(self, work: Any) -> Any:
+        for button in self._buttons:
+            button.disable()
         try:
             return await of_topic(self._spec, work)
         except TimelineError as error:
             self._said.text = str(error)
             return None
+        finally:
+            for button in self._buttons:
+                button.enable()
 
 
 def _row(number: int, letter: DeadLetter) -> dict[str, Any]:

@@ -26,7 +26,7 @@ COLUMNS = columns(
     *("refused", "quarantined"),
     wrapped=("asks",),
     numbers=NUMBERS,
-    wide=("asks", "keys", "lag", "stream time"),
+    wide=("asks", "keys", "events", "lag", "stream time"),
 )
 LINK = """<q-td :props="props">
   <a class="text-primary" :href="'/t/' + props.value">{{ props.value }}</a>
@@ -42,14 +42,14 @@ def install(service: Service) -> None:
 
     @ui.page("/")
     async def listing() -> None:
-        with frame(service, "All timelines"):
+        async with frame(service, "All timelines"):
             table = ui.table(columns=COLUMNS, rows=[], row_key="timeline", pagination=50).classes("w-full")
             table.props("flat bordered dense").add_slot("body-cell-timeline", LINK)
             table.add_slot("body-cell-spark", SPARK)
             none = "No timelines are registered: timeline register SPEC"
             table.add_slot("no-data", none if service.read_only else f"{none}, or New above")
             trouble = ui.column()
-            rates = _Rates()
+            rates = _Looks()
 
             async def look() -> None:
                 trouble.clear()
@@ -66,12 +66,20 @@ def install(service: Service) -> None:
             watching(look)
 
 
-class _Rates:
-    """Events a second, as far as they were looked at."""
+class _Looks:
+    """What the looks so far say: events a second, and who is caught up."""
 
     def __init__(self) -> None:
         self._seen: dict[str, deque[tuple[float, int]]] = {}
         self._sparks: dict[str, deque[float]] = {}
+        self._caught_up: set[tuple[str, int]] = set()
+
+    async def is_late(self, timelines: Client, known: Timeline) -> bool:
+        """Whether a timeline has still to reach what others had; once it has, it is not asked again."""
+        version = known.name, known.version
+        if version not in self._caught_up and not await timelines.catching_up.behind([known.spec]):
+            self._caught_up.add(version)
+        return version not in self._caught_up
 
     def note(self, name: str, accepted: int) -> float:
         """The rate over the last looks, now that so many events were accepted."""
@@ -99,7 +107,7 @@ def spark(rates: list[float]) -> str:
     return " ".join(f"{first + i * step:.1f},{19 - 18 * rate / top:.1f}" for i, rate in enumerate(rates))
 
 
-async def _row(timelines: Client, known: Timeline, rates: _Rates, gate: asyncio.Semaphore) -> dict[str, Any]:
+async def _row(timelines: Client, known: Timeline, rates: _Looks, gate: asyncio.Semaphore) -> dict[str, Any]:
     spec = known.spec
     asks = spec.description or " ".join(spec.definition.split())
     row: dict[str, Any] = {"timeline": known.name, "asks": asks if len(asks) <= 80 else asks[:79] + "…"}
@@ -107,7 +115,7 @@ async def _row(timelines: Client, known: Timeline, rates: _Rates, gate: asyncio.
     try:
         async with gate:
             found = await timelines.nodes.of_timeline(spec)
-            late = await timelines.catching_up.behind([spec])
+            late = await rates.is_late(timelines, known)
     except TimelineError as error:
         # One that waits for something is no reason not to show the others.
         return row | {"state": str(error).split(";")[0][:60]}

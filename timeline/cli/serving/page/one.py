@@ -28,12 +28,9 @@ def install(service: Service) -> None:
 
     @ui.page("/t/{name}")
     async def one(name: str, key: str = "", at: str = "") -> None:
-        with frame(service, name, name, "A key"):
-            try:
-                spec = await service.timelines.registry.spec(name)
-                await _View(service, spec).show(key, None if not at else parse_time(at))
-            except TimelineError as error:
-                complain(error)
+        async with frame(service, name, name, "A key"):
+            spec = await service.timelines.registry.spec(name)
+            await _View(service, spec).show(key, None if not at else parse_time(at))
 
 
 class _View:
@@ -52,7 +49,7 @@ class _View:
         ui.label(about).classes("tl-note")
         ui.label(self.spec.definition).classes("tl-mono")
         with ui.column().classes("tl-card"):
-            self.graph = ui.mermaid(graph.graph(self.spec, values=True)).classes("tl-graph")
+            self.graph = graph.drawing(graph.graph(self.spec, values=True))
             ui.label("One colour, one workflow; arrows go to what is computed from it.").classes("tl-note")
         with ui.column().classes("tl-card"):
             keys = Keys(self.timelines, self.spec, key, lambda name: self._go(name))

@@ -21,6 +21,7 @@ from timeline.cli.serving.page.tables import ROWS, columns, fill
 from timeline.errors import TimelineError
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
+from workflows.names import node_id
 
 OF_NODES = ("node", "stream", "position", "lag", "keys", "rows", "bytes", "waiting", "trouble")
 OF_STREAMS = (
@@ -44,18 +45,16 @@ def install(service: Service) -> None:
 
     @ui.page("/t/{name}/operations")
     async def operations(name: str) -> None:
-        with frame(service, name, name, "Operations"):
-            try:
-                spec = await service.timelines.registry.spec(name)
-                await _View(service, spec).show()
-            except TimelineError as error:
-                complain(error)
+        async with frame(service, name, name, "Operations"):
+            spec = await service.timelines.registry.spec(name)
+            await _View(service, spec).show()
 
 
 class _View:
     def __init__(self, service: Service, spec: Spec) -> None:
         self.service, self.timelines, self.spec = service, service.timelines, spec
         self.ends: list[Position | None] | None = None
+        self.leaders: list[str | None] = []
         self.streams: list[Stream] = []
 
     async def show(self) -> None:
@@ -97,12 +96,9 @@ class _View:
         try:
             paused = spec.name in await timelines.registry.paused()
             found = await timelines.nodes.of_timeline(spec)
-            stands = [
-                await timelines.leaves.stands(workflow)
-                for node, workflow, _ in found
-                if node is spec.plan.leaves[0]
-            ]
-            held = await timelines.nodes.quarantined(spec)
+            # Each asks every node again: only where there is something to hear.
+            any_held = any(status["quarantined"] for _, _, status in found)
+            held = await timelines.nodes.quarantined(spec) if any_held else []
             sinks = [] if self.sinks is None else await timelines.nodes.sinks(spec)
         except TimelineError as error:
             self.trouble.clear()
@@ -113,7 +109,7 @@ class _View:
         self.state.text = "paused: no events are brought to it" if paused else "running"
         if not self.service.read_only:
             self.rest.text = "Resume" if paused else "Pause"
-        self.streams = streams_of(spec, found, stands)
+        self.streams = streams_of(spec, found)
         fill(self.nodes, node_rows(spec, found, self.service.link))
         self._show_streams()
         rows: list[dict[str, Any]] = [
@@ -134,12 +130,15 @@ class _View:
             fill(self.sinks, rows)
 
     def _show_streams(self) -> None:
-        fill(self.parts, stream_rows(self.spec, self.streams, self.ends))
+        fill(self.parts, stream_rows(self.spec, self.streams, self.ends, self.leaders))
 
     async def _look_at_topic(self) -> None:
-        """Where the topic's partitions end, which only the broker knows."""
+        """Where the topic's partitions end, which only the broker knows, and who feeds them."""
+        spec = self.spec
         try:
-            self.ends = await ends(self.spec)
+            self.ends = await ends(spec)
+            leaves = [node_id(spec, spec.plan.leaves[0], stream.number) for stream in self.streams]
+            self.leaders = [(await self.timelines.leaves.stands(leaf)).leader for leaf in leaves]
         except TimelineError:
             self.ends = None
         self._show_streams()

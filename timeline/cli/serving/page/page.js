@@ -58,6 +58,18 @@ function tlPut(id, at) {
   });
 }
 
+// A graph is as wide as its place, but not so small that nobody can read it: then it is scrolled.
+function tlGraph(id) {
+  tlWhen(() => getElement(id)?.$el, (host) => {
+    const widen = () => {
+      const svg = host.querySelector("svg");
+      if (svg) svg.style.minWidth = `${Math.round(svg.viewBox.baseVal.width * 0.7)}px`;
+    };
+    new MutationObserver(widen).observe(host, { childList: true });
+    widen();
+  });
+}
+
 // Writes values into the nodes of a graph.
 function tlValues(id, values) {
   tlWhen(() => getElement(id)?.$el?.querySelector("svg .node") && getElement(id).$el, (host) => {

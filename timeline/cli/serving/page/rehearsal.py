@@ -12,9 +12,9 @@ from timeline.cli.render import value_text
 from timeline.cli.serving.page.cursor import Lanes
 from timeline.cli.serving.page.drawn import labels_of, nodes_of
 from timeline.cli.serving.page.lanes import moment
-from timeline.cli.serving.page.shell import complain, heading
+from timeline.cli.serving.page.shell import heading
 from timeline.cli.serving.page.trying import MAX_BYTES, SUFFIXES, Given, Tried, columns_in, try_out
-from timeline.errors import TimelineError
+from timeline.errors import SpecError, TimelineError
 from timeline.language.mistakes import Seen
 from timeline.spec.spec import Spec
 
@@ -65,7 +65,10 @@ class Rehearsal:
             return
         self._text.value = ""
         self._know()
-        await self.run()
+        self._place.clear()
+        with self._place:
+            columns = ", ".join(self.seen.names) if self.seen else "none that can be read"
+            ui.label(f"{event.file.name}: columns {columns}").classes("tl-note")
 
     def _refuse(self, why: str) -> None:
         self._place.clear()
@@ -91,10 +94,11 @@ class Rehearsal:
             spec = self._spec(False)
             async with AT_ONCE:
                 tried = await asyncio.to_thread(try_out, spec, self._given())
+        except SpecError:
+            self._refuse("First mend what is told above.")
+            return
         except TimelineError as error:
-            self._place.clear()
-            with self._place:
-                complain(error)
+            self._refuse(str(error))
             return
         self.seen = tried.seen
         self._heard()
@@ -104,7 +108,8 @@ class Rehearsal:
                 ui.label(line).classes("tl-mono text-warning")
             keys = tried.keys
             evaluation = tried.evaluation
-            ui.label(f"{evaluation.accepted} events of {len(evaluation.names())} keys").classes("tl-note")
+            count = len(evaluation.names())
+            ui.label(f"events: {evaluation.accepted}, keys: {count}").classes("tl-note")
             chosen = ui.select(keys, value=keys[0], label="Key", with_input=True).style("min-width: 14rem")
             lanes = ui.column().classes("w-full")
             chosen.on_value_change(lambda: _draw(spec, tried, chosen.value, lanes))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -14,8 +14,11 @@ from nicegui import ui
 from timeline.errors import TimelineError
 from workflows.client import Client
 
-#: Seconds between two looks while somebody looks; and so many times what a look takes, where that is more.
-EVERY, LEISURE = 1.0, 9.0
+#: Seconds between two looks while somebody looks; or so many times what a look takes, where that is more, but
+#: not more than that.
+EVERY, LEISURE, LONGEST = 1.0, 4.0, 10.0
+#: How long (s) a browser may take to come back for what is below the bar.
+PATIENCE = 60.0
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text("utf-8")
 
@@ -34,9 +37,10 @@ class Service:
         return None if self.workflows is None else f"{self.workflows}/{quote(workflow_id, safe='')}"
 
 
-@contextmanager
-def frame(service: Service, title: str, name: str | None = None, here: str = "") -> Iterator[None]:
-    """A view below the bar; of the timeline ``name`` the tab ``here``."""
+@asynccontextmanager
+async def frame(service: Service, title: str, name: str | None = None, here: str = "") -> AsyncIterator[None]:
+    """A view below the bar; of the timeline ``name`` the tab ``here``. What is below comes once the browser
+    has the rest: workflows may take their time. What goes wrong is told."""
     ui.page_title(f"{title} - Timeline")
     ui.add_css(STYLE)
     ui.add_head_html(f"<script>{SCRIPT}</script>")
@@ -56,7 +60,14 @@ def frame(service: Service, title: str, name: str | None = None, here: str = "")
                     link = ui.link(text, path)
                     if text == here:
                         link.classes("tl-here").props("aria-current=page")
-        yield
+        waiting = ui.spinner(size="lg")
+        try:
+            await ui.context.client.connected(timeout=PATIENCE)
+            yield
+        except TimelineError as error:
+            complain(error)
+        finally:
+            waiting.delete()
 
 
 async def _switch(dark: ui.dark_mode) -> None:
@@ -105,7 +116,7 @@ def watching(look: Callable[[], Awaitable[None]], seconds: float = EVERY) -> Non
         begun = time.monotonic()
         if shown and begun >= following:
             await look()
-            following = begun + LEISURE * (time.monotonic() - begun)
+            following = begun + min(LEISURE * (time.monotonic() - begun), LONGEST)
 
     ui.on("tl-shown", seen)
     ui.timer(seconds, turn, immediate=False)
