@@ -28,7 +28,7 @@ COMMANDS = {
     "upgrade": "upgrading.upgrade",
     "serve": "serving.serve",
     "codec": "service.codec",
-    "keygen": "service.keygen",
+    "keygen": "keys.keygen",
     "register": "life.register",
     "pause": "life.pause",
     "resume": "life.resume",
