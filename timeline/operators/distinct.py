@@ -7,15 +7,15 @@ distinct(ip) > 20
 
 from __future__ import annotations
 
-import json
 from bisect import insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from timeline.language.expression import Expression
@@ -24,11 +24,12 @@ from timeline.operators.base import Leaf, Lowered, column_of
 from timeline.tables.events import Events
 from timeline.tables.history import History
 from timeline.tables.packing import Bools, begin_of, first_of_runs, key_of, start_of
+from timeline.tables.spans import spans
 from timeline.tables.splicing import coalesce, merge
 from timeline.tables.table import Table, Window, empty, lookup
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar, canonical
-from timeline.values.vocabulary import I64, NULL_CODE, Vocabulary
+from timeline.values.vocabulary import I64, NULL_CODE, Vocabulary, distinct
 
 #: Up to so many different values of a key are counted exactly.
 EXACT = 2_048
@@ -44,8 +45,7 @@ def hash_of(value: Scalar) -> int:
     >>> hash_of(1) == hash_of(1.0), hash_of(1) == hash_of("1"), hash_of(1) == hash_of(True)
     (True, False, False)
     """
-    text = json.dumps(canonical(value), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(orjson.dumps(canonical(value)), digest_size=8).digest(), "big")
 
 
 def estimate(least: int) -> int:
@@ -149,20 +149,33 @@ class Distinct(Leaf):
 def _elements(raw: Table) -> tuple[I64, Hashes]:
     """The places and hashes of all values of raw rows, sorted by place."""
     assert raw.vocabulary is not None
-    values = raw.vocabulary.values
-    texts = [str(values[code]) for code in raw.value.tolist()]
-    count = np.fromiter(map(len, texts), np.int64, len(texts)) // _DIGITS
+    used, place = distinct(raw.value, len(raw.vocabulary))
+    texts = [str(raw.vocabulary.values[code]) for code in used.tolist()]
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) // _DIGITS
     hashes = np.frombuffer(bytes.fromhex("".join(texts)), ">u8").astype(np.uint64)
-    return np.repeat(raw.at, count), hashes
+    count = lengths[place]
+    return np.repeat(raw.at, count), hashes[spans((np.cumsum(lengths) - lengths)[place], count)]
 
 
 def _rows(at: I64, hashes: Hashes, like: Table) -> Table:
     """Raw rows of values, which are sorted by place and hash."""
     assert like.vocabulary is not None
-    text = hashes.astype(">u8").tobytes().hex()
     first = first_of_runs(at)
-    codes = like.vocabulary.encode([text[_DIGITS * i : _DIGITS * j] for i, j in _runs(first, len(at))])
+    count = np.diff(np.append(first, len(at)))
+    # Most rows are of one value, and many of those of the same one.
+    one = count == 1
+    used, place = np.unique(hashes[first[one]], return_inverse=True)
+    codes = np.empty(len(first), np.int64)
+    codes[one] = like.vocabulary.encode(_texts(used, np.ones(len(used), np.int64)))[place]
+    several = hashes[spans(first[~one], count[~one])]
+    codes[~one] = like.vocabulary.encode(_texts(several, count[~one]))
     return Table(Kind.STATE, at[first], codes, None, like.vocabulary)
+
+
+def _texts(hashes: Hashes, count: I64) -> list[str]:
+    """The texts of rows of so many hashes each."""
+    text, ends = hashes.astype(">u8").tobytes().hex(), (np.cumsum(count) * _DIGITS).tolist()
+    return [text[begin:end] for begin, end in pairwise([0, *ends])]
 
 
 def _that_matter(raw: Table, new: Table) -> Table:
@@ -177,11 +190,6 @@ def _that_matter(raw: Table, new: Table) -> Table:
         bound = np.partition(_elements(mine)[1], EXACT)[EXACT]
         kept &= (key_of(at) != key) | (at < mine.at[-1]) | (hashes < bound)
     return new if kept.all() else _rows(at[kept], hashes[kept], new)
-
-
-def _runs(first: I64, count: int) -> Iterator[tuple[int, int]]:
-    """From where to where each run is."""
-    return pairwise([*first.tolist(), count])
 
 
 def _firsts(at: I64, hashes: Hashes) -> tuple[I64, Hashes]:
@@ -199,7 +207,7 @@ def _among_least(at: I64, hashes: Hashes, horizon: I64) -> Bools:
     """Which values are among the least of their key when they come, or at the horizon if that is later."""
     kept = np.ones(len(at), bool)
     first = first_of_runs(key_of(at))
-    for begin, end in _runs(first, len(at)):
+    for begin, end in pairwise([*first.tolist(), len(at)]):
         if end - begin <= EXACT + 1:
             continue
         mine, when = hashes[begin:end].tolist(), np.maximum(at[begin:end], horizon[begin:end])
