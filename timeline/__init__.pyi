@@ -7,6 +7,7 @@ from .language.builder import col as col
 from .language.calls import alive as alive
 from .language.calls import count as count
 from .language.calls import count_rises as count_rises
+from .language.calls import distinct as distinct
 from .language.calls import duration_in_cur_state as duration_in_cur_state
 from .language.calls import duration_in_prior_state as duration_in_prior_state
 from .language.calls import duration_where as duration_where

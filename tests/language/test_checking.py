@@ -127,6 +127,7 @@ def test_every_operator_has_both_its_names() -> None:
         *("alive", "gaps", "TL_Alive", "TL_Gaps"),
         *("starts_with", "matches", "TL_StartsWith", "TL_Matches"),
         *("since", "time_since", "first", "integral", "time_weighted_avg"),
+        *("distinct", "TL_Distinct"),
         *("TL_Since", "TL_TimeSince", "TL_First", "TL_Integral", "TL_TimeWeightedAvg"),
     }
     assert [s.usage for s in signatures()][:2] == ["latest_event_to_state(col)", "has_existed(p)"]

@@ -41,7 +41,7 @@ def test_every_operator_of_the_language_is_on_it() -> None:
         + if(has_existed_within(has_existed(a == 1), 1s), duration_where(has_existed(a == 1)),
         duration_in_prior_state(latest_event_to_state(a))
         + min_so_far(max_so_far(duration_in_cur_state(latest_event_to_state(a))))),
-        silent: gaps(1s), first: first(a),
+        silent: gaps(1s), first: first(a), distinct: distinct(a),
         since: since(a == 1, sum(a)) + since(has_existed(a == 1), min_so_far(latest_event_to_state(a))),
         mean: time_weighted_avg(latest_event_to_state(a)),
         one: matches(latest_event_to_state(a), "x") || starts_with(latest_event_to_state(a), "x")

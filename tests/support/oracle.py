@@ -15,12 +15,14 @@ from tests.support.oracle_values import (
     calculated,
     compared,
     is_predicate,
+    kind,
     matches,
     number,
     same,
 )
 from timeline.language import expression as ex
 from timeline.language.checking import kind_of
+from timeline.operators import distinct
 from timeline.values.kinds import Kind
 
 Event = tuple[int, Mapping[str, Any]]
@@ -95,7 +97,7 @@ class Oracle:
 
 
 #: Of the operators that make numbers those that are 0 before the origin; the others are null.
-FROM_ZERO = ("duration_where", "count", "sum", "count_rises", "gaps", "integral")
+FROM_ZERO = ("duration_where", "count", "sum", "count_rises", "gaps", "integral", "distinct")
 Definition = Callable[..., Any]
 #: What an operator says at a tick, by its name: of the oracle, the tick, and the arguments of the call.
 DEFINITIONS: dict[str, Definition] = {}
@@ -202,6 +204,15 @@ def _first(o: Oracle, tick: int, column: ex.Column) -> Any:
     ]
     found = min(((t, i, v) for t, i, v in carried if t <= tick), key=lambda c: c[:2], default=None)
     return None if found is None else found[2]
+
+
+@defines("distinct")
+def _distinct(o: Oracle, tick: int, column: ex.Column) -> Fraction:
+    carried = (e.get(column.column) for t, e in o.events if t <= tick)
+    values = {(kind(v), v) for v in carried if v is not None}
+    if len(values) <= distinct.EXACT:
+        return Fraction(len(values))
+    return Fraction(distinct.estimate(sorted(distinct.hash_of(v) for _, v in values)[distinct.EXACT]))
 
 
 @defines("integral")

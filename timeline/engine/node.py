@@ -282,6 +282,8 @@ class Node:
         window = Window(earliest(starts))
         # As far back as `Shrinking` keeps them: a tick more than the operator looks.
         seen = window.back(state.operator.reach + 1).at
+        if state.leaf is not None and state.leaf.needs_whole:
+            seen = begin_of(window.at)
         inputs = [edge.table.view(seen) for edge in state.edges]
         own = state.own.view(window.back(1).at)
         # The start of what is new may be given as tick 0; it is where the key's rows begin.

@@ -23,7 +23,7 @@ from timeline.operators.outputs import Outputs
 from timeline.tables.changes import Changes, Notes, distinct_of
 from timeline.tables.events import Position
 from timeline.tables.history import History
-from timeline.tables.packing import first_of_keys, key_of, packed, recode, start_of, tick_of
+from timeline.tables.packing import begin_of, first_of_keys, key_of, packed, recode, start_of, tick_of
 from timeline.tables.table import Table, Window, empty
 from timeline.values.kinds import Kind
 from timeline.values.life_names import LifeKeys, key_named
@@ -164,7 +164,7 @@ class NodeState:
         raw = self.edges[0].table
         begin = new.at[new.first_rows()]
         # A row more than those that they come among: whether it still matters may depend on them.
-        seen = raw.view(begin, more=1)
+        seen = raw.view(begin_of(begin)) if self.leaf.needs_whole else raw.view(begin, more=1)
         folded = self.leaf.thin(self.leaf.absorb(seen, new))
         raw.replace(seen, folded)
         new_at = new.at[np.isin(new.at, folded.at, assume_unique=True)]

@@ -15,6 +15,7 @@ _NEVER_BELOW_0 = (
     "duration_in_cur_state",
     "duration_in_prior_state",
     "time_since",
+    "distinct",
 )
 #: What is never below 0 if what it is taken of is not.
 _LIKE_ITS_OPERANDS = ("lag", "min_so_far", "max_so_far", "if")

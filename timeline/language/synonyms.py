@@ -19,6 +19,7 @@ CALLS: Mapping[str, str] = {
     **dict.fromkeys(("prior", "previous", "prev"), "prior_state(...)"),
     **dict.fromkeys(("delta", "increase", "change", "diff", "rate"), "x - lag(x, 5m)"),
     **dict.fromkeys(("total", "cumsum", "running_sum"), "sum(...)"),
+    **dict.fromkeys(("count_distinct", "unique", "nunique", "uniq"), "distinct(...)"),
     **dict.fromkeys(("heartbeat", "active", "is_alive"), "alive(...)"),
     **dict.fromkeys(("time_since_last", "elapsed", "age", "ago"), "time_since(...)"),
     **dict.fromkeys(("reset", "session", "since_last"), "since(...)"),

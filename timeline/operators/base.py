@@ -95,6 +95,9 @@ class Leaf(Operator):
     row. Rows that a late event could bring back into sight stay in it (`thin`).
     """
 
+    #: Whether a new raw row, and the table from a place on, depend on all raw rows of their key.
+    needs_whole: ClassVar[bool] = False
+
     @property
     @abstractmethod
     def columns(self) -> frozenset[str]:
