@@ -77,7 +77,9 @@ def query(
     exact: Annotated[
         bool, typer.Option("--exact", help="Without keys that were counted from later than they begin.")
     ] = False,
-    format: Annotated[Format | None, typer.Option(help="How to print: table, jsonl or csv.")] = None,
+    format: Annotated[
+        Format | None, typer.Option(help="How to print; arrow and parquet: to a file by >.")
+    ] = None,
     raw: RawOption = False,
     times: TimesOption = None,
     json: JsonOption = False,
@@ -218,7 +220,12 @@ def _print(result: Result, format: Format, raw: bool, times: Times | None) -> No
 
     timed = ["from", "to"] if result.request.over is not None else ["at"]
     timed = [name for name in timed if name in result.columns]
-    print_columns(result.columns, result.rows, format, raw, timed, times)
+    if format in (Format.ARROW, Format.PARQUET):
+        from timeline.cli.tables import write_tables
+
+        write_tables([result.to_arrow()], format, timed, times)
+    else:
+        print_columns(result.columns, result.rows, format, raw, timed, times)
     for line in _about(result, times):
         say(line, err=format is not Format.TABLE)
 
