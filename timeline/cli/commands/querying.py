@@ -216,16 +216,9 @@ def _late(answer: Answer) -> dict[str, int]:
 
 def _print(result: Result, format: Format, raw: bool, times: Times | None) -> None:
     """The rows; and what they stand on: below a table, on standard error beside data for programs."""
-    from timeline.cli.rows import print_columns
+    from timeline.cli.rows import print_result
 
-    timed = ["from", "to"] if result.request.over is not None else ["at"]
-    timed = [name for name in timed if name in result.columns]
-    if format in (Format.ARROW, Format.PARQUET):
-        from timeline.cli.tables import write_tables
-
-        write_tables([result.to_arrow()], format, timed, times)
-    else:
-        print_columns(result.columns, result.rows, format, raw, timed, times)
+    print_result(result, format, raw, times)
     for line in _about(result, times):
         say(line, err=format is not Format.TABLE)
 
