@@ -28,15 +28,20 @@ def asked(cli: Cli, *words: str) -> list[list[str]]:
     return [line.split() for line in cli.good("eval", "-e", STATE, *words).splitlines()]
 
 
-def test_a_table_has_dates_where_there_are_dates_and_programs_get_ms(cli: Cli) -> None:
+def test_there_are_dates_where_dates_came(cli: Cli) -> None:
     assert asked(cli, "dated.csv") == [
         ["key", "at", "value"],
         ["a", "2013-01-01T10:00:00Z", "play"],
         ["b", "2013-01-02T00:00:00.250Z", "seek"],
     ]
     assert asked(cli, "plain.csv")[:2] == [["key", "at", "(ms)", "value"], ["a", "3000", "seek"]]
-    assert asked(cli, "dated.csv", "--format", "csv")[1] == ["a,1357034400000,play"]
-    assert json.loads(asked(cli, "dated.csv", "--format", "jsonl")[0][0])["at"] == 1_357_034_400_000
+    assert asked(cli, "dated.csv", "--format", "csv")[1] == ["a,2013-01-01T10:00:00Z,play"]
+    assert json.loads(asked(cli, "dated.csv", "--format", "jsonl")[0][0])["at"] == "2013-01-01T10:00:00Z"
+    assert asked(cli, "dated.csv", "--format", "csv", "--times", "ms")[1] == ["a,1357034400000,play"]
+    assert asked(cli, "plain.csv", "--format", "csv")[1] == ["a,3000,seek"]
+    # A number is one, also if it is of our days.
+    (cli.folder / "numbers.csv").write_text("key,time,state\na,1357034400000,play\n")
+    assert asked(cli, "numbers.csv", "--format", "csv")[1] == ["a,1357034400000,play"]
 
 
 def test_times_are_printed_as_is_said(cli: Cli) -> None:

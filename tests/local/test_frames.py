@@ -277,8 +277,7 @@ def test_no_function_is_called_for_each_row() -> None:
 
 def test_the_examples_of_the_page() -> None:
     page = (ROOT / "docs" / "python.md").read_text("utf-8")
-    first, second = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    code = first + second
+    code = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
 

@@ -29,6 +29,8 @@ class Format(StrEnum):
     TABLE = "table"
     JSONL = "jsonl"
     CSV = "csv"
+    ARROW = "arrow"
+    PARQUET = "parquet"
 
 
 class Drawn(StrEnum):
@@ -46,6 +48,8 @@ class Shown(StrEnum):
     TABLE = "table"
     JSONL = "jsonl"
     CSV = "csv"
+    ARROW = "arrow"
+    PARQUET = "parquet"
     LANES = "lanes"
     SVG = "svg"
     PNG = "png"

@@ -27,7 +27,7 @@ def print_answer(
 ) -> None:
     """The answer, as ``timeline query`` prints it, of the keys of all events that were read."""
     from timeline.aggregate import Request, kinds_of, merge, needs_span, partial
-    from timeline.cli.rows import print_columns
+    from timeline.cli.rows import print_result
 
     kinds = kinds_of(spill.plan)
     words: dict[str, Any] = {**question.words, "every": every}
@@ -39,8 +39,7 @@ def print_answer(
         start, end = (spill.span[0] if start is None else start), (spill.span[1] if end is None else end)
     request = Request.parse(kinds, at=ats, start=start, end=end, **words)
     result = merge(request, [partial(part, request) for part in spill.evaluations()], kinds)
-    timed = [name for name in ("from", "to", "at") if name in result.columns]
-    print_columns(result.columns, result.rows, format, raw, timed, times)
+    print_result(result, format, raw, times)
     about = [f"{result.keys} key{'' if result.keys == 1 else 's'}"]
     about += [f"{label} is within {error:.1%} of its value" for label, error in result.errors.items()]
     for line in about:

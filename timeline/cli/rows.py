@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -18,6 +18,9 @@ from timeline.cli.times import Times, chosen, shown
 from timeline.language.output_names import VALUE
 from timeline.local.evaluation import Row
 from timeline.values.scalars import Value
+
+if TYPE_CHECKING:
+    from timeline.aggregate import Result
 
 #: With what a spreadsheet begins a formula: CSV does not say what is text.
 _FORMULA = frozenset("=+-@\t\r")
@@ -76,6 +79,17 @@ def print_columns(
     else:
         lines = ([value_text(row[c]) for c in columns] for row in rows)
         _print_lines(["at (ms)" if c == "at" and not dated else c for c in columns], lines)
+
+
+def print_result(result: Result, format: Format, raw: bool, times: Times | None) -> None:
+    """The rows of an answer over all keys."""
+    timed = [name for name in ("from", "to", "at") if name in result.columns]
+    if format in (Format.ARROW, Format.PARQUET):
+        from timeline.cli.tables import write_tables  # pyarrow takes 0.1 s to import
+
+        write_tables([result.to_arrow()], format, timed, times)
+    else:
+        print_columns(result.columns, result.rows, format, raw, timed, times)
 
 
 def marked(text: str) -> str:

@@ -121,11 +121,13 @@ def _axis(frame: _Frame, top: float, bottom: float) -> Iterator[str]:
 def _states(
     lane: Lane, parts: Sequence[Span], frame: _Frame, top: float, colours: Mapping[str, str]
 ) -> Iterator[str]:
+    dense = len(parts) * NARROW > PLOT
     middle = top + STATE_LANE / 2
     if parts:
         x, end = frame.x(parts[0].start), frame.x(parts[-1].end)
-        yield f'<path d="M{x:.1f} {middle:.1f}H{end:.1f}" stroke="#d1d5db"/>'
-    if len(parts) * NARROW > PLOT:
+        line = top + STATE_LANE if dense else middle
+        yield f'<path d="M{x:.1f} {line:.1f}H{end:.1f}" stroke="#d1d5db"/>'
+    if dense:
         yield from _density(lane, parts, frame, top, colours)
         return
     for part in parts:

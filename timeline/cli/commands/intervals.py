@@ -22,7 +22,9 @@ def intervals(
     node: NodeOption = None,
     from_: FromOption = None,
     to: ToOption = None,
-    format: Annotated[Format, typer.Option(help="How to print: table, jsonl or csv.")] = Format.TABLE,
+    format: Annotated[
+        Format, typer.Option(help="How to print; arrow and parquet: to a file by >.")
+    ] = Format.TABLE,
     raw: RawOption = False,
     times: TimesOption = None,
 ) -> None:
@@ -41,7 +43,12 @@ def intervals(
 
         keys = None if key is None else [utf8(key, "KEY")]
         found = await timelines.intervals(name, keys, node=node, start=start, end=end)
-        print_columns(COLUMNS, (one.row() for one in found), format, raw, ("from", "to"), times)
+        if format in (Format.ARROW, Format.PARQUET):
+            from timeline.cli.tables import write_tables
+
+            write_tables([found.to_arrow()], format, ("from", "to"), times)
+        else:
+            print_columns(COLUMNS, (one.row() for one in found), format, raw, ("from", "to"), times)
         for left_out, why in found.left_out.items():
             say(printable(f"left out: {left_out}: {why}"), err=True)
 

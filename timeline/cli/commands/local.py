@@ -30,7 +30,7 @@ from timeline.cli.options import (
 from timeline.cli.piped import InputFormatOption, with_stdin
 from timeline.cli.saying import say
 from timeline.cli.telling import StrictOption, refuse, tell
-from timeline.cli.times import AtOrEndOption, TimesOption, times_or_end, with_end
+from timeline.cli.times import AtOrEndOption, Times, TimesOption, times_or_end, with_end
 
 if TYPE_CHECKING:
     from timeline.aggregate.piped import Piped
@@ -91,7 +91,8 @@ def evaluate_files(
     format: Annotated[
         Shown,
         typer.Option(
-            help="How to print; or draw lanes here, or write a picture (svg, html, png) to standard output."
+            help="How to print (arrow and parquet: to a file by >); or draw lanes, or write a picture "
+            "(svg, html, png; by > too)."
         ),
     ] = Shown.TABLE,
     times: TimesOption = None,
@@ -112,7 +113,7 @@ def evaluate_files(
     from timeline.jobs import cores
     from timeline.local.spilling import Spill
     from timeline.reading.finding import files_of
-    from timeline.reading.looking import Looking
+    from timeline.reading.looking import Looking, heads_of
     from timeline.values.zones import zone_named
 
     jobs = jobs or cores()
@@ -129,6 +130,7 @@ def evaluate_files(
     time_name = time_column or (source.time if source else "time")
     ats, interval = times_or_end(at), step(every)
     drawn, rows_format = format.drawn, format.rows or Format.TABLE
+    binary = rows_format in (Format.ARROW, Format.PARQUET)
     if intervals and (drawn or ats or interval):
         raise UsageError("--intervals goes with --from and --to, not with --at, --every or a picture")
     if question is not None and (drawn or intervals):
@@ -140,18 +142,22 @@ def evaluate_files(
     asked = plan.result if node is None else plan.find(node)
     wanted = list(dict.fromkeys(key)) if key else None
     with (
-        with_stdin(paths, input_format) as paths,
+        with_stdin(paths, input_format) as given,
         Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill,
     ):
         option = 'unit = "{}"' if spec and time_unit is None else "--time-unit {}"
         zone = timezone or (source.timezone if source else None)
         looking = Looking(plan.result.expression, plan.columns, time_name, unit, option, zone)
-        _read(files_of(paths), key_name, looking, spill, jobs, strict, _latest(spec))
+        paths = files_of(given)
+        _read(paths, key_name, looking, spill, jobs, strict, _latest(spec))
         if spill.refused:
             events_were = "event" if spill.refused == 1 else "events"
             closed = spec is not None and spec.limits.key_ttl is not None
             why = "later than allowed_lateness permits" + (", or of a closed key" if closed else "")
             say(f"{spill.refused} {events_were} refused: {why}", err=True)
+        if times is None and rows_format is not Format.TABLE and not heads_of(paths, time_name).times:
+            # What came as dates goes as dates.
+            times = Times.ISO
         if drawn:
             from timeline.cli.pictures import panels_of, print_picture
 
@@ -162,6 +168,11 @@ def evaluate_files(
             from timeline.tables.intervals import COLUMNS
 
             parts = (part.intervals(asked, start=start, end=end) for part in spill.evaluations())
+            if binary:
+                from timeline.cli.tables import write_tables
+
+                write_tables((part.to_arrow() for part in parts), rows_format, ("from", "to"), times)
+                return
             rows = (one.row() for part in parts for one in part)
             print_columns(COLUMNS, rows, rows_format, raw, ("from", "to"), times)
             return
@@ -173,6 +184,14 @@ def evaluate_files(
             return
         from timeline.cli.rows import print_rows
 
+        if binary:
+            from timeline.cli.tables import write_tables
+
+            asked_of = (
+                part.to_arrow(ticks, every=interval, start=start, end=end) for part in spill.evaluations()
+            )
+            write_tables(asked_of, rows_format, ("at",), times)
+            return
         values = spill.values(ticks, every=interval, start=start, end=end, tell=_tell_many)
         print_rows(values, list(plan.outputs), rows_format, raw, times)
 

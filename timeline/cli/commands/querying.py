@@ -77,7 +77,9 @@ def query(
     exact: Annotated[
         bool, typer.Option("--exact", help="Without keys that were counted from later than they begin.")
     ] = False,
-    format: Annotated[Format | None, typer.Option(help="How to print: table, jsonl or csv.")] = None,
+    format: Annotated[
+        Format | None, typer.Option(help="How to print; arrow and parquet: to a file by >.")
+    ] = None,
     raw: RawOption = False,
     times: TimesOption = None,
     json: JsonOption = False,
@@ -214,11 +216,9 @@ def _late(answer: Answer) -> dict[str, int]:
 
 def _print(result: Result, format: Format, raw: bool, times: Times | None) -> None:
     """The rows; and what they stand on: below a table, on standard error beside data for programs."""
-    from timeline.cli.rows import print_columns
+    from timeline.cli.rows import print_result
 
-    timed = ["from", "to"] if result.request.over is not None else ["at"]
-    timed = [name for name in timed if name in result.columns]
-    print_columns(result.columns, result.rows, format, raw, timed, times)
+    print_result(result, format, raw, times)
     for line in _about(result, times):
         say(line, err=format is not Format.TABLE)
 
