@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": "serving.serve",
     "codec": "service.codec",
     "keygen": "keys.keygen",
+    "namespace": "namespace.namespace",
     "register": "life.register",
     "pause": "life.pause",
     "resume": "life.resume",
