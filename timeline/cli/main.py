@@ -116,6 +116,8 @@ def run() -> None:
         # 3 of 60 commands on a loaded machine ("PyGILState_Release ... must be current"). Pulsar's do so too.
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
+        if (traces := sys.modules.get("workflows.traces")) is not None:
+            traces.flush()
         os._exit(code)
     raise SystemExit(code)
 
