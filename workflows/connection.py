@@ -22,6 +22,7 @@ from workflows.names import DEFAULT_DEPLOYMENT, DEFAULT_TASK_QUEUE
 from workflows.patience import Patience
 from workflows.payloads import encryption
 from workflows.payloads.codec import data_converter
+from workflows.traces import interceptors
 
 CONNECT_TIMEOUT = 5.0
 #: The SDK's client, for those who may not know the SDK.
@@ -77,6 +78,7 @@ async def connect(patience: Patience | None = None) -> Client:
             seconds, and again until ``patience`` is over.
     """
     encryption.keys()  # complains now if they are none
+    watching = interceptors()
     try:
         config = ClientConfig.load_client_connect_config()
     except (RuntimeError, ValueError, OSError) as error:
@@ -92,7 +94,8 @@ async def connect(patience: Patience | None = None) -> Client:
     async def attempt() -> Client:
         try:
             return await asyncio.wait_for(
-                Client.connect(**config, data_converter=data_converter), CONNECT_TIMEOUT
+                Client.connect(**config, data_converter=data_converter, interceptors=watching),
+                CONNECT_TIMEOUT,
             )
         except (RuntimeError, ValueError, OSError, TimeoutError, RPCError) as error:
             text = str(error).lower().replace(" ", "")

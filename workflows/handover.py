@@ -21,6 +21,7 @@ from temporalio.service import RPCStatusCode
 from timeline.engine.regrouping import UnevenError, regroup
 from timeline.errors import ServiceError, TimelineError
 from timeline.spec.spec import Spec
+from workflows.attributes import known_to
 from workflows.backoff import LONGEST_PAUSE, until
 from workflows.client.asking import Asking
 from workflows.connection import task_queue
@@ -57,10 +58,11 @@ class HandoverActivity:
             async with _heartbeats():
                 states = await self._states(old, new)
                 target = await self._target(old)
+                known = await known_to(self.temporal)
                 for workflow_id, state in zip(new, states, strict=True):
                     self._check(workflow_id, state, work["max_state"])
                 for (workflow_id, one), state in zip(new.items(), states, strict=True):
-                    await self._start(workflow_id, one, state, work, target)
+                    await self._start(workflow_id, one, state, work, target, known)
         except ServiceError as error:
             raise ApplicationError(str(error), type=type(error).__name__) from None
         except TimelineError as error:
@@ -132,7 +134,13 @@ class HandoverActivity:
             )
 
     async def _start(
-        self, workflow_id: str, one: Wanted, state: bytes, work: Handover, target: node.Place
+        self,
+        workflow_id: str,
+        one: Wanted,
+        state: bytes,
+        work: Handover,
+        target: node.Place,
+        known: list[str],
     ) -> None:
         """Starts a node, unless an earlier attempt has."""
 
@@ -144,6 +152,7 @@ class HandoverActivity:
                     id=workflow_id,
                     task_queue=task_queue(),
                     static_summary=one.fragment.root.text[:200],
+                    search_attributes=one.found_by(known),
                     memo={TOKEN: work["token"]},
                 )
             except WorkflowAlreadyStartedError:

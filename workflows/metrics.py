@@ -215,6 +215,7 @@ class SinkMetrics:
     def __init__(self, kind: str) -> None:
         own = workflow.metric_meter().with_additional_attributes({"kind": kind})
         self._rows = own.create_counter("timeline_sink_rows", "Rows that sinks wrote.")
+        self._misfits = own.create_counter("timeline_sink_malformed", "Signals that sinks set aside.")
         self._delay = own.create_histogram_float(
             "timeline_sink_delay",
             "From when a sink hears of a position until its rows are written.",
@@ -226,6 +227,10 @@ class SinkMetrics:
         """Something came; the time is the workflow's."""
         self._since = workflow.time() if self._since is None else self._since
 
+    def misfit(self) -> None:
+        """Counts a signal that was set aside."""
+        self._misfits.add(1)
+
     def wrote(self, rows: int) -> None:
         """So many rows are where they belong."""
         self._rows.add(rows)
@@ -235,6 +240,15 @@ class SinkMetrics:
         if self._since is not None:
             self._delay.record(max(0.0, workflow.time() - self._since))
         self._since = None
+
+
+# --- stores --------------------------------------------------------------------------------------------
+
+
+def store_holds(states: int, size: int) -> None:
+    """What a store of large states holds, as a sweep has found it, which each worker makes once an hour."""
+    meter().create_gauge("timeline_store_states", "States and pieces of states in the store.").set(states)
+    meter().create_gauge("timeline_store_bytes", "Bytes of what is in the store.").set(size)
 
 
 # --- feeders -------------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ class RegistryWorkflow:
         Of many nodes it starts some, and fails with `GO_ON`: asked again, it goes on from there.
         """
         async with self.lock:
+            await self.wiring.look()
             specs, befores = checks.registrable(self.carried, wires, replaces)
             pairs = [(Spec.from_wire(befores[s.name]), s) for s in specs if s.name in befores]
             moves = [(before, after) for before, after in pairs if is_move(before, after)]
@@ -173,6 +174,7 @@ class RegistryWorkflow:
         Of many nodes it starts some, and fails with `GO_ON`: asked again, it goes on from there.
         """
         async with self.lock:
+            await self.wiring.look()
             specs = checks.openable(self.carried, source, topic)
             topics = self.state.setdefault("topics", {})
             is_new = source not in topics

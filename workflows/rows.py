@@ -20,6 +20,7 @@ from workflows.told import Told, nothing_odd
 with workflow.unsafe.imports_passed_through():
     import orjson
 
+    from timeline.errors import TimelineError
     from timeline.sinks.batches import Batch, Row, Written
     from timeline.spec.sink import Sink
     from timeline.spec.spec import Spec
@@ -47,6 +48,11 @@ class Rows(Told):
         self.odd = nothing_odd()
         self.gauge = Gauge(max_state or MAX_STATE)
         self.metrics = SinkMetrics(sink.kind)
+
+    def set_aside(self, name: str, why: TimelineError) -> None:
+        """Takes note of a signal that is not understood, and counts it."""
+        super().set_aside(name, why)
+        self.metrics.misfit()
 
     @protocol.STOP.handler
     def stop(self) -> None:

@@ -5,6 +5,8 @@ A part of the registry's workflow, as `workflows.wiring` is.
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio import workflow
 
 from workflows.protocol import RegistryState, SinkSpec, Subscriber, node
@@ -16,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from timeline.sinks.emission import Emission
     from timeline.spec.sink import Sink
     from timeline.spec.spec import Spec
+    from workflows.attributes import attributes
     from workflows.gauge import MAX_STATE
     from workflows.names import MERGED_TYPE, SINK_TYPE, member, merged_id, node_id, sink_id
 
@@ -29,6 +32,8 @@ class Sinking:
         self.stopping = stopping
         #: What merges streams, as far as this run has started it.
         self.merging: set[str] = set()
+        #: The search attributes that the namespace knows.
+        self.known: list[str] = []
 
     async def start(self, spec: Spec, stream: int) -> None:
         """Starts the sinks of a timeline on a stream whose nodes run."""
@@ -65,7 +70,17 @@ class Sinking:
         args = MergedSpec(spec=spec.to_wire(), streams=streams, max_state=self.max_state)
         if sink.name is not None:
             args["sink"] = sink.name
-        await started(workflow_id, MERGED_TYPE, args, stopping=self.stopping, patch="sink-is-stopping")
+        await self._started(workflow_id, MERGED_TYPE, args, spec, None)
+
+    async def _started(self, workflow_id: str, kind: str, args: Any, spec: Spec, stream: int | None) -> None:
+        await started(
+            workflow_id,
+            kind,
+            args,
+            stopping=self.stopping,
+            patch="sink-is-stopping",
+            found_by=attributes(self.known, [spec.name], kind, stream, spec.source.key),
+        )
 
     async def _start(self, spec: Spec, sink: Sink, stream: int) -> None:
         workflow_id = sink_id(spec, sink, stream)
@@ -75,7 +90,7 @@ class Sinking:
         if sink.merged:
             await self._start_merging(spec, sink)
         # Left over from a registry that was lost, it runs already; a snapshot does no harm then.
-        await started(workflow_id, SINK_TYPE, args, stopping=self.stopping, patch="sink-is-stopping")
+        await self._started(workflow_id, SINK_TYPE, args, spec, stream)
         for index, inputs in Emission(spec, sink, stream).inputs().items():
             output = spec.plan.nodes[index]
             subscriber = Subscriber(workflow=workflow_id, inputs=inputs)

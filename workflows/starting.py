@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import TypedSearchAttributes
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
@@ -13,7 +14,14 @@ STOPPING = 10.0
 
 
 async def started(
-    workflow_id: str, kind: str, args: Any, *, stopping: set[str], patch: str, summary: str | None = None
+    workflow_id: str,
+    kind: str,
+    args: Any,
+    *,
+    stopping: set[str],
+    patch: str,
+    summary: str | None = None,
+    found_by: TypedSearchAttributes | None = None,
 ) -> bool:
     """Starts a workflow of a kind; false if there is one of that id, and not one of ``stopping``: those were
     told to stop, so that they will soon be gone. ``patch`` is since when they are waited for."""
@@ -25,6 +33,7 @@ async def started(
                 args=[args],
                 id=workflow_id,
                 static_summary=summary,
+                search_attributes=found_by,
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 cancellation_type=ChildWorkflowCancellationType.ABANDON,
             )

@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ParamSpec
 
 from temporalio import workflow
+from temporalio.common import RetryPolicy, TypedSearchAttributes
+from temporalio.exceptions import ActivityError
 
 from workflows.protocol import NodeSpec, RegistryState, Subscriber, node
 from workflows.protocol.calls import Signal
@@ -22,6 +25,8 @@ from workflows.starting import started
 with workflow.unsafe.imports_passed_through():
     from timeline.fragments import Fragment
     from timeline.spec.spec import Spec
+    from workflows.attributes import ANSWER, attributes
+    from workflows.attributes import NAME as LOOK
     from workflows.gauge import MAX_STATE
     from workflows.names import fragment_id
 
@@ -50,6 +55,8 @@ class Wanted:
     fragment: Fragment
     stream: int
     parents: list[Subscriber]
+    #: All timelines that it is of.
+    names: list[str]
 
     def args(self, max_state: int, target: Place = None) -> NodeSpec:
         """What its workflow is started with."""
@@ -71,6 +78,11 @@ class Wanted:
             args["target"] = target
         return args
 
+    def found_by(self, known: Collection[str]) -> TypedSearchAttributes | None:
+        """What it is found by in a namespace that knows those search attributes."""
+        operator, key = self.fragment.root.operator.name, self.spec.source.key
+        return attributes(known, self.names, operator, self.stream, key)
+
 
 def wanted(specs: Iterable[Spec], stream: int) -> dict[str, Wanted]:
     """The fragments of timelines on one source, by workflow id, each once and children first."""
@@ -78,9 +90,11 @@ def wanted(specs: Iterable[Spec], stream: int) -> dict[str, Wanted]:
     for spec in specs:
         of_spec = parents_of(spec, stream)
         for fragment in spec.fragments:
-            one = Wanted(spec, fragment, stream, [])
-            known = nodes.setdefault(fragment_id(spec, fragment, stream), one).parents
-            known += [parent for parent in of_spec[fragment.root.index] if parent not in known]
+            one = nodes.setdefault(
+                fragment_id(spec, fragment, stream), Wanted(spec, fragment, stream, [], [])
+            )
+            one.names.append(spec.name)
+            one.parents.extend(p for p in of_spec[fragment.root.index] if p not in one.parents)
     return nodes
 
 
@@ -93,7 +107,25 @@ class Wiring:
         self.started = 0
         #: Nodes that this run told to stop, and did not start again.
         self.stopping: set[str] = set()
+        #: The search attributes that the namespace knows.
+        self.known: list[str] = []
         self.sinking = Sinking(state, self.stopping)
+
+    async def look(self) -> None:
+        """Finds out which search attributes the namespace has. To be called before `start`: with one that it
+        has not, nothing could be started."""
+        if not workflow.patched("search-attributes"):
+            return
+        try:
+            self.known = await workflow.execute_local_activity(
+                LOOK,
+                result_type=list,
+                schedule_to_close_timeout=timedelta(seconds=2 * ANSWER),
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
+        except ActivityError:
+            self.known = []
+        self.sinking.known = self.known
 
     def streams(self, spec: Spec) -> range:
         """The streams of a timeline's source, as far as its topic is known."""
@@ -197,6 +229,7 @@ class Wiring:
             stopping=self.stopping,
             patch="one-of-that-id-is-stopping",
             summary=one.fragment.root.text[:200],
+            found_by=one.found_by(self.known),
         ):
             # Left over from a registry that was lost: it runs, so it is told of its parents.
             for subscriber in one.parents:

@@ -23,6 +23,7 @@ from timeline.aggregate.parsing import parse_aggregates
 from timeline.errors import ServiceError, StoreError
 from timeline.plan import make_plan
 from timeline.sinks.batches import Open
+from workflows.attributes import AttributesActivity
 from workflows.backoff import retry
 from workflows.client.asking import Asking
 from workflows.client.registry import Registry
@@ -88,6 +89,7 @@ def make_worker(
         activities=[
             SinkActivity([Path.cwd()] if sink_roots is None else sink_roots, topic_writer).write,
             HandoverActivity(client).hand_over,
+            AttributesActivity(client).known,
         ],
         workflow_runner=RUNNER,
         max_cached_workflows=max_cached_workflows,

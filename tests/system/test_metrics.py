@@ -18,6 +18,7 @@ import pytest
 from feeder.broker import Broker
 from producer.pulsar.connection import connect
 from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.grafana import sdk_metrics
 from tests.support.servers import make_server
 from tests.support.waiting import eventually
 from timeline.spec.spec import Spec
@@ -108,7 +109,11 @@ async def test_they_add_up_with_what_was_sent(alone: Cli, broker: Broker, tmp_pa
         }
     )
     async with (
-        running(alone, "worker", "Worker is ready") as (worker, worker_health, _),
+        running(alone, "worker", "Worker is ready", f"--store=file:{tmp_path / 'store'}") as (
+            worker,
+            worker_health,
+            _,
+        ),
         running(alone, "feeder", '{"message":"Feeder is ready', "--log-format=json") as (feeder, _, said),
     ):
         client = Client(await connect_embedded(alone.environment["TEMPORAL_ADDRESS"]))
@@ -164,6 +169,10 @@ async def test_they_add_up_with_what_was_sent(alone: Cli, broker: Broker, tmp_pa
             )
 
         await eventually(held)
+        # It has been swept once: nothing is large here.
+        assert (done["timeline_store_states"], done["timeline_store_bytes"]) == (0, 0)
+        shown = {name.split("{")[0] for name in [*done, *fed]}
+        assert shown >= sdk_metrics(), sdk_metrics() - shown
 
         about = json.loads(said)
         assert about.keys() == {"message", "level", "time", "logger"}

@@ -37,7 +37,7 @@ def test_directory(tmp_path: Path) -> None:
     assert asyncio.run(driver.store(context, payloads)) == claims
     moved = DirectoryDriver(tmp_path.rename(tmp_path.with_name("moved")), "ns")
     assert asyncio.run(moved.retrieve(StorageDriverRetrieveContext(), claims)) == payloads
-    assert {(w, r) for _, w, r, _ in moved.list()} == {("a/..b", "0-1")}
+    assert {(w, r) for _, w, r, _, _ in moved.list()} == {("a/..b", "0-1")}
     half = moved.root / claims[0].claim_data["path"]
     half.write_bytes(half.read_bytes()[:500])
     with pytest.raises(StoreError, match=r"the state of a/\.\.b at .* is damaged \(500 bytes"):
@@ -80,7 +80,7 @@ def test_pieces(tmp_path: Path) -> None:
     context = StorageDriverStoreContext(target=OWNER)
     [claim] = asyncio.run(driver.store(context, [first]))
     assert asyncio.run(driver.store(context, [again])) == [claim]
-    assert [(w, r) for _, w, r, _ in directory.list()] == [("a/..b", "0-1")]
+    assert [(w, r) for _, w, r, _, _ in directory.list()] == [("a/..b", "0-1")]
     assert asyncio.run(driver.retrieve(StorageDriverRetrieveContext(), [claim])) == [first]
     path = tmp_path / claim.claim_data["path"]
     path.write_bytes(path.read_bytes()[:-1])
@@ -92,6 +92,6 @@ def test_pieces(tmp_path: Path) -> None:
 
 
 def test_pieces_in_a_bucket_are_found_by_the_sweep() -> None:
-    stored = buckets._stored(buckets._place("a/..b", "0-1", "a" * 64), datetime.fromtimestamp(8, UTC))
+    stored = buckets._stored(buckets._place("a/..b", "0-1", "a" * 64), datetime.fromtimestamp(8, UTC), 7)
     assert stored is not None
-    assert (stored.workflow_id, stored.run_id, stored.modified) == ("a/..b", "0-1", 8.0)
+    assert (stored.workflow_id, stored.run_id, stored.modified, stored.size) == ("a/..b", "0-1", 8.0, 7)

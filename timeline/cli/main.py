@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": "serving.serve",
     "codec": "service.codec",
     "keygen": "keys.keygen",
+    "namespace": "namespace.namespace",
     "register": "life.register",
     "pause": "life.pause",
     "resume": "life.resume",
@@ -115,6 +116,8 @@ def run() -> None:
         # 3 of 60 commands on a loaded machine ("PyGILState_Release ... must be current"). Pulsar's do so too.
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
+        if (traces := sys.modules.get("workflows.traces")) is not None:
+            traces.flush()
         os._exit(code)
     raise SystemExit(code)
 

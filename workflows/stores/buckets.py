@@ -32,10 +32,10 @@ def _missing(url: str, extra: str) -> StoreError:
     )
 
 
-def _stored(name: str, modified: datetime) -> Stored | None:
+def _stored(name: str, modified: datetime, size: int) -> Stored | None:
     """What a sweep must know of an object, if its name says whose it is."""
     owned = _OWNED.fullmatch(name)
-    return owned and Stored(name, unquote(owned[1]), owned[2], modified.timestamp())
+    return owned and Stored(name, unquote(owned[1]), owned[2], modified.timestamp(), size)
 
 
 class _S3Below(S3StorageDriverClient):
@@ -121,7 +121,8 @@ async def s3(url: str, bucket: str, prefix: str) -> AsyncIterator[Store]:
             pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             async for page in pages:
                 for found in page.get("Contents", []):
-                    if one := _stored(found["Key"].removeprefix(prefix), found["LastModified"]):
+                    name = found["Key"].removeprefix(prefix)
+                    if one := _stored(name, found["LastModified"], found["Size"]):
                         yield one
 
         async def delete(place: str) -> None:
@@ -152,8 +153,9 @@ async def gcs(url: str, bucket: str, prefix: str) -> AsyncIterator[Store]:
             while True:
                 page = await client.list_objects(bucket, params=ask)
                 for found in page.get("items", []):
+                    name = found["name"].removeprefix(prefix)
                     modified = datetime.fromisoformat(found["updated"])
-                    if one := _stored(found["name"].removeprefix(prefix), modified):
+                    if one := _stored(name, modified, int(found["size"])):
                         yield one
                 if "nextPageToken" not in page:
                     return

@@ -97,8 +97,9 @@ class DirectoryDriver(StorageDriver):
                 "correct --store or TIMELINE_STORE, or the rights of the directory"
             ) from None
 
-    def list(self) -> Iterator[tuple[str, str, str, float]]:
-        """Of every state its path from ``root``, workflow id, run id and time of writing (s since the epoch).
+    def list(self) -> Iterator[tuple[str, str, str, float, int]]:
+        """Of every state its path from ``root``, workflow id, run id, time of writing (s since the epoch) and
+        size (bytes).
 
         What a killed worker left half written is deleted on the way.
         """
@@ -106,12 +107,12 @@ class DirectoryDriver(StorageDriver):
             place = path.relative_to(self.root).as_posix()
             named = _PLACE.fullmatch(place)
             try:
-                modified = path.stat().st_mtime
+                about = path.stat()
             except FileNotFoundError:
                 continue  # another worker's sweep was faster
             if named is not None:
-                yield place, unquote(named[1]), named[2], modified
-            elif path.name.startswith(".") and time.time() - modified > LEFT_OVER:
+                yield place, unquote(named[1]), named[2], about.st_mtime, about.st_size
+            elif path.name.startswith(".") and time.time() - about.st_mtime > LEFT_OVER:
                 self.delete(place)
 
     def delete(self, place: str) -> None:

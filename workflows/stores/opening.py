@@ -85,8 +85,8 @@ async def _directory(url: str, folder: str) -> AsyncIterator[Store]:
     driver.make()
 
     async def stored() -> AsyncIterator[Stored]:
-        for place, workflow_id, run_id, modified in driver.list():
-            yield Stored(place, workflow_id, run_id, modified)
+        for place, workflow_id, run_id, modified, size in driver.list():
+            yield Stored(place, workflow_id, run_id, modified, size)
 
     async def delete(place: str) -> None:
         driver.delete(place)

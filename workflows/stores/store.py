@@ -17,12 +17,14 @@ THRESHOLD = 256 << 10
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One state in a store: where, whose, by which run it was put there, and when (s since the epoch)."""
+    """One state in a store: where, whose, by which run it was put there, when (s since the epoch), and how
+    many bytes it has."""
 
     place: str
     workflow_id: str
     run_id: str
     modified: float
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

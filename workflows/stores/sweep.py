@@ -12,6 +12,7 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from workflows.metrics import store_holds
 from workflows.stores.store import Store, Stored
 
 #: Seconds that a state is kept in any case: by then the server lists the run that was started with it.
@@ -32,7 +33,9 @@ async def sweep(client: Client, store: Store, *, min_age: float = MIN_AGE) -> in
         StoreError: the store does not.
     """
     owners: dict[str, list[Stored]] = {}
+    held: dict[str, int] = {}
     async for stored in store.stored():
+        held[stored.place] = stored.size
         if time.time() - stored.modified >= min_age:
             owners.setdefault(stored.workflow_id, []).append(stored)
     deleted = 0
@@ -47,7 +50,9 @@ async def sweep(client: Client, store: Store, *, min_age: float = MIN_AGE) -> in
         for stored in candidates:
             if stored.place not in kept and stored.run_id != current:
                 await store.delete(stored.place)
+                del held[stored.place]
                 deleted += 1
+    store_holds(len(held), sum(held.values()))
     return deleted
 
 

@@ -26,7 +26,7 @@ from timeline.cli.observing import (
 )
 from timeline.cli.options import SinkRootOption, StoreOption, UsageError
 from timeline.cli.saying import say
-from timeline.errors import UnavailableError
+from timeline.errors import ServiceError, UnavailableError
 
 if TYPE_CHECKING:
     from timeline.sinks.batches import Writer
@@ -88,6 +88,7 @@ async def _dev(
     ready_file: Path | None,
     sink_roots: list[Path] | None,
 ) -> None:
+    from workflows.attributes import prepare
     from workflows.connection import connect_embedded
     from workflows.memory import sparing_memory
     from workflows.payloads.server import CodecServer
@@ -104,6 +105,8 @@ async def _dev(
         await stack.enter_async_context(sparing_memory())
         server.codec_url = None if ui_port is None else stack.enter_context(CodecServer()).url
         await stack.enter_async_context(server)
+        with contextlib.suppress(ServiceError):  # of a database where somebody has others of these names
+            await prepare(await connect_embedded(server.address))
         if store is not None:
             client = await connect_embedded(server.address)
             client, opened = await stack.enter_async_context(with_store(client, store))
