@@ -16,6 +16,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from workflows.asked import Asked
+from workflows.guests import Guests
 from workflows.inbox import Batch, ChildPatch, Entry, Release, from_carried, to_carried
 from workflows.protocol import NodeSpec, Subscriber
 from workflows.protocol import node as protocol
@@ -73,7 +74,7 @@ class NodeWorkflow(Told, Asked):
         self.live = LiveFragment(plan, fragment, limits)
         self.frozen = Frozen(self.live.states, workflow.info().run_id)
         self.inbox: list[Entry] = []
-        self.newcomers: list[Subscriber] = []
+        self.guests = Guests()
         self.stopped = False
         self.full: str | None = None
         self.held = self.resting = False
@@ -85,7 +86,7 @@ class NodeWorkflow(Told, Asked):
             rest = self.frozen.load(state, pieces)
             self.gauge.measured(len(state) + sum(len(data) for _, data in pieces), self.live.size())
             self.inbox = from_carried(rest["inbox"])
-            self.newcomers = rest["newcomers"]
+            self.guests.restore(rest)
             self.full = rest["full"]
             self.held = rest.get("held", False)
             self.leader = rest.get("leader")
@@ -154,12 +155,12 @@ class NodeWorkflow(Told, Asked):
         except NotFoundError as error:
             self.set_aside(protocol.SUBSCRIBE.name, error)
         else:
-            self.newcomers.append(subscriber)
+            self.guests.newcomers.append(subscriber)
 
     @protocol.UNSUBSCRIBE.handler
     def unsubscribe(self, workflow_id: str) -> None:
         """A parent that wants no more patches."""
-        self.newcomers = [s for s in self.newcomers if s["workflow"] != workflow_id]
+        self.guests.forget(workflow_id)
         self.spec["subscribers"] = [s for s in self.spec["subscribers"] if s["workflow"] != workflow_id]
 
     @protocol.LIMIT.handler
@@ -195,7 +196,7 @@ class NodeWorkflow(Told, Asked):
     def _has_work(self) -> bool:
         return (
             self.stopped
-            or bool(self.newcomers)
+            or bool(self.guests.newcomers)
             or self.is_worn()
             or (self.full is None and any(map(self._may_take, self.inbox)))
         )
@@ -281,7 +282,7 @@ class NodeWorkflow(Told, Asked):
         return state_wire.to_state(self.live.states, **self._rest())
 
     def _rest(self) -> dict[str, Any]:
-        rest = {"inbox": to_carried(self.inbox), "newcomers": self.newcomers, "full": self.full}
+        rest = {"inbox": to_carried(self.inbox), **self.guests.carried(), "full": self.full}
         rest |= {"held": True} if self.held else {}
         return rest | self.what_is_odd() | ({} if self.leader is None else {"leader": self.leader})
 
@@ -296,11 +297,13 @@ class NodeWorkflow(Told, Asked):
 
     async def _welcome(self) -> None:
         """Sends new subscribers a snapshot, and counts them among the others from then on."""
-        while self.newcomers:
-            newcomer = self.newcomers.pop(0)
+        while self.guests.newcomers:
+            newcomer = self.guests.newcomers.pop(0)
             who = newcomer["workflow"], newcomer.get("node")
             others = [s for s in self.spec["subscribers"] if (s["workflow"], s.get("node")) != who]
             self.spec["subscribers"] = [*others, newcomer]
+            if newcomer["workflow"] not in {s["workflow"] for s in others}:
+                self.guests.unmet.add(newcomer["workflow"])
             snapshot = self.live.find(newcomer.get("node")).snapshot()
             if snapshot is not None:
                 await self._send(snapshot, [newcomer])
@@ -318,9 +321,19 @@ class NodeWorkflow(Told, Asked):
         while parent in {s["workflow"] for s in self.spec["subscribers"]} and not self.stopped:
             try:
                 await workflow.get_external_workflow_handle(parent).signal(protocol.PATCH.name, message)
+                self.guests.unmet.discard(parent)
                 return
             except ApplicationError as error:
+                if parent in self.guests.unmet and workflow.patched("guests"):
+                    self._put_off(parent)
+                    return
                 # The parent is not there (yet), or its run has had all the signals it may.
                 workflow.logger.warning("patch to %s not delivered, retrying: %s", parent, error)
                 await workflow.sleep(timedelta(seconds=pause))
                 pause = min(pause * 2, 10)
+
+    def _put_off(self, parent: str) -> None:
+        """One that has never been there holds nobody up."""
+        subscribers = self.spec["subscribers"]
+        self.guests.put_off(s for s in subscribers if s["workflow"] == parent)
+        self.spec["subscribers"] = [s for s in subscribers if s["workflow"] != parent]

@@ -12,9 +12,11 @@ from tests.support.cli import Cli
 from tests.support.hostile import SIGNALS, filled
 from tests.support.servers import make_server
 from tests.support.timelines import assert_exact, spec, write
+from tests.support.waiting import eventually
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
+from workflows.protocol import NodeSpec, node
 from workflows.worker import make_worker
 
 EVENTS = [("k", 1_000, "play"), ("l", 2_000, "buffer"), ("k", 4_000, "buffer"), ("l", 6_000, "play")]
@@ -41,6 +43,34 @@ async def test_it_is_set_aside_and_the_node_goes_on(timelines: Client, tmp_path:
     answers = await timelines.questions.values(wanted, wanted.plan.result, at)
     assert [answer.value for answer in answers] == [False, True, False, False, True]
     await assert_exact(timelines, wanted, 3)
+    await timelines.registry.remove(wanted.name)
+
+
+async def test_a_parent_that_is_not_there_holds_nobody_up(timelines: Client, tmp_path: Path) -> None:
+    """Before anything was fed and after; once there is a parent of that name, it gets what it missed."""
+    wanted = spec('latest_event_to_state(state) == "buffer"')
+    await timelines.registry.register(wanted)
+    leaf, _ = (node_id(wanted, node, 0) for node in wanted.plan.nodes)
+    handle = timelines.temporal.get_workflow_handle(leaf)
+    absent = [f"{wanted.source_id}.{name}.0123456789.0" for name in ("not", "count")]
+    await handle.signal("subscribe", {"workflow": absent[0], "inputs": [0]})
+    await feed_files(timelines, wanted, [write(tmp_path / "first.jsonl", EVENTS, "state")])
+    await handle.signal("subscribe", {"workflow": absent[1], "inputs": [0]})
+    await feed_files(timelines, wanted, [write(tmp_path / "later.jsonl", LATER, "state")])
+    await assert_exact(timelines, wanted, 3)
+    assert not set(absent) & set((await timelines.nodes.status(leaf))["subscribers"])
+    # Some workflow of that name, which takes what a node is told.
+    planned = wanted.plan.result
+    args = NodeSpec(expression=planned.text, stream=0, allowed_lateness=None, retention=None, subscribers=[])
+    await timelines.temporal.start_workflow(planned.operator.name, args, id=absent[0], task_queue="timeline")
+
+    async def stands() -> bool:
+        return await timelines.nodes.position(absent[0]) == await timelines.nodes.position(leaf)
+
+    await eventually(stands)
+    assert absent[0] in (await timelines.nodes.status(leaf))["subscribers"]
+    await timelines.asking.signal(absent[0], node.STOP)
+    await timelines.asking.signal(leaf, node.UNSUBSCRIBE, absent[0])
     await timelines.registry.remove(wanted.name)
 
 

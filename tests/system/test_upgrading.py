@@ -16,6 +16,7 @@ from tests.support import sinks, timelines
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.failures import failures, runs
 from tests.support.feeding import Feeding
+from tests.support.servers import Server, make_server
 from tests.support.waiting import eventually
 from timeline.spec.spec import Spec
 from workflows.client import Client
@@ -23,14 +24,13 @@ from workflows.connection import connect_embedded
 from workflows.names import REGISTRY_ID, node_id, sink_id
 from workflows.patience import Patience
 from workflows.payloads.codec import data_converter
-from workflows.server import DevServer
 from workflows.worker import RUNNER, WORKFLOWS, make_worker
 
 
 @pytest.fixture
-async def alone(tmp_path: Path) -> AsyncIterator[DevServer]:
+async def alone(tmp_path: Path) -> AsyncIterator[Server]:
     """A server of the test's own: which build is current holds for all of a namespace."""
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         yield server
 
 
@@ -49,7 +49,8 @@ async def workflows_of(client: Client, *specs: Spec) -> set[str]:
     return found
 
 
-async def test_live_nodes_go_to_another_build_and_back(alone: DevServer, tmp_path: Path) -> None:
+@pytest.mark.real_server
+async def test_live_nodes_go_to_another_build_and_back(alone: Server, tmp_path: Path) -> None:
     cli = Cli(alone.address, tmp_path)
     temporal = await connect_embedded(alone.address)
     client = Client(temporal, Patience(120))
@@ -94,7 +95,7 @@ async def test_live_nodes_go_to_another_build_and_back(alone: DevServer, tmp_pat
     await asyncio.to_thread(stop, last)
 
 
-async def test_a_run_is_only_taken_by_its_build(alone: DevServer, tmp_path: Path) -> None:
+async def test_a_run_is_only_taken_by_its_build(alone: Server, tmp_path: Path) -> None:
     """What was registered on one build goes on there while another is there, and even current; who has
     something to do then moves by itself."""
     client = Client(await connect_embedded(alone.address), Patience(120))
@@ -121,7 +122,7 @@ async def test_a_run_is_only_taken_by_its_build(alone: DevServer, tmp_path: Path
             assert await client.builds.running() == dict.fromkeys(every, "two")
 
 
-async def test_what_cannot_move_is_named(alone: DevServer, tmp_path: Path) -> None:
+async def test_what_cannot_move_is_named(alone: Server, tmp_path: Path) -> None:
     """Here: because the worker of its build is gone. Once it is back, the same command does it."""
     cli = Cli(alone.address, tmp_path)
     client = Client(await connect_embedded(alone.address), Patience(120))
@@ -146,7 +147,7 @@ async def test_what_cannot_move_is_named(alone: DevServer, tmp_path: Path) -> No
         await asyncio.to_thread(stop, process)
 
 
-async def test_a_build_without_workers_is_refused(alone: DevServer, tmp_path: Path) -> None:
+async def test_a_build_without_workers_is_refused(alone: Server, tmp_path: Path) -> None:
     cli = Cli(alone.address, tmp_path)
     said = await asyncio.to_thread(cli.bad, "upgrade", "none")
     assert said == (
@@ -164,7 +165,7 @@ async def test_a_build_without_workers_is_refused(alone: DevServer, tmp_path: Pa
     await asyncio.to_thread(stop, process)
 
 
-async def test_no_signal_takes_the_registry_away(alone: DevServer) -> None:
+async def test_no_signal_takes_the_registry_away(alone: Server) -> None:
     client = Client(await connect_embedded(alone.address), Patience(120))
     async with make_worker(client.temporal):
         await client.registry.register(timelines.spec())
