@@ -15,17 +15,17 @@ from tests.support import sinks
 from tests.support.cli import Cli, stop, wait_for_line
 from tests.support.failures import failures
 from tests.support.feeding import Feeding
+from tests.support.servers import make_server
 from timeline.sinks.batches import Batch, Written
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.patience import Patience
-from workflows.server import DevServer
 from workflows.worker import make_worker
 
 
 async def test_workers_drain_under_load(tmp_path: Path) -> None:
     """One after the other is ended in the midst of feeding, when the next is there or before it."""
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         cli = Cli(server.address, tmp_path)
         temporal = await connect_embedded(server.address)
         client = Client(temporal, Patience(120))
@@ -74,7 +74,7 @@ class Slow:
 async def test_a_sink_finishes_its_batch(tmp_path: Path) -> None:
     begun, loop = asyncio.Event(), asyncio.get_running_loop()
     slow = Slow(lambda: loop.call_soon_threadsafe(begun.set))
-    async with DevServer(tmp_path / "dev.db") as server:
+    async with make_server(tmp_path / "dev.db") as server:
         temporal = await connect_embedded(server.address)
         client = Client(temporal, Patience(120))
         spec = sinks.spec({"topic": "rows", "on": "close"}, key_ttl="5s")
