@@ -59,10 +59,12 @@ def send(
     *,
     stop: Event | None = None,
     on_progress: Callable[[Report], None] = lambda _: None,
+    timeout_ms: int = TIMEOUT_MS,
 ) -> Report:
     """Sends chunks in order, keyed, with their times as event times; returns when the broker has all.
 
-    Blocks. ``stop`` ends it early. See `_Confirming` for how it knows.
+    Blocks. ``stop`` ends it early; a message that the broker has not had after ``timeout_ms`` does too. See
+    `_Confirming` for how it knows.
 
     Raises:
         ServiceError: the broker is not there, or refuses a message.
@@ -72,7 +74,7 @@ def send(
     try:
         producer = client.create_producer(
             topic,
-            send_timeout_millis=TIMEOUT_MS,
+            send_timeout_millis=timeout_ms,
             batching_enabled=True,
             batching_max_messages=BATCH,
             batching_max_allowed_size_in_bytes=BATCH_BYTES,

@@ -50,7 +50,7 @@ def main(
                 rows += asyncio.run(stream(place, events, FAULTS, seed, typer.echo, rate=400))
             else:
                 all_of_them = [EVERYTHING] * kills
-                rows += asyncio.run(stream(place, events, all_of_them, seed + 1, typer.echo, rate=1_500))
+                rows += asyncio.run(stream(place, events, all_of_them, seed + 1, typer.echo, rate=300))
     wrong = [row for row in rows if not row.good]
     typer.echo(f"{len(rows)} rows, {len(wrong)} wrong; {time.monotonic() - begin:.0f} s")
     if wrong:

@@ -97,8 +97,11 @@ class Rig:
         hit = self._hit(fault)
         await asyncio.gather(*(part.stop(kill=fault.kill) for part in hit))
         await asyncio.sleep(AWAY)
+        stores: list[Child] = [part for part in hit if part in (self.postgres, self.broker)]
+        await asyncio.gather(*(part.start() for part in stores))
         for part in hit:
-            await part.start()
+            if part not in stores:
+                await part.start()
         ended = [part.name for part in self.parts if not part.running]
         assert not ended, f"{fault}: {', '.join(ended)} ended"
         return time.monotonic() - begin

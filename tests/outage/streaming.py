@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,7 +20,7 @@ from tests.outage.report import Found, Row
 from tests.outage.rig import Fault, Rig
 from tests.support.places import CIRR
 from tests.system.streaming import FAULTS as BROKEN
-from tests.system.streaming import PARTITIONS, arrived, letters_of, until
+from tests.system.streaming import PARTITIONS, PATIENCE, arrived, letters_of, until
 from timeline.spec.spec import Spec
 
 SESSIONS = 300
@@ -63,7 +62,7 @@ async def stream(
             chunks = limited(playback(SESSIONS, seed=seed, start=10_000_000), events)
             pace = Pace(rate=rate)
             broken = with_faults(chunks, BROKEN, seed)
-            return send(client, NAME, broken, pace, stop=threading.Event(), on_progress=note)
+            return send(client, NAME, broken, pace, on_progress=note, timeout_ms=PATIENCE * 1_000)
 
         rows = []
         producing = asyncio.create_task(asyncio.to_thread(produce))

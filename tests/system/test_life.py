@@ -93,7 +93,6 @@ async def test_other_limits_begin_anew(timelines: Client, tmp_path: Path) -> Non
     await timelines.registry.remove("anew")
 
 
-@pytest.mark.real_server
 async def test_a_change_while_events_are_fed(timelines: Client, tmp_path: Path) -> None:
     """Back and forth, with another timeline on the same source; in the end all is exact."""
     source = {"name": "busy"}

@@ -13,6 +13,7 @@ from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from feeder.files.marking import mark_files
 from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
+from tests.support.servers import make_server
 from tests.support.sinks import events, expected_groups, newest_of, spec, write, written
 from tests.support.waiting import eventually
 from timeline.errors import LimitError
@@ -21,7 +22,6 @@ from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import merged_id, shard_of
 from workflows.patience import Patience
-from workflows.server import DevServer
 
 GROUPS = {"agg": "count, avg(seconds)", "group_by": ["state"], "where": "seconds < 10", "merged": True}
 
@@ -38,7 +38,7 @@ async def test_three_kills_lose_no_row_and_write_none_twice(tmp_path: Path) -> N
     rows = events(5, 9, 120)
     assert {shard_of(f"k{key}", 3) for key in range(9)} == {0, 1, 2}
     often = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60")
-    async with DevServer(tmp_path / "dev.db", options=often) as server:
+    async with make_server(tmp_path / "dev.db", options=often) as server:
         cli = Cli(server.address, tmp_path)
 
         async def worker() -> Any:
