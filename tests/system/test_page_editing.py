@@ -140,7 +140,8 @@ async def test_completion_and_doubts(alone: tuple[Client, Cli], browser: Browser
 
     def look() -> None:
         with nothing_wrong(browser, f"{url}/new"):
-            browser.driver.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(csv))
+            file = (By.CSS_SELECTOR, "input[type=file]")
+            browser.until(lambda: browser.driver.find_element(*file)).send_keys(str(csv))
             browser.reads("events.csv: columns key, time, state, delay")
             editor(browser)
             write(browser, "latest")
