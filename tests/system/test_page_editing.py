@@ -140,7 +140,8 @@ async def test_completion_and_doubts(alone: tuple[Client, Cli], browser: Browser
 
     def look() -> None:
         with nothing_wrong(browser, f"{url}/new"):
-            browser.driver.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(csv))
+            file = (By.CSS_SELECTOR, "input[type=file]")
+            browser.until(lambda: browser.driver.find_element(*file)).send_keys(str(csv))
             browser.reads("events.csv: columns key, time, state, delay")
             editor(browser)
             write(browser, "latest")
@@ -206,5 +207,26 @@ async def test_read_only_has_none_of_it(alone: tuple[Client, Cli], browser: Brow
         for path in ("/new", "/t/cirr/change"):
             browser.driver.get(f"{url}{path}")
             browser.reads("404")
+
+    await asyncio.to_thread(look)
+
+
+async def test_without_the_token_there_is_nothing(alone: tuple[Client, Cli], browser: Browser) -> None:
+    _, cli = alone
+    (cli.folder / "token").write_text("0123456789abcdef\n")
+    url = await serve(cli, "--token-file=token")
+
+    def look() -> None:
+        for path in ("/", "/new", "/api/v1/timelines"):
+            browser.driver.get(f"{url}{path}")
+            browser.reads("give the token: Authorization: Bearer TOKEN")
+        headers = {"Authorization": "Bearer wrong-but-long-enough"}
+        browser.driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": headers})
+        browser.driver.get(f"{url}/api/v1/timelines?of=somebody")
+        browser.reads("give the token: Authorization: Bearer TOKEN")
+        headers = {"Authorization": "Bearer 0123456789abcdef"}
+        browser.driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": headers})
+        browser.driver.get(f"{url}/api/v1/timelines")
+        browser.reads('{"timelines":[],"next":null}')
 
     await asyncio.to_thread(look)

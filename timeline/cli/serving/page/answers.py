@@ -76,8 +76,11 @@ def _name(row: Mapping[str, Any], names: Sequence[str]) -> str:
     return ", ".join(value_text(row[name]) for name in names)
 
 
+LINES = {"splitLine": {"lineStyle": {"color": "#8884"}}}
 COMMON: dict[str, Any] = {
     "animation": False,
+    # Seen on light and on dark.
+    "color": ["#3b82f6", "#f59e0b", "#10b981", "#ec4899", "#8b5cf6", "#f97316", "#06b6d4", "#84cc16"],
     "legend": {"type": "scroll", "top": 0, "textStyle": {"color": "#8b95a5"}},
     "tooltip": {"trigger": "axis", "confine": True},
     "useUTC": True,
@@ -98,7 +101,7 @@ def _lines(
     return COMMON | {
         "grid": {"left": 50, "right": 20, "top": 40, "bottom": 30},
         "xAxis": {"type": "time" if dates else "value", "min": "dataMin", "max": "dataMax", **label},
-        "yAxis": {"type": "value"},
+        "yAxis": {"type": "value", **LINES},
         "series": [
             {"type": "line", "name": name, "data": points, "showSymbol": len(points) < 50}
             for name, points in lines.items()
@@ -110,7 +113,7 @@ def _bars(numbers: Sequence[str], rows: Sequence[Mapping[str, Any]], named: Sequ
     label = {"width": 90, "overflow": "truncate"}
     return COMMON | {
         "grid": {"left": 100, "right": 40, "top": 40, "bottom": 30},
-        "xAxis": {"type": "value"},
+        "xAxis": {"type": "value", **LINES},
         "yAxis": {
             "type": "category",
             "inverse": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from nicegui import ui
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from timeline.cli.render import value_text
 from timeline.cli.serving.page.answers import chart, command, height, request
 from timeline.cli.serving.page.lanes import moment
 from timeline.cli.serving.page.shell import Service, address, complain, copyable, frame, heading, watching
+from timeline.cli.serving.page.tables import ROWS, fill
 from timeline.errors import RequestError, TimelineError
 from timeline.spec.spec import Spec
 from timeline.values.ticks import parse_duration, parse_time
@@ -78,7 +80,7 @@ class _View:
         self.answer = ui.column().classes("w-full gap-3")
         with self.answer:
             self.chart = ui.echart({}).classes("w-full").style("height: 260px")
-            self.table = ui.table(columns=[], rows=[], row_key="id", pagination=20).classes("w-full")
+            self.table = ui.table(columns=[], rows=[], row_key="id", pagination=ROWS).classes("w-full")
             self.table.props("flat dense bordered")
             self.about = ui.label().classes("tl-note")
             with ui.column().classes("tl-card"):
@@ -144,10 +146,11 @@ class _View:
             {"name": name, "label": name, "field": name, "align": "left", "sortable": True}
             for name in result.columns
         ]
-        self.table.rows = [
+        rows: list[dict[str, Any]] = [
             {"id": i, **{name: value_text(row[name]) for name in result.columns}}
             for i, row in enumerate(result.rows[:MOST])
         ]
+        fill(self.table, rows)
         places = ", ".join("-" if p is None else ".".join(map(str, p)) for p in result.positions)
         more = f"; the first {MOST} of {len(result.rows)} rows" if len(result.rows) > MOST else ""
         left = "".join(f"; {one.keys} keys left out: {one.reason}" for one in result.excluded[:3])

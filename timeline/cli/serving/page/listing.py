@@ -32,7 +32,7 @@ LINK = """<q-td :props="props">
   <a class="text-primary" :href="'/t/' + props.value">{{ props.value }}</a>
 </q-td>"""
 SPARK = """<q-td :props="props">
-  <svg width="80" height="20" role="img" :aria-label="'events a second over the last minute'">
+  <svg width="60" height="20" role="img" :aria-label="'events a second over the last minute'">
     <polyline :points="props.value" fill="none" stroke="#3b82f6" stroke-width="1.5" /></svg>
 </q-td>"""
 
@@ -92,18 +92,18 @@ class _Looks:
         return rate
 
     def spark(self, name: str) -> str:
-        """The rates so far as a line of 80 by 20."""
+        """The rates so far as a line of 60 by 20."""
         return spark(list(self._sparks[name]))
 
 
 def spark(rates: list[float]) -> str:
-    """Rates as the points of a line of 80 by 20, the newest at its right end.
+    """Rates as the points of a line of 60 by 20, the newest at its right end.
 
     >>> spark([0.0, 10.0])
-    '78.6,19.0 80.0,1.0'
+    '59.0,19.0 60.0,1.0'
     """
-    top, step = max([*rates, 1.0]), 80 / (SPARKS - 1)
-    first = 80 - step * (len(rates) - 1)
+    top, step = max([*rates, 1.0]), 60 / (SPARKS - 1)
+    first = 60 - step * (len(rates) - 1)
     return " ".join(f"{first + i * step:.1f},{19 - 18 * rate / top:.1f}" for i, rate in enumerate(rates))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from nicegui import ui
@@ -16,11 +17,12 @@ from timeline.cli.serving.page.lanes import moment
 from timeline.cli.serving.page.shell import Service, address, complain, frame, watching
 from timeline.cli.serving.pieces import pieces
 from timeline.errors import NotFoundError, TimelineError
+from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
 from timeline.values.ticks import parse_time
 
-#: Longer values are cut in the graph.
-LONGEST = 16
+#: Longer values are cut in the graph; so many nodes are asked at one time.
+LONGEST, AT_ONCE = 16, 8
 
 
 def install(service: Service) -> None:
@@ -102,23 +104,24 @@ class _View:
         timelines, spec, key = self.timelines, self.spec, self.key
         # Before the lanes: what came between is read again. And it says which keys are near an unknown one.
         [answer] = await timelines.questions.values(spec, spec.plan.result, [(key, None)])
-        found: list[Lane] = []
-        for node in self.nodes:
-            held = (await timelines.questions.timelines(spec, node, [key])).get(key)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def lane(node: PlanNode) -> Lane:
+            async with gate:
+                held = (await timelines.questions.timelines(spec, node, [key])).get(key)
             if held is None:
                 raise NotFoundError(f"node {node.text!r} has not heard of key {key!r} yet; look again later")
-            found.append(
-                Lane(
-                    node=node.text,
-                    operator=node.operator.name,
-                    kind=node.kind.value,
-                    origin=held.origin,
-                    newest=held.newest,
-                    pieces=pieces(held.rows),
-                    error=held.error,
-                )
+            return Lane(
+                node=node.text,
+                operator=node.operator.name,
+                kind=node.kind.value,
+                origin=held.origin,
+                newest=held.newest,
+                pieces=pieces(held.rows),
+                error=held.error,
             )
-        return lanes_of(found, answer.position)
+
+        return lanes_of(list(await asyncio.gather(*map(lane, self.nodes))), answer.position)
 
     async def _about(self, tick: int) -> str:
         """What stands behind the values at the cursor: which prefix, and whether it can change."""

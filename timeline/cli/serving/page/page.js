@@ -63,7 +63,7 @@ function tlGraph(id) {
   tlWhen(() => getElement(id)?.$el, (host) => {
     const widen = () => {
       const svg = host.querySelector("svg");
-      if (svg) svg.style.minWidth = `${Math.round(svg.viewBox.baseVal.width * 0.7)}px`;
+      if (svg) svg.style.minWidth = `${Math.round(svg.viewBox.baseVal.width * 0.55)}px`;
     };
     new MutationObserver(widen).observe(host, { childList: true });
     widen();

@@ -52,7 +52,7 @@ async def frame(service: Service, title: str, name: str | None = None, here: str
         if not service.read_only:
             ui.link("New", "/new").classes("tl-brand")
         button = ui.button(icon="contrast", on_click=lambda: _switch(dark))
-        button.props('flat round dense color=white aria-label="Light or dark"').tooltip("Light or dark")
+        button.props('flat round dense color=white aria-label="Light or dark" title="Light or dark"')
     with ui.column().classes("tl-page"):
         if name is not None:
             with ui.row().classes("tl-tabs").props('role=navigation aria-label="Views"'):

@@ -9,6 +9,8 @@ from nicegui import ui
 
 #: Rows that are shown at once.
 ROWS = 25
+#: Columns that need no head.
+UNNAMED = ("again", "spark")
 
 
 def columns(
@@ -20,7 +22,7 @@ def columns(
     for name in names:
         classes = " ".join(["tl-wrap"] * (name in wrapped) + ["tl-wide"] * (name in wide))
         found.append(
-            {"name": name, "label": name, "field": name, "sortable": True}
+            {"name": name, "label": "" if name in UNNAMED else name, "field": name, "sortable": True}
             | {"align": "right" if name in numbers else "left", "classes": classes}
             | {"headerClasses": "tl-wide" if name in wide else ""}
         )

@@ -102,7 +102,9 @@ def _fixed(
     """The text with the suggestion taken, unless that would be wrong in the same way, or another here."""
     text = texts[name]
     for word in _alternatives(suggestion):
-        fixed = text[:start] + word + text[end:]
+        # A reference is suggested by the name of the output.
+        sign = "@" if text[start] == "@" and not word.startswith("@") else ""
+        fixed = text[:start] + sign + word + text[end:]
         after = _read({**texts, name: fixed})[1].get(name)
         if after is None:
             return fixed
