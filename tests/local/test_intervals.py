@@ -143,7 +143,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     )
     wrong = {
         "--intervals --at 5s": "--intervals goes with --from and --to, not with --at",
-        "--intervals --format lanes": "not with --at, --every or --format lanes",
+        "--intervals --format lanes": "not with --at, --every or a picture",
         "--node x": "--node needs --intervals",
         "--intervals --node x": "no node 'x'; the nodes are:",
     }

@@ -105,7 +105,7 @@ async def test_the_command_line(cli: Cli, timelines: Client) -> None:
     wrong = {
         "": "give a KEY, or --all for those of all keys, got neither",
         "s1 --all": "got 's1' and --all",
-        "s1 --format lanes": "`timeline show` draws lanes",
+        "s1 --format lanes": "'lanes' is not one of 'table'",
         "s1 --node buffered": "which changes all the time",
         "s9 --node cdn": "no events of key 's9'",
     }

@@ -297,7 +297,7 @@ WRONG = [
     ("s1 --format csv", "--format needs --all"),
     ("--all --node cdn", "--node goes with a KEY"),
     ("--all --json --format csv", "--json or --format, not both"),
-    ("--all --format lanes", "`timeline show` draws lanes"),
+    ("--all --format lanes", "'lanes' is not one of 'table'"),
     ("--all --top 3", "--top N and --by COLUMN go together"),
     ("--all --at 1s --every 1s", "give --at, or a series with --every"),
     ("--all --at 1s --per 1s", "give --at, or a series with --every or --per"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from importlib.metadata import version
@@ -68,6 +67,8 @@ def tell_version(wanted: bool) -> None:
 
 def timelines_to_complete(incomplete: str) -> list[str]:
     """The names of registered timelines that begin so; none where no server answers at once."""
+    import asyncio
+
     from timeline.errors import TimelineError
     from workflows.client import Client
 

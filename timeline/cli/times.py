@@ -74,6 +74,16 @@ def chosen(wanted: Times | None, tick: int | None, format: Format = Format.TABLE
     return Times.ISO if dated and format is Format.TABLE else Times.MS
 
 
+def as_they_came(paths: Sequence[str], column: str, newest: int) -> Times | None:
+    """ISO if the times of files came as dates, of our days, and not as numbers."""
+    from timeline.reading.heads import EARLIEST
+    from timeline.reading.looking import heads_of
+
+    if newest < EARLIEST * 1_000 or heads_of(paths, column).times:
+        return None
+    return Times.ISO
+
+
 def shown(tick: int | None, how: Times) -> int | str | None:
     """A time to be printed.
 

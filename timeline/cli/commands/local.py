@@ -30,7 +30,7 @@ from timeline.cli.options import (
 from timeline.cli.piped import InputFormatOption, with_stdin
 from timeline.cli.saying import say
 from timeline.cli.telling import StrictOption, refuse, tell
-from timeline.cli.times import AtOrEndOption, Times, TimesOption, times_or_end, with_end
+from timeline.cli.times import AtOrEndOption, TimesOption, as_they_came, times_or_end, with_end
 
 if TYPE_CHECKING:
     from timeline.aggregate.piped import Piped
@@ -113,7 +113,7 @@ def evaluate_files(
     from timeline.jobs import cores
     from timeline.local.spilling import Spill
     from timeline.reading.finding import files_of
-    from timeline.reading.looking import Looking, heads_of
+    from timeline.reading.looking import Looking
     from timeline.values.zones import zone_named
 
     jobs = jobs or cores()
@@ -155,9 +155,8 @@ def evaluate_files(
             closed = spec is not None and spec.limits.key_ttl is not None
             why = "later than allowed_lateness permits" + (", or of a closed key" if closed else "")
             say(f"{spill.refused} {events_were} refused: {why}", err=True)
-        if times is None and rows_format is not Format.TABLE and not heads_of(paths, time_name).times:
-            # What came as dates goes as dates.
-            times = Times.ISO
+        if rows_format is not Format.TABLE:
+            times = times or as_they_came(paths, time_name, spill.stream_time)
         if drawn:
             from timeline.cli.pictures import panels_of, print_picture
 
