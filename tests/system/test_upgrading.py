@@ -86,11 +86,15 @@ async def test_live_nodes_go_to_another_build_and_back(alone: Server, tmp_path: 
 
     await feeding.assert_exact()
     await timelines.assert_exact(client, idle, 3)
-    assert await failures(temporal) == []
+
+    async def all_are_listed() -> bool:
+        return all([await runs(temporal, workflow_id) >= 5 for workflow_id in every])
+
     # Each upgrade began runs anew, of idle ones too, and what they did replays.
+    await eventually(all_are_listed)
+    assert await failures(temporal) == []
     replayer = Replayer(workflows=WORKFLOWS, workflow_runner=RUNNER, data_converter=data_converter)
     for workflow_id in every:
-        assert await runs(temporal, workflow_id) >= 5
         await replayer.replay_workflow(await temporal.get_workflow_handle(workflow_id).fetch_history())
     await asyncio.to_thread(stop, last)
 
