@@ -133,7 +133,7 @@ def _draw(browser: Browser, url: str) -> None:
     question = "/t/viewers/all?agg=count,avg(rebuffering),max(rebuffering)&group_by=cdn"
     take("timeline", at, (1100, 1390), False, drawn)
     take("narrow", at, (420, 1330), True, drawn)
-    take("list", "/", (1100, 460), False, looked)
+    take("list", "/", (1200, 560), False, looked)
     take("all-keys", question, (1100, 960), True, lambda: "positions" in browser.text())
     take("operations", "/t/viewers/operations", (1100, 1060), False, lambda: browser.rows(1))
     take("editor", "/new", (1100, 720), False, mistaken)

@@ -25,6 +25,12 @@ from workflows.worker import make_worker
 
 pytestmark = needs_browser
 CIRR = ROOT / "examples" / "cirr.toml"
+#: A browser without a screen shows all its tabs: that one is behind another has to be said.
+HIDDEN = """
+const hidden = arguments[0];
+Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+document.dispatchEvent(new Event("visibilitychange"));
+"""
 
 
 @pytest.fixture
@@ -95,6 +101,41 @@ async def test_the_lanes_under_the_cursor(
     await feed_files(client, load_spec(CIRR), [more])
     # Looked at, it goes on by itself.
     await asyncio.to_thread(browser.until, lambda: "(position 2." in browser.text())
+
+
+async def test_a_tab_behind_another_asks_nothing(
+    served: tuple[Client, str], browser: Browser, tmp_path: Path
+) -> None:
+    client, url = served
+    here = f"{url}/t/cirr?key=reference"
+    tabs: list[str] = []
+
+    def hidden() -> None:
+        browser.driver.get(here)
+        browser.reads("(position 1.3")
+        browser.run(HIDDEN, True)
+        tabs.append(browser.driver.current_window_handle)
+
+    def others() -> None:
+        # Long enough for the first tab to have heard of it, if it asked.
+        browser.driver.switch_to.new_window("tab")
+        browser.driver.get(here)
+        browser.reads("(position 2.1")
+        tabs.append(browser.driver.current_window_handle)
+
+    def again() -> None:
+        browser.reads("(position 3.1")
+        browser.driver.switch_to.window(tabs[0])
+        assert "(position 1.3" in browser.text()
+        browser.run(HIDDEN, False)
+        browser.reads("(position 3.1")
+
+    await asyncio.to_thread(hidden)
+    spec = load_spec(CIRR)
+    await feed_files(client, spec, [write(tmp_path / "a.jsonl", [("reference", 20_000, "pause")])])
+    await asyncio.to_thread(others)
+    await feed_files(client, spec, [write(tmp_path / "b.jsonl", [("reference", 30_000, "play")])])
+    await asyncio.to_thread(again)
 
 
 async def test_keys_by_name_and_by_value(served: tuple[Client, str], browser: Browser) -> None:
