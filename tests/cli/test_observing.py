@@ -32,6 +32,13 @@ def test_ports_end_at_65535() -> None:
         Observed("127.0.0.1:65535").environment(1)
 
 
+def test_ports_of_several_processes_are_far_enough_apart() -> None:
+    near = Observed("127.0.0.1:9464", "127.0.0.1:9465")
+    assert near.environment(0)["TIMELINE_HEALTH_ADDRESS"] == "127.0.0.1:9465"
+    with pytest.raises(UsageError, match="too near to each other for 2 processes"):
+        near.environment(1)
+
+
 def test_all_that_is_said_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -71,6 +71,16 @@ class Observed:
                 raise UsageError(f"{option} {address} with {number + 1} processes is beyond port 65535")
             return f"{host}:{port + number}"
 
+        if self.metrics is not None and self.health is not None:
+            (one, metrics), (other, health) = (
+                host_and_port(address, "") for address in (self.metrics, self.health)
+            )
+            if one == other and abs(metrics - health) <= number:
+                raise UsageError(
+                    f"--metrics-address {self.metrics} and --health-address {self.health} are too near to each "
+                    f"other for {number + 1} processes, each of which has the next port; choose ports further "
+                    "apart"
+                )
         told = {"TIMELINE_LOG_FORMAT": self.form.value, "TIMELINE_LOG_LEVEL": self.level.value}
         if self.metrics is not None:
             told["TIMELINE_METRICS_ADDRESS"] = shifted(self.metrics, "--metrics-address")
