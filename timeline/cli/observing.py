@@ -77,9 +77,9 @@ class Observed:
             )
             if one == other and abs(metrics - health) <= number:
                 raise UsageError(
-                    f"--metrics-address {self.metrics} and --health-address {self.health} are too near to each "
-                    f"other for {number + 1} processes, each of which has the next port; choose ports further "
-                    "apart"
+                    f"--metrics-address {self.metrics} and --health-address {self.health} are too near to "
+                    f"each other for {number + 1} processes, each of which has the next port; choose ports "
+                    "further apart"
                 )
         told = {"TIMELINE_LOG_FORMAT": self.form.value, "TIMELINE_LOG_LEVEL": self.level.value}
         if self.metrics is not None:
