@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
 
-import pytest
 from temporalio import activity
 
 from feeder.files.feed import feed_files
