@@ -88,7 +88,7 @@ def read_parquet(wanted: Wanted, after: int, block_bytes: int, jobs: int) -> Ite
     with _open_parquet(wanted.path, read_dictionary=text) as file:
         try:
             yield from in_order(judged, batches(file, row), jobs)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
             raise damaged(wanted.path, error) from None
 
 
@@ -125,5 +125,5 @@ def _open_parquet(name: str, **options: Any) -> Any:
         raise EventError(f"{name} is empty, and an empty file is not Parquet; write it again")
     try:
         return pq.ParquetFile(name, **options)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise EventError(f"cannot read {name} as Parquet: {error}") from None
