@@ -48,7 +48,8 @@ def test_prometheus_understands_the_rules_and_questions(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip(
-            "no promtool: go install github.com/prometheus/prometheus/cmd/promtool@latest, and put it on PATH"
+            "no promtool on the PATH: it is in Debian's package prometheus, or go install "
+            "github.com/prometheus/prometheus/cmd/promtool@latest"
         )
     asked = tmp_path / "asked.yaml"
     questions = [text.replace("$__rate_interval", "5m") for text in expressions()]
