@@ -11,7 +11,7 @@ DURABLY = """
 import asyncio, pathlib, sys
 from feeder.files.feed import feed_files
 from timeline.spec.spec import Spec
-from workflows import Client
+from tests.support.servers import make_server
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.worker import make_worker
