@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from workflows.patience import Patience
 
 T = TypeVar("T")
+
+#: How long (s) a command that is told to end may take for it; a worker lets sinks write for 10 s.
+ENDING = 20.0
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The timeline.", autocompletion=timelines_to_complete)
@@ -71,13 +76,30 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run_until_signalled(main: Coroutine[Any, Any, None]) -> None:
-    """Runs a coroutine; SIGINT and SIGTERM cancel it, so that it can clean up, and end with 0."""
+    """Runs a coroutine; SIGINT and SIGTERM cancel it, so that it can clean up, and end with 0.
+
+    What cannot within `ENDING` ends all the same: a worker waits for its server, which may be gone, to let go
+    of its polls.
+    """
 
     async def supervised() -> None:
-        task = asyncio.ensure_future(main)
+        task, told = asyncio.ensure_future(main), asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            told.set()
+            task.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, end)
+        telling = asyncio.ensure_future(told.wait())
+        await asyncio.wait({task, telling}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task}, timeout=ENDING)
+        if not task.done():
+            say(f"Not all could be ended within {ENDING:g} s; ending without it.")
+            sys.stdout.flush()
+            os._exit(0)
+        telling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
