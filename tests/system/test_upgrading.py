@@ -90,8 +90,8 @@ async def test_live_nodes_go_to_another_build_and_back(alone: Server, tmp_path: 
     async def all_are_listed() -> bool:
         return all([await runs(temporal, workflow_id) >= 4 for workflow_id in every])
 
-    # Each upgrade from a build began runs anew, of idle ones too, and what they did replays. A run of no build
-    # may have been taken over by the first one as it was.
+    # Each upgrade from a build began runs anew, of idle ones too, and what they did replays. A run of no
+    # build may have been taken over by the first one as it was.
     await eventually(all_are_listed)
     assert await failures(temporal) == []
     replayer = Replayer(workflows=WORKFLOWS, workflow_runner=RUNNER, data_converter=data_converter)
