@@ -8,7 +8,7 @@
 #   tests/run.sh ...    other arguments go to pytest: tests/run.sh -k late
 #
 # JOBS says how many tests run at once (2 unless told); each process has a server and a broker of its own.
-# TIMELINE_REAL_SERVER=1 builds the real server for `all` too, which without one skips what depends on it most.
+# With TIMELINE_REAL_SERVER=1 `all` also runs what depends on the server most on a real one, built if need be.
 # CASES and SCHEDULES say how much of a fuzz is run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,7 +38,9 @@ all)
     # Changes the keys of its process, where it must be alone.
     TIMELINE_TESTS_ALONE=1 python -m pytest tests/system/test_keys.py
     # What depends on the server most, on a real one.
-    TIMELINE_TEST_SERVER=real python -m pytest -n "$jobs" --dist loadfile -m real_server tests/system
+    if [ "${TIMELINE_REAL_SERVER:-}" = 1 ]; then
+        TIMELINE_TEST_SERVER=real python -m pytest -n "$jobs" --dist loadfile -m real_server tests/system
+    fi
     # A file stays in one process. In their order, the short ones come last and even out the end.
     exec python -m pytest -n "$jobs" --dist loadfile --no-loadscope-reorder "${@:2}"
     ;;

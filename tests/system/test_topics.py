@@ -273,4 +273,4 @@ async def test_files_and_topics_do_not_mix(topic: Topic, cli: Cli, tmp_path: Any
         await topic.value(spec, "a", 1_000)
     assert "is fed from its topic" in await asyncio.to_thread(cli.bad, "feed", "mixed", str(file))
     error = await asyncio.to_thread(cli.bad, "feed", "mixed")
-    assert "give files of events, or --pulsar" in error
+    assert "give files of events or --pulsar" in error
