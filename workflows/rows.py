@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from temporalio.exceptions import ActivityError
 
 from workflows.protocol import HEARTBEAT, Progress
 from workflows.protocol import sink as protocol
+from workflows.renewal import continue_as_new, is_due
 from workflows.told import Told, nothing_odd
 
 with workflow.unsafe.imports_passed_through():
@@ -36,8 +38,19 @@ RETRY = RetryPolicy(
 )
 
 
-class Rows(Told):
-    """A workflow that has rows of a sink written, until it is stopped."""
+class Rows(Told, ABC):
+    """A workflow that works at what comes into its ``inbox``, and has rows of a sink written, until it is
+    stopped."""
+
+    inbox: list[Any]
+
+    @abstractmethod
+    async def _work(self) -> None:
+        """Takes what has come in, and does all that can be done."""
+
+    @abstractmethod
+    def _state(self) -> bytes:
+        """What the next run must know."""
 
     def begin(self, spec: Spec, sink: Sink, of: str, max_state: int | None) -> None:
         """What it is before anything came; ``of`` says which of the sink's workflows it is."""
@@ -58,6 +71,27 @@ class Rows(Told):
     def stop(self) -> None:
         """Ends the workflow: the timeline was removed. What is not written yet is not written."""
         self.stopped = True
+
+    async def go_on(self, args: object) -> None:
+        """Works at what comes in, until it is stopped; the next run has ``args`` and what this one carries."""
+        while True:
+            await workflow.wait_condition(
+                lambda: self.stopped or ((bool(self.inbox) or self.is_worn()) and self.full is None)
+            )
+            self.is_told = False
+            try:
+                await self._work()
+            except TimelineError as error:
+                self.full = f"{workflow.info().workflow_id} stopped: {error}"
+            if self.stopped:
+                return
+            if (self.renewing or is_due()) and self.full is None:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                # No await from here on: what has come in meanwhile goes along in the inbox.
+                carried = self._state()
+                self.gauge.measured(len(carried), 0)
+                if self.gauge.fits(carried):
+                    continue_as_new(args, carried)
 
     def stands(
         self, stream: int | None, position: protocol.Place, waiting: int, state_bytes: int

@@ -13,7 +13,6 @@ from temporalio import workflow
 from workflows.inbox import ChildPatch, Entry, from_carried, to_carried
 from workflows.protocol import SinkSpec
 from workflows.protocol import sink as protocol
-from workflows.renewal import continue_as_new, is_due
 from workflows.rows import Rows
 
 with workflow.unsafe.imports_passed_through():
@@ -61,24 +60,7 @@ class SinkWorkflow(Rows):
 
     @workflow.run
     async def run(self, args: SinkSpec, state: bytes | None = None) -> None:
-        while True:
-            await workflow.wait_condition(
-                lambda: self.stopped or ((bool(self.inbox) or self.is_worn()) and self.full is None)
-            )
-            self.is_told = False
-            try:
-                await self._work()
-            except TimelineError as error:
-                self.full = f"{workflow.info().workflow_id} stopped: {error}"
-            if self.stopped:
-                return
-            if (self.renewing or is_due()) and self.full is None:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                # No await from here on: what has come in meanwhile goes along in the inbox.
-                carried = self._state()
-                self.gauge.measured(len(carried), 0)
-                if self.gauge.fits(carried):
-                    continue_as_new(self.args, carried)
+        await self.go_on(self.args)
 
     # --- signals ---------------------------------------------------------------------------------
 
