@@ -73,7 +73,7 @@ class Rows(Told, ABC):
         self.stopped = True
 
     async def go_on(self, args: object) -> None:
-        """Works at what comes in, until it is stopped; the next run has ``args`` and what this one carries."""
+        """Does what comes in until it is stopped; the next run has ``args``, and what this one carries."""
         while True:
             await workflow.wait_condition(
                 lambda: self.stopped or ((bool(self.inbox) or self.is_worn()) and self.full is None)

@@ -15,16 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.cli import PATIENCE, Cli
+from tests.support.dated import write_dated_and_plain
 
 STATE = "{state: latest_event_to_state(state), n: count(state == 'play')}"
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    (tmp_path / "dated.csv").write_text(
-        "key,time,state\na,2013-01-01T10:00:00Z,play\nb,2013-01-02T00:00:00.250Z,seek\n"
-    )
-    (tmp_path / "plain.csv").write_text("key,time,state\na,1000,play\na,3000,seek\nb,5000,play\n")
+    write_dated_and_plain(tmp_path)
     return Cli(None, tmp_path)
 
 

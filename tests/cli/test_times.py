@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Cli
+from tests.support.dated import write_dated_and_plain
 
 STATE = "latest_event_to_state(state)"
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    (tmp_path / "dated.csv").write_text(
-        "key,time,state\na,2013-01-01T10:00:00Z,play\nb,2013-01-02T00:00:00.250Z,seek\n"
-    )
-    (tmp_path / "plain.csv").write_text("key,time,state\na,1000,play\na,3000,seek\nb,5000,play\n")
+    write_dated_and_plain(tmp_path)
     made = Cli(None, tmp_path)
     made.environment["TZ"] = "America/New_York"
     return made

@@ -69,6 +69,18 @@ class Cli:
         _started.append(process)
         return process
 
+    def worker(self, *options: str | Path) -> subprocess.Popen[str]:
+        """Starts a worker; returns once it is ready."""
+        process = self.start("worker", *options)
+        wait_for_line(process, "Worker is ready")
+        return process
+
+    def page(self, *options: str | Path) -> tuple[subprocess.Popen[str], str]:
+        """Starts the page and the HTTP API; returns once they are served, with the page's address."""
+        process = self.start("serve", "--port=0", *options)
+        said = wait_for_line(process, "Serving ")
+        return process, said.split()[1].removesuffix("/api/v1,")
+
 
 _started: list[subprocess.Popen[str]] = []
 

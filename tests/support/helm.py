@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from feeder.broker import cache_folder as broker_folder
+from tests.support.go import go_install
 from tests.support.places import ROOT
 from timeline.errors import ServiceError
 
@@ -54,25 +53,7 @@ def install() -> Path:
     """
     if (found := find()) is not None:
         return found
-    made = folder()
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with (made.parent / "helm.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if made.exists():
-            return made / "helm"
-        with tempfile.TemporaryDirectory(dir=made.parent) as work:
-            command = ["go", "install", "-trimpath", "-ldflags=-s -w", f"helm.sh/helm/v3/cmd/helm@v{VERSION}"]
-            done = subprocess.run(
-                command,
-                env=os.environ | {"GOBIN": f"{work}/bin", "CGO_ENABLED": "0"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise ServiceError(f"Go could not build Helm:\n{done.stderr.strip()[-800:]}")
-            (Path(work) / "bin").rename(made)
-    return made / "helm"
+    return go_install(folder(), [f"helm.sh/helm/v3/cmd/helm@v{VERSION}"], "Helm", lambda: None) / "helm"
 
 
 def helm(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:

@@ -6,8 +6,9 @@ With ``TIMELINE_TEST_SERVER=real`` all servers are real ones, on one PostgreSQL:
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,9 @@ from tests.support.servers import Server, is_real, make_server, shared_postgres
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.worker import make_worker
+
+if TYPE_CHECKING:
+    from tests.support.browser import Browser
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,6 +60,16 @@ async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Brok
     async with Broker(tmp_path_factory.mktemp("pulsar")) as running:
         os.environ["PULSAR_SERVICE_URL"] = running.service_url
         yield running
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser of the test's own."""
+    from tests.support.browser import Browser  # Selenium takes a second
+
+    opened = Browser()
+    yield opened
+    opened.driver.quit()
 
 
 @pytest.fixture

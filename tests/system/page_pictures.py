@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By
 
 from feeder.files.feed import feed_files
 from tests.support.browser import Browser
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import Cli, stop
 from tests.support.places import ROOT
 from timeline.spec.spec import Spec
 from workflows.client import Client
@@ -60,9 +60,7 @@ async def main() -> None:
                     await feed_files(client, known.spec, [path.with_suffix(".jsonl")])
                 going = asyncio.create_task(_live(client, folder))
                 cli = Cli(server.address, folder)
-                service = cli.start("serve", "--port=0", "--temporal-ui=http://127.0.0.1:8233")
-                said = await asyncio.to_thread(wait_for_line, service, "Serving ")
-                url = said.split()[1].removesuffix("/api/v1,")
+                service, url = await asyncio.to_thread(cli.page, "--temporal-ui=http://127.0.0.1:8233")
                 browser = await asyncio.to_thread(Browser)
                 try:
                     await asyncio.to_thread(_draw, browser, url)

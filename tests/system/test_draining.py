@@ -12,7 +12,7 @@ from temporalio import activity
 
 from feeder.files.feed import feed_files
 from tests.support import sinks
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import Cli, stop
 from tests.support.failures import failures
 from tests.support.feeding import Feeding
 from tests.support.servers import make_server
@@ -33,9 +33,7 @@ async def test_workers_drain_under_load(tmp_path: Path) -> None:
         feeding = Feeding(client, spec, tmp_path / "fed.jsonl")
 
         def begin() -> Popen[str]:
-            process = cli.start("worker", "--sink-root", str(tmp_path))
-            wait_for_line(process, "Worker is ready")
-            return process
+            return cli.worker("--sink-root", tmp_path)
 
         worker = await asyncio.to_thread(begin)
         await client.registry.register(spec)

@@ -21,7 +21,7 @@ from feeder.files.feed import feed_files
 from feeder.sources.pulsar import PulsarConnector
 from feeder.topics.service import Feeder
 from producer.pulsar.connection import connect
-from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
+from tests.support.cli import PATIENCE, Cli, stop
 from tests.support.http import Answer, ask
 from tests.support.places import ROOT
 from tests.support.servers import make_server
@@ -40,9 +40,8 @@ BUFFERS = {"expression": 'count(state == "buffer")', "source": {"key": "session"
 @contextlib.asynccontextmanager
 async def serving(cli: Cli, *more: str) -> AsyncIterator[str]:
     """The API's address, while it is served."""
-    process = cli.start("serve", "--port=0", *more)
-    said = await asyncio.to_thread(wait_for_line, process, "Serving ")
-    yield said.split()[1].rstrip(",")
+    process, url = await asyncio.to_thread(cli.page, *more)
+    yield f"{url}/api/v1"
     assert await asyncio.to_thread(stop, process, signal.SIGTERM) == 0
 
 

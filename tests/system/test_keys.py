@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from feeder.files.feed import feed_files
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import Cli, stop
 from tests.support.timelines import assert_exact, spec, write
 from tests.support.waiting import eventually
 from timeline.errors import EncryptionError, NotFoundError, ServiceError, TimelineError
@@ -40,7 +40,7 @@ async def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", OLD)
     async with DevServer(tmp_path / "dev.db") as server:
         cli = Cli(server.address, tmp_path)
-        await asyncio.to_thread(wait_for_line, cli.start("worker"), "Worker is ready")
+        await asyncio.to_thread(cli.worker)
         yield cli
 
 
@@ -82,12 +82,11 @@ async def test_while_encryption_is_switched_on_plain_payloads_are_read(
 ) -> None:
     async with DevServer(tmp_path / "dev.db") as server:
         cli = Cli(server.address, tmp_path)
-        before = cli.start("worker")
-        await asyncio.to_thread(wait_for_line, before, "Worker is ready")
+        before = await asyncio.to_thread(cli.worker)
         _, more = await fed(await client(cli), tmp_path)
         await asyncio.to_thread(stop, before)
         cli.environment |= {"TIMELINE_ENCRYPTION_KEY": OLD, "TIMELINE_ENCRYPTION_PLAIN": "accept"}
-        await asyncio.to_thread(wait_for_line, cli.start("worker"), "Worker is ready")
+        await asyncio.to_thread(cli.worker)
         monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", OLD)
         timelines = await client(cli)
         [wanted] = (await timelines.registry.specs()).values()
@@ -151,7 +150,7 @@ async def test_a_signal_of_an_unknown_key_waits_for_a_worker_that_has_it_or_is_g
 
     await eventually(has_failed)
     cli.environment["TIMELINE_ENCRYPTION_LOST_KEYS"] = "new"
-    await asyncio.to_thread(wait_for_line, cli.start("worker"), "Worker is ready")
+    await asyncio.to_thread(cli.worker)
     timelines = await client(cli)
 
     async def goes_on() -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from feeder.files.marking import mark_files
-from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
+from tests.support.cli import PATIENCE, Cli, stop
 from tests.support.servers import make_server
 from tests.support.sinks import events, expected_groups, newest_of, spec, write, written
 from tests.support.waiting import eventually
@@ -41,12 +40,7 @@ async def test_three_kills_lose_no_row_and_write_none_twice(tmp_path: Path) -> N
     async with make_server(tmp_path / "dev.db", options=often) as server:
         cli = Cli(server.address, tmp_path)
 
-        async def worker() -> Any:
-            process = cli.start("worker")
-            await asyncio.to_thread(wait_for_line, process, "Worker is ready")
-            return process
-
-        running = await worker()
+        running = await asyncio.to_thread(cli.worker)
         timelines = Client(await connect_embedded(server.address), Patience(PATIENCE))
         await timelines.registry.register(wanted)
         handle = timelines.temporal.get_workflow_handle(merged_id(wanted, wanted.sink("of-all")))
@@ -62,7 +56,7 @@ async def test_three_kills_lose_no_row_and_write_none_twice(tmp_path: Path) -> N
 
                 await eventually(more)
                 await asyncio.to_thread(stop, running, signal.SIGKILL)
-                running = await worker()
+                running = await asyncio.to_thread(cli.worker)
             await feeding
         evaluation = (await compare(timelines, wanted)).evaluation
         described = await asyncio.to_thread(cli.good, "describe", wanted.name)

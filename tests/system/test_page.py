@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from feeder.files.feed import feed_files
 from tests.support.browser import Browser, needs_browser, nothing_wrong
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import Cli, stop
 from tests.support.places import ROOT
 from tests.support.servers import make_server
 from tests.support.timelines import write
@@ -34,13 +34,6 @@ document.dispatchEvent(new Event("visibilitychange"));
 
 
 @pytest.fixture
-def browser() -> Iterator[Browser]:
-    opened = Browser()
-    yield opened
-    opened.driver.quit()
-
-
-@pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[tuple[Client, str]]:
     """Two timelines, registered and fed, and the address of the page."""
     async with make_server(tmp_path / "dev.db") as server:
@@ -51,9 +44,8 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[Client, str]]:
                 path = ROOT / "examples" / f"{name}.toml"
                 await client.register(path)
                 await feed_files(client, load_spec(path), [path.with_suffix(".jsonl")])
-            process = Cli(server.address, tmp_path).start("serve", "--port=0")
-            said = await asyncio.to_thread(wait_for_line, process, "Serving ")
-            yield client, said.split()[1].removesuffix("/api/v1,")
+            process, url = await asyncio.to_thread(Cli(server.address, tmp_path).page)
+            yield client, url
             assert await asyncio.to_thread(stop, process, signal.SIGTERM) == 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from selenium.webdriver.common.keys import Keys
 
 from feeder.files.feed import feed_files
 from tests.support.browser import Browser, needs_browser, nothing_wrong
-from tests.support.cli import Cli, wait_for_line
+from tests.support.cli import Cli
 from tests.support.places import ROOT
 from workflows.client import Client
 from workflows.connection import connect_embedded
@@ -30,13 +30,6 @@ WRONG = (
 
 
 @pytest.fixture
-def browser() -> Iterator[Browser]:
-    opened = Browser()
-    yield opened
-    opened.driver.quit()
-
-
-@pytest.fixture
 async def alone(tmp_path: Path) -> AsyncIterator[tuple[Client, Cli]]:
     """A server without timelines, and a worker."""
     async with DevServer(tmp_path / "dev.db") as server:
@@ -47,9 +40,7 @@ async def alone(tmp_path: Path) -> AsyncIterator[tuple[Client, Cli]]:
 
 async def serve(cli: Cli, *options: str) -> str:
     """The address of the page."""
-    process = cli.start("serve", "--port=0", *options)
-    said = await asyncio.to_thread(wait_for_line, process, "Serving ")
-    return said.split()[1].removesuffix("/api/v1,")
+    return (await asyncio.to_thread(cli.page, *options))[1]
 
 
 def editor(browser: Browser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from feeder.sources.pulsar import PulsarConnector
 from feeder.topics.service import Feeder
 from producer.pulsar.connection import connect
 from tests.support.browser import Browser, needs_browser, nothing_wrong
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import Cli, stop
 from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
@@ -26,13 +26,6 @@ NAME = "page-letters"
 SOURCE = {"topic": NAME, "key": "session"}
 SPEC = {"name": NAME, "expression": 'count(state == "buffer") > 1', "source": SOURCE}
 GOOD = '{"session": "%s", "time": %d, "state": "buffer"}'
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    opened = Browser()
-    yield opened
-    opened.driver.quit()
 
 
 @pytest.fixture
@@ -50,9 +43,8 @@ async def served(tmp_path: Path, broker: Broker) -> AsyncIterator[tuple[Client, 
             for text in (GOOD % ("a", 1_000), "{oops", GOOD % ("a", 2_000), "[]"):
                 producer.send(text.encode())
             feeding = asyncio.create_task(Feeder(PulsarConnector(pulsar), client, say=lambda _: None).run())
-            process = cli.start("serve", "--port=0", "--temporal-ui=http://127.0.0.1:8233")
-            said = await asyncio.to_thread(wait_for_line, process, "Serving ")
-            yield client, said.split()[1].removesuffix("/api/v1,")
+            process, url = await asyncio.to_thread(cli.page, "--temporal-ui=http://127.0.0.1:8233")
+            yield client, url
             assert await asyncio.to_thread(stop, process, signal.SIGTERM) == 0
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)

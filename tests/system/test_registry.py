@@ -17,7 +17,7 @@ from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedEr
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import Cli, stop
 from tests.support.servers import Server, make_server
 from tests.support.timelines import spec
 from tests.support.waiting import eventually
@@ -200,8 +200,7 @@ async def test_a_registration_that_was_left_goes_on_or_is_removed(tmp_path: Path
 
 async def _left(client: temporalio.client.Client, cli: Cli) -> None:
     timelines = Client(client)
-    worker = cli.start("worker")
-    wait_for_line(worker, "Worker is ready")
+    worker = cli.worker()
     wide, other = spec(shards=100), spec("has_existed(playerStateChange == 'play')", shards=250)
 
     class GoneError(Exception):
@@ -215,7 +214,7 @@ async def _left(client: temporalio.client.Client, cli: Cli) -> None:
             await timelines.registry.register_all([half], on_progress=die)
     os.kill(worker.pid, signal.SIGKILL)
     stop(worker)
-    wait_for_line(cli.start("worker"), "Worker is ready")
+    cli.worker()
     assert await timelines.registry.specs() == {}
     assert sorted(await timelines.registry.begun()) == sorted([wide.name, other.name])
     listed = await asyncio.to_thread(cli.good, "list")

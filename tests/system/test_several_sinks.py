@@ -10,7 +10,7 @@ from typing import Any
 
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
-from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
+from tests.support.cli import PATIENCE, Cli, stop
 from tests.support.receiver import Receiver
 from tests.support.sinks import by_key, events, expected, spec, write, written
 from workflows.client import Client
@@ -35,12 +35,7 @@ async def test_three_kills_lose_no_message(tmp_path: Path) -> None:
             cli = Cli(server.address, tmp_path)
             cli.environment["TIMELINE_WEBHOOKS"] = f"{receiver.url} {SECRET}"
 
-            async def worker() -> Any:
-                process = cli.start("worker")
-                await asyncio.to_thread(wait_for_line, process, "Worker is ready")
-                return process
-
-            running = await worker()
+            running = await asyncio.to_thread(cli.worker)
             timelines = Client(await connect_embedded(server.address), Patience(PATIENCE))
             await timelines.registry.register(wanted)
             for end in range(len(rows) // 4, len(rows) + 1, len(rows) // 4):
@@ -50,7 +45,7 @@ async def test_three_kills_lose_no_message(tmp_path: Path) -> None:
                 if end < len(rows):
                     await asyncio.to_thread(receiver.wait, len(receiver.messages) + 10)
                     await asyncio.to_thread(stop, running, signal.SIGKILL)
-                    running = await worker()
+                    running = await asyncio.to_thread(cli.worker)
                 await feeding
             evaluation = (await compare(timelines, wanted)).evaluation
             reports = await timelines.nodes.sinks(wanted)

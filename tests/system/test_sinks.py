@@ -19,7 +19,7 @@ from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from producer.pulsar.connection import connect
 from producer.pulsar.sink import TopicWriter
-from tests.support.cli import PATIENCE, Cli, stop, wait_for_line
+from tests.support.cli import PATIENCE, Cli, stop
 from tests.support.places import ROOT
 from tests.support.servers import make_server
 from tests.support.sinks import (
@@ -128,12 +128,7 @@ async def test_three_kills_lose_no_row_and_write_none_twice(
     async with make_server(tmp_path / "dev.db") as server:
         cli = Cli(server.address, tmp_path)
 
-        async def worker() -> Any:
-            process = cli.start("worker")
-            await asyncio.to_thread(wait_for_line, process, "Worker is ready")
-            return process
-
-        running = await worker()
+        running = await asyncio.to_thread(cli.worker)
         timelines = Client(await connect_embedded(server.address))
         specs = [spec(sink) for sink in sinks]
         await asyncio.gather(*map(timelines.registry.register, specs))
@@ -147,7 +142,7 @@ async def test_three_kills_lose_no_row_and_write_none_twice(
                 assert not feeding.done()
                 await asyncio.to_thread(stop, running, signal.SIGKILL)
                 kills += 1
-                running = await worker()
+                running = await asyncio.to_thread(cli.worker)
             await feeding
         found = [await asyncio.to_thread(read_topic, topic)]
         found += [written(folders["jsonl"]), written_parquet(folders["parquet"])]

@@ -12,7 +12,7 @@ from threading import Thread
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.support.cli import Cli, stop, wait_for_line
+from tests.support.cli import Cli, stop
 from tests.support.sinks import written
 from workflows.server import DevServer
 
@@ -55,8 +55,7 @@ async def test_what_is_done_is_traced(tmp_path: Path) -> None:
             cli.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{collector.server_port}"
             (tmp_path / "t.toml").write_text(SPEC)
             (tmp_path / "e.jsonl").write_text("\n".join(EVENTS))
-            worker = cli.start("worker")
-            await asyncio.to_thread(wait_for_line, worker, "Worker is ready")
+            worker = await asyncio.to_thread(cli.worker)
             await asyncio.to_thread(cli.good, "register", "t.toml")
             await asyncio.to_thread(cli.good, "feed", "t", "e.jsonl")
             assert await asyncio.to_thread(stop, worker) == 0

@@ -35,9 +35,7 @@ async def alone(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 async def worker(cli: Cli, *options: str) -> Any:
-    process = cli.start("worker", "--sink-root", str(cli.folder), *options)
-    await asyncio.to_thread(wait_for_line, process, "Worker is ready")
-    return process
+    return await asyncio.to_thread(cli.worker, "--sink-root", cli.folder, *options)
 
 
 async def workflows_of(client: Client, *specs: Spec) -> set[str]:

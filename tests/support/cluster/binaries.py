@@ -5,12 +5,9 @@ With ``--missing`` it builds nothing, and says why tests on it cannot run; it en
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from typing import Any
 import yaml
 
 from feeder.broker import cache_folder as broker_folder
+from tests.support.go import go_install
 from tests.support.places import ROOT
 from timeline.errors import ServiceError
 
@@ -77,30 +75,12 @@ def install(say: Callable[[str], None] = lambda _: None) -> Path:
     if (reason := missing()) is not None:
         raise ServiceError(reason)
     made = folder()
-    if made.exists():
-        return made
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with (made.parent / "temporal.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if made.exists():
-            return made
-        say(f"building the Temporal server {version()} (once, some minutes) into {made}")
-        with tempfile.TemporaryDirectory(dir=made.parent) as work:
-            # Without debugging symbols and C: a third of the size, and no compiler is asked for.
-            environment = os.environ | {"GOBIN": f"{work}/bin", "CGO_ENABLED": "0"}
-            wanted = [f"{package}@v{version()}" for package in COMMANDS.values()]
-            done = subprocess.run(
-                ["go", "install", "-trimpath", "-ldflags=-s -w", *wanted],
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                words = done.stderr.strip()[-800:]
-                raise ServiceError(f"Go could not build the Temporal server; is the network there?\n{words}")
-            (Path(work) / "bin").rename(made)
-    return made
+    return go_install(
+        made,
+        [f"{package}@v{version()}" for package in COMMANDS.values()],
+        "the Temporal server",
+        lambda: say(f"building the Temporal server {version()} (once, some minutes) into {made}"),
+    )
 
 
 def main() -> int:
