@@ -21,8 +21,14 @@ class _NotYetError(Exception):
     """The probe found nothing."""
 
 
-async def until(probe: Callable[[], Awaitable[T | None]], within: float | None = None) -> T:
-    """What the probe finds; it is asked again, after pauses that grow, while that is false.
+async def until(
+    probe: Callable[[], Awaitable[T | None]],
+    within: float | None = None,
+    first: float = FIRST_PAUSE,
+    longest: float = LONGEST_PAUSE,
+) -> T:
+    """What the probe finds; it is asked again, after pauses (s) that grow from the ``first`` to the
+    ``longest``, while that is false.
 
     A probe that runs is never cut off; ``within`` seconds later no other is begun.
 
@@ -41,8 +47,8 @@ async def until(probe: Callable[[], Awaitable[T | None]], within: float | None =
         on=_NotYetError,
         attempts=None,
         timeout=within,
-        wait_initial=FIRST_PAUSE,
-        wait_max=LONGEST_PAUSE,
+        wait_initial=first,
+        wait_max=longest,
         wait_jitter=0.0,
     )
     async def ask() -> T:

@@ -8,10 +8,10 @@ from math import ceil
 from rich.console import Console
 from rich.text import Text
 
-from timeline.cli.render import value_text
 from timeline.cli.saying import printable
 from timeline.pictures.axis import DATED, marks
 from timeline.pictures.lanes import Lane, Panel, Span, number_at, shares, spans
+from timeline.pictures.texts import value_text
 from timeline.values.exact import user_fraction
 from timeline.values.kinds import Kind
 

@@ -11,8 +11,7 @@ import orjson
 
 from timeline.cli.saying import printable, printable_json, say
 from timeline.operators.outputs import Outputs
-from timeline.pictures.texts import short_text as short_text
-from timeline.pictures.texts import value_text as value_text
+from timeline.pictures.texts import short_text
 from timeline.plan import Plan, PlanNode
 from timeline.tables.marks import mark_of, place_of
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from timeline.cli.options import Format
-from timeline.cli.render import value_text
 from timeline.cli.saying import printable, printable_json
 from timeline.cli.times import Times, chosen, shown
 from timeline.language.output_names import VALUE
 from timeline.local.evaluation import Row
+from timeline.pictures.texts import value_text
 from timeline.values.scalars import Value
 
 if TYPE_CHECKING:

@@ -71,7 +71,7 @@ def _page(spec: Spec, look: dict[str, Any]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from timeline.cli.render import value_text
+    from timeline.pictures.texts import value_text
 
     table = Table("key", "value", "at (ms)", "stream", box=None, pad_edge=False)
     for row in look["keys"]:

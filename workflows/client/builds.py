@@ -7,6 +7,7 @@ is to make another build the current one, and to have all workflows begin a new 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import TypeVar
@@ -19,7 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from timeline.errors import NotFoundError, ServiceError, UnavailableError
-from workflows.backoff import retry, until
+from workflows.backoff import until
 from workflows.client.asking import PASSING, Asking
 from workflows.client.registry import Registry
 from workflows.connection import deployment
@@ -37,10 +38,6 @@ PAUSE, LONGEST_PAUSE = 0.2, 2.0
 TIMEOUT = timedelta(seconds=10)
 #: How long (s) the server may take to know of a worker that has begun.
 SEEN = 5.0
-
-
-class _NotMovedError(Exception):
-    """Some workflows are still another build's."""
 
 
 class Builds:
@@ -148,15 +145,7 @@ class Builds:
         late: dict[str, str | None] = dict.fromkeys(every)
         nudged: dict[str, str] = {}
 
-        @retry(
-            on=_NotMovedError,
-            attempts=None,
-            timeout=within,
-            wait_initial=PAUSE,
-            wait_max=LONGEST_PAUSE,
-            wait_jitter=0.0,
-        )
-        async def look() -> None:
+        async def all_have() -> bool:
             nonlocal late
             found = await self._builds(late)
             late = {i: of for i, (_, of) in found.items() if of != build}
@@ -165,14 +154,11 @@ class Builds:
             await self._all(new, self._nudge)
             nudged.update((i, found[i][0]) for i in new)
             on_progress(len(every) - len(late), len(every))
-            if late:
-                raise _NotMovedError
+            return not late
 
-        try:
-            await look()
-        except _NotMovedError:
-            return late
-        return {}
+        with contextlib.suppress(TimeoutError):
+            await until(all_have, within, PAUSE, LONGEST_PAUSE)
+        return late
 
     async def _nudge(self, workflow_id: str) -> None:
         try:

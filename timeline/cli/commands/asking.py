@@ -175,7 +175,8 @@ def describe(
 def _versions(name: str, json: bool) -> None:
     from datetime import UTC, datetime
 
-    from timeline.cli.render import print_json, value_text
+    from timeline.cli.render import print_json
+    from timeline.pictures.texts import value_text
     from timeline.spec.changes import changes
     from timeline.spec.spec import Spec
 
@@ -198,7 +199,8 @@ def _versions(name: str, json: bool) -> None:
 
 
 def _describe(name: str, json: bool) -> None:
-    from timeline.cli.render import console, place_text, print_json, short_text, sink_line
+    from timeline.cli.render import console, place_text, print_json, sink_line
+    from timeline.pictures.texts import short_text
 
     async def work(timelines: Client) -> None:
         from rich.text import Text

@@ -203,7 +203,8 @@ def _print_comparison(comparison: Comparison, values: list[tuple[Any, Any, str |
     from rich.table import Table
     from rich.text import Text
 
-    from timeline.cli.render import console, print_json, value_text
+    from timeline.cli.render import console, print_json
+    from timeline.pictures.texts import value_text
 
     if json:
         for row, value, error in values:

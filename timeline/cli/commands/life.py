@@ -211,7 +211,7 @@ def _print_registered(one: Registered, workers: dict[str, Any]) -> None:
 
 def _print_change(change: Change) -> None:
     """What a changed spec comes to, node by node."""
-    from timeline.cli.render import value_text
+    from timeline.pictures.texts import value_text
 
     say(f"{change.name} changes:")
     for place, before, after in change.settings:

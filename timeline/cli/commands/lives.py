@@ -29,8 +29,9 @@ def lives(
 
     async def work(timelines: Client) -> None:
         from timeline.cli.options import Format
-        from timeline.cli.render import print_json, value_text
+        from timeline.cli.render import print_json
         from timeline.cli.rows import print_columns
+        from timeline.pictures.texts import value_text
 
         spec = await timelines.registry.spec(name)
         asked = spec.plan.result if node is None else spec.plan.find(node)

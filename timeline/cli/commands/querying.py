@@ -170,8 +170,9 @@ async def _known(timelines: Client, spec: Spec, ats: list[int]) -> list[int]:
 def _query_key(
     name: str, key: str, at: list[str] | None, node: str | None, times: Times | None, json: bool
 ) -> None:
-    from timeline.cli.render import print_json, value_text
+    from timeline.cli.render import print_json
     from timeline.errors import TimelineError
+    from timeline.pictures.texts import value_text
 
     said_ats = times_or_end(at)
 

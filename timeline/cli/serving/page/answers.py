@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from timeline.cli.render import value_text
 from timeline.pictures.axis import DATED
+from timeline.pictures.texts import value_text
 
 #: What the command line calls otherwise.
 OPTIONS = {"start": "from", "end": "to", "group_by": "group-by"}

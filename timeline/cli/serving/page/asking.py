@@ -9,12 +9,12 @@ from nicegui import ui
 from starlette.requests import Request
 
 from timeline.aggregate import Result
-from timeline.cli.render import value_text
 from timeline.cli.serving.page.answers import chart, command, height, request
 from timeline.cli.serving.page.lanes import moment
 from timeline.cli.serving.page.shell import Service, address, complain, copyable, frame, heading, watching
 from timeline.cli.serving.page.tables import ROWS, fill
 from timeline.errors import RequestError, TimelineError
+from timeline.pictures.texts import value_text
 from timeline.spec.spec import Spec
 from timeline.values.ticks import parse_duration, parse_time
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from nicegui import ui
 
-from timeline.cli.render import value_text
 from timeline.cli.serving.page.shell import complain, heading
 from timeline.cli.serving.registering import Proposal, carry_out, propose
 from timeline.errors import TimelineError
+from timeline.pictures.texts import value_text
 from timeline.spec.changes import Change
 from timeline.spec.spec import Spec
 from workflows.client import Client

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from timeline.cli.render import short_text
 from timeline.cli.serving.models import Lane
+from timeline.pictures.texts import short_text
 from timeline.plan import Plan, PlanNode
 from timeline.tables.events import Position
 from timeline.values.kinds import Kind

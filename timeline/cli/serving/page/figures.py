@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from timeline.cli.render import place_text, short_text
+from timeline.cli.render import place_text
 from timeline.cli.serving.page.lanes import moment
 from timeline.pictures.axis import DATED
+from timeline.pictures.texts import short_text
 from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position

@@ -6,7 +6,7 @@ from colorsys import hsv_to_rgb
 
 from nicegui import ui
 
-from timeline.cli.render import short_text
+from timeline.pictures.texts import short_text
 from timeline.spec.spec import Spec
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from nicegui import ui
 
-from timeline.cli.render import value_text
 from timeline.errors import TimelineError
+from timeline.pictures.texts import value_text
 from timeline.spec.spec import Spec
 from timeline.values.kinds import Kind
 from workflows.client import Client

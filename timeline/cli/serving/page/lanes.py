@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from timeline.cli.render import value_text
 from timeline.cli.serving.models import Lane, Piece
 from timeline.cli.serving.page.drawn import Drawn
 from timeline.cli.serving.pieces import value_at
 from timeline.pictures.axis import DATED
 from timeline.pictures.colours import NUMBER, TRUE, colours_of
+from timeline.pictures.texts import value_text
 
 #: Of a lane, between two, above the first, and of what zooms below the last (px).
 HEIGHT, GAP, TOP, BELOW = 32, 30, 34, 40

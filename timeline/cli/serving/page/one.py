@@ -7,7 +7,6 @@ import json
 
 from nicegui import ui
 
-from timeline.cli.render import value_text
 from timeline.cli.serving.models import Lane
 from timeline.cli.serving.page import graph
 from timeline.cli.serving.page.cursor import Lanes
@@ -17,6 +16,7 @@ from timeline.cli.serving.page.lanes import moment
 from timeline.cli.serving.page.shell import Service, address, complain, frame, watching
 from timeline.cli.serving.pieces import pieces
 from timeline.errors import NotFoundError, TimelineError
+from timeline.pictures.texts import value_text
 from timeline.plan import PlanNode
 from timeline.spec.spec import Spec
 from timeline.values.ticks import parse_time

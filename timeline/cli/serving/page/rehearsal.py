@@ -8,7 +8,6 @@ from typing import Any
 
 from nicegui import ui
 
-from timeline.cli.render import value_text
 from timeline.cli.serving.page.cursor import Lanes
 from timeline.cli.serving.page.drawn import labels_of, nodes_of
 from timeline.cli.serving.page.lanes import moment
@@ -16,6 +15,7 @@ from timeline.cli.serving.page.shell import heading
 from timeline.cli.serving.page.trying import MAX_BYTES, SUFFIXES, Given, Tried, columns_in, try_out
 from timeline.errors import SpecError, TimelineError
 from timeline.language.mistakes import Seen
+from timeline.pictures.texts import value_text
 from timeline.spec.spec import Spec
 
 #: Characters that are pasted: more comes as a file.
