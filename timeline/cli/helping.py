@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from importlib.metadata import version
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+
+from timeline.cli.saying import say
 
 #: What commands are for, and which; those that are in none come last.
 GROUPS = {
@@ -61,7 +62,9 @@ def words_to_complete() -> list[str]:
 def tell_version(wanted: bool) -> None:
     """Prints the version, and ends."""
     if wanted:
-        typer.echo(f"timeline {version('timeline-analytics')}")  # noqa: TID251
+        from importlib.metadata import version
+
+        say(f"timeline {version('timeline-analytics')}")
         raise typer.Exit
 
 

@@ -9,13 +9,13 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from os import PathLike, fspath
+from typing import TYPE_CHECKING
 
 import temporalio.client
 
 from timeline.aggregate import Result
 from timeline.errors import RequestError
 from timeline.language.output_names import VALUE
-from timeline.pictures import Picture, panel, plan_lanes
 from timeline.plan import PlanNode
 from timeline.spec.loading import load_spec
 from timeline.spec.spec import Spec
@@ -33,6 +33,9 @@ from workflows.client.registry import Registry
 from workflows.connection import connect
 from workflows.life import Standing
 from workflows.patience import Patience
+
+if TYPE_CHECKING:
+    from timeline.pictures import Picture
 
 
 class Client:
@@ -249,6 +252,8 @@ class Client:
         Raises:
             NotFoundError: a key of which no event was heard.
         """
+        from timeline.pictures import Picture, panel, plan_lanes
+
         first = None if start is None else tick(start)
         last = None if end is None else tick(end)
         spec = await self.registry.spec(name)
