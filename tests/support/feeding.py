@@ -18,13 +18,15 @@ T = TypeVar("T")
 class Feeding:
     """Rows of a spec with a sink that writes to a folder (`tests.support.sinks.spec`)."""
 
-    def __init__(self, client: Client, spec: Spec, path: Path, each: int = 200) -> None:
+    def __init__(self, client: Client, spec: Spec, path: Path, each: int = 2_000) -> None:
         self.client, self.spec, self.path = client, spec, path
         self.rows = sinks.events(1, 5, each)
         self.fed = 0
 
     async def some(self, count: int = 20) -> None:
         self.fed += count
+        # Otherwise the work goes on while nothing is fed.
+        assert self.fed <= len(self.rows)
         sinks.write(self.path, self.rows[: self.fed])
         await feed_files(self.client, self.spec, [self.path])
 
@@ -32,8 +34,6 @@ class Feeding:
         """Feeds until some work is done, and once more after it."""
         while not work.done():
             await self.some()
-            # Otherwise the work might go on while nothing is fed.
-            assert self.fed < len(self.rows)
         await self.some()
         return await work
 

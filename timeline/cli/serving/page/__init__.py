@@ -10,6 +10,10 @@ from fastapi import FastAPI
 
 from workflows.client import Client
 
+#: Seconds after which the view of a browser that is gone is forgotten. One that comes back later (a laptop
+#: that slept, a machine that stood still) loads its page anew.
+RECONNECT = 60
+
 
 def make_page(timelines: Client, read_only: bool = False, workflows: str | None = None) -> FastAPI:
     """The page as an app, the only one of its process; ``workflows`` is where Temporal's UI shows them."""
@@ -22,5 +26,5 @@ def make_page(timelines: Client, read_only: bool = False, workflows: str | None 
     for view in (listing, one, asking, operations, drafting):
         view.install(service)
     app = FastAPI(openapi_url=None)
-    ui.run_with(app, title="Timeline", dark=None, show_welcome_message=False, reconnect_timeout=10)
+    ui.run_with(app, title="Timeline", dark=None, show_welcome_message=False, reconnect_timeout=RECONNECT)
     return app

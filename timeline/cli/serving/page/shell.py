@@ -106,6 +106,7 @@ def watching(look: Callable[[], Awaitable[None]], seconds: float = EVERY) -> Non
     so that who looks costs workers little."""
     following = 0.0
     shown = True
+    here = ui.context.client
 
     def seen(event: object) -> None:
         nonlocal shown, following
@@ -114,7 +115,7 @@ def watching(look: Callable[[], Awaitable[None]], seconds: float = EVERY) -> Non
     async def turn() -> None:
         nonlocal following
         begun = time.monotonic()
-        if shown and begun >= following:
+        if shown and begun >= following and here.has_socket_connection:
             await look()
             following = begun + min(LEISURE * (time.monotonic() - begun), LONGEST)
 
