@@ -187,6 +187,10 @@ class UnknownKeyError(EncryptionError):
         self.key = key
 
 
+class UnboundError(EncryptionError):
+    """An encrypted payload does not say for which workflow it is: version 0.2 or one before it wrote it."""
+
+
 class WireError(TimelineError):
     """Bytes, or what they hold, are no message and no state of ours: damaged, or of an unknown form."""
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 
 from feeder.files.feed import feed_files
 from tests.support.cli import Cli, stop
@@ -164,3 +166,37 @@ async def test_a_signal_of_an_unknown_key_waits_for_a_worker_that_has_it_or_is_g
     await feed_files(timelines, wanted, [more])
     await assert_exact(timelines, wanted, 1)
     assert (await handle.describe()).id == root != REGISTRY_ID
+
+
+async def test_what_was_sent_to_one_workflow_is_not_taken_by_another(cli: Cli, tmp_path: Path) -> None:
+    """Who may write to the namespace, and has no key, has taken the events of one timeline's node."""
+    timelines = await client(cli)
+    root, more = await fed(timelines, tmp_path)
+    other = spec(STATE, fragments="stream")
+    await timelines.registry.register(other)
+    stolen = (await sent(timelines, root))[protocol.EVENTS.name]
+    target = node_id(other, other.plan.result, 0)
+    await timelines.temporal.workflow_service.signal_workflow_execution(
+        SignalWorkflowExecutionRequest(
+            namespace="default",
+            workflow_execution=WorkflowExecution(workflow_id=target),
+            signal_name=protocol.EVENTS.name,
+            input=stolen,
+        )
+    )
+    odd = (await timelines.nodes.status(target))["odd"]
+    assert [one["signal"] for one in odd["last"]] == [protocol.EVENTS.name]
+    assert f"was encrypted for the workflow {root} came to {target}" in odd["last"][0]["why"]
+    assert (await timelines.nodes.status(target))["position"] is None
+    [wanted] = [
+        one for one in (await timelines.registry.specs()).values() if one.source_id != other.source_id
+    ]
+    await feed_files(timelines, wanted, [more])
+    await assert_exact(timelines, wanted, 1)
+
+
+async def sent(timelines: Client, workflow_id: str) -> dict[str, Payloads]:
+    """What a workflow was told, as the server has it, by signal."""
+    history = await timelines.temporal.get_workflow_handle(workflow_id).fetch_history()
+    signals = [event.workflow_execution_signaled_event_attributes for event in history.events]
+    return {one.signal_name: one.input for one in signals if one.signal_name}

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from temporalio.api.common.v1 import Payload
+from temporalio.converter import WorkflowSerializationContext
 
 from tests.support.cli import Cli
-from timeline.errors import EncryptionError
-from workflows.payloads.codec import TimelineCodec, is_state
+from timeline.errors import EncryptionError, UnboundError
+from workflows.payloads.codec import TimelineCodec, WorkerCodec, is_state, left_to_others
 from workflows.payloads.encryption import ENCODING, Keys, new_key
 
 
@@ -51,7 +52,7 @@ def test_keys_rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys_file(file, f"# the first one encrypts\n{old}\n")
     monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(file))
     first = coded(plain)
-    assert first.metadata == {"encoding": ENCODING, "key-id": b"2026-10"}
+    assert first.metadata == {"encoding": ENCODING, "key-id": b"2026-10", "workflow": b""}
     both = tmp_path / "both"
     keys_file(both, f"{new}\n{old}\n")
     monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(both))
@@ -88,6 +89,49 @@ def test_large_payloads_and_states(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"state" not in coded(state).data
     assert not is_state(coded(large))
     assert decoded(coded(state)) == state
+
+
+def test_payloads_are_bound_to_their_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = new_key("one")
+    monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", line)
+    a, b = (TimelineCodec().with_context(WorkflowSerializationContext("default", i)) for i in ("a", "b"))
+    plain = Payload(metadata={"encoding": b"json/plain"}, data=b'"x"')
+    [bound] = asyncio.run(a.encode([plain]))
+    assert asyncio.run(a.decode([bound])) == [plain]
+    # A person who looks is told of every one.
+    assert decoded(bound) == plain
+    with pytest.raises(EncryptionError, match="was encrypted for the workflow a came to b"):
+        asyncio.run(b.decode([bound]))
+    with pytest.raises(EncryptionError, match="was encrypted for no workflow came to b"):
+        asyncio.run(b.decode([coded(plain)]))
+    bound.metadata["workflow"] = b"b"
+    with pytest.raises(EncryptionError, match="what the payload says of itself was changed"):
+        asyncio.run(b.decode([bound]))
+    # Nor does it become one of a version that bound nothing.
+    del bound.metadata["workflow"]
+    with pytest.raises(EncryptionError, match="what the payload says of itself was changed"):
+        asyncio.run(b.decode([bound]))
+
+
+def test_what_is_bound_to_nothing_waits_for_who_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As version 0.2 wrote it. It is not set aside: what it says would be lost."""
+    line = new_key("one")
+    monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", line)
+    plain = Payload(metadata={"encoding": b"json/plain"}, data=b'"x"')
+    data = Keys([line], "here").ciphers["one"].encrypt(b"n" * 12, plain.SerializeToString(), b"one")
+    old = Payload(metadata={"encoding": ENCODING, "key-id": b"one"}, data=b"n" * 12 + data)
+    place = WorkflowSerializationContext("default", "a")
+    assert decoded(old) == plain
+    with pytest.raises(UnboundError, match="set TIMELINE_ENCRYPTION_UNBOUND=accept"):
+        asyncio.run(TimelineCodec().with_context(place).decode([old]))
+    [unread] = asyncio.run(WorkerCodec().with_context(place).decode([old]))
+    assert left_to_others(unread)
+    old.data += b"x"
+    [unread] = asyncio.run(WorkerCodec().with_context(place).decode([old]))
+    assert not left_to_others(unread)
+    old.data = old.data[:-1]
+    monkeypatch.setenv("TIMELINE_ENCRYPTION_UNBOUND", "accept")
+    assert asyncio.run(WorkerCodec().with_context(place).decode([old])) == [plain]
 
 
 @pytest.mark.parametrize(

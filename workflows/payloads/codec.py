@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import orjson
 import zstandard
@@ -23,9 +23,11 @@ from temporalio.converter import (
     JSONPlainPayloadConverter,
     PayloadCodec,
     PayloadConverter,
+    SerializationContext,
+    WithSerializationContext,
 )
 
-from timeline.errors import LaterFormError, TimelineError, UnknownKeyError, WireError
+from timeline.errors import LaterFormError, TimelineError, UnboundError, UnknownKeyError, WireError
 from timeline.tables import columnar
 from workflows.payloads import encryption
 
@@ -191,18 +193,26 @@ class UnreadableConverter(EncodingPayloadConverter):
         raise WireError(payload.data.decode())
 
 
-class TimelineCodec(PayloadCodec):
-    """Compresses every payload above a KiB that gets smaller by it, then encrypts; reads any.
+class TimelineCodec(PayloadCodec, WithSerializationContext):
+    """Compresses every payload above a KiB that gets smaller by it, then encrypts it for its workflow; reads
+    any that are for that workflow.
 
     Columns and bytes are not compressed: they are already, for only carried states are bytes. By this
     those are also known (`workflows.stores.opening`).
     """
 
+    def __init__(self, place: str | None = None) -> None:
+        #: The id of the workflow that payloads are for; ``None`` for none, as the codec endpoint has it.
+        self.place = place
+
+    def with_context(self, context: SerializationContext) -> Self:
+        return type(self)(getattr(context, "workflow_id", None))
+
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [_encoded(payload) for payload in payloads]
+        return [_encrypted(_compressed(payload), self.place) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [_decoded(payload) for payload in payloads]
+        return [_decoded(payload, self.place) for payload in payloads]
 
 
 class WorkerCodec(TimelineCodec):
@@ -213,14 +223,14 @@ class WorkerCodec(TimelineCodec):
     """
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [_readable_or_not(payload) for payload in payloads]
+        return [_readable_or_not(payload, self.place) for payload in payloads]
 
 
-def _readable_or_not(payload: Payload) -> Payload:
+def _readable_or_not(payload: Payload, place: str | None) -> Payload:
     try:
-        return _decoded(payload, MAX_READ)
+        return _decoded(payload, place, MAX_READ)
     except TimelineError as error:
-        others = isinstance(error, LaterFormError) or (
+        others = isinstance(error, (LaterFormError, UnboundError)) or (
             isinstance(error, UnknownKeyError) and error.key not in encryption.lost_keys()
         )
         metadata = {"encoding": UNREADABLE} | ({OTHERS: b"1"} if others else {})
@@ -232,23 +242,27 @@ def left_to_others(payload: Payload) -> bool:
     return OTHERS in payload.metadata
 
 
-def _encoded(payload: Payload) -> Payload:
+def _compressed(payload: Payload) -> Payload:
     encoding = payload.metadata.get("encoding")
-    if encoding == encryption.ENCODING:
-        return payload  # by `prepared`
     if encoding == COLUMNS:
-        payload = Payload(metadata={"encoding": ENCODING}, data=payload.data)
-    elif len(payload.data) >= THRESHOLD and encoding not in (ENCODING, encryption.STATE):
+        return Payload(metadata={"encoding": ENCODING}, data=payload.data)
+    if len(payload.data) >= THRESHOLD and encoding not in (ENCODING, encryption.STATE):
         data = zstandard.ZstdCompressor(level=1).compress(payload.SerializeToString())
         if len(data) < len(payload.data):
-            payload = Payload(metadata={"encoding": ENCODING}, data=data)
+            return Payload(metadata={"encoding": ENCODING}, data=data)
+    return payload
+
+
+def _encrypted(payload: Payload, place: str | None) -> Payload:
     keys = encryption.keys()
-    return payload if keys is None else keys.encrypt(payload)
+    return payload if keys is None else keys.encrypt(payload, place)
 
 
-def _decoded(payload: Payload, most: int = columnar.MAX_TEXT, *, plain: bool = False) -> Payload:
+def _decoded(
+    payload: Payload, place: str | None, most: int = columnar.MAX_TEXT, *, plain: bool = False
+) -> Payload:
     if payload.metadata.get("encoding") == encryption.ENCODING:
-        payload = encryption.decrypt(payload)
+        payload = encryption.decrypt(payload, place)
     elif not plain:
         encryption.may_be_plain()
     if payload.metadata.get("encoding") != ENCODING:
@@ -270,7 +284,7 @@ def readable(payload: Payload, numbers: int = columnar.MAX_NUMBERS) -> Payload:
     Raises:
         TimelineError: it has more, is none, or its key is not here.
     """
-    payload = _decoded(payload, MAX_READ, plain=True)
+    payload = _decoded(payload, None, MAX_READ, plain=True)
     if payload.metadata.get("encoding") != COLUMNS:
         return payload
     value = columnar.from_bytes(payload.data, columnar.Most(numbers, MAX_READ))
@@ -287,8 +301,8 @@ def _json(data: bytes) -> Payload:
 
 
 def prepared(value: Any) -> RawValue:
-    """A value converted, compressed and encrypted once, to be sent to several workflows."""
-    return RawValue(_encoded(TimelinePayloadConverter().to_payload(value)))
+    """A value converted and compressed once, to be sent to several workflows."""
+    return RawValue(_compressed(TimelinePayloadConverter().to_payload(value)))
 
 
 def is_piece(payload: Payload) -> bool:

@@ -4,6 +4,9 @@
 keygen` makes them; lines that begin with # do not count): the first encrypts, all decrypt. So a new key
 is put first, and the old one stays as long as anything that it encrypted does. ``TIMELINE_ENCRYPTION_KEY``
 may hold such a line itself.
+
+What is encrypted is bound to the workflow that it is for, by its id: taken from there and sent to another
+one, it is refused.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ import binascii
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 
-from timeline.errors import EncryptionError, ServiceError, UnknownKeyError
+from timeline.errors import EncryptionError, ServiceError, UnboundError, UnknownKeyError
 from workflows.disk import secret_lines
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 STATE = b"binary/plain"
 #: Where a frozen piece of one has its name, encrypted or not, so that a store knows it again.
 PIECE = "piece"
+#: Where it says, in the clear, for which workflow it is; nothing there if for none.
+PLACE = "workflow"
 
 
 class Keys:
@@ -56,25 +62,36 @@ class Keys:
         if not self.ciphers:
             raise EncryptionError(f"{where} holds no key; make one with `timeline keygen ID`")
 
-    def encrypt(self, payload: Payload) -> Payload:
-        """The whole payload as one that only says by which key it was encrypted, and if it is a state."""
+    def encrypt(self, payload: Payload, place: str | None = None) -> Payload:
+        """The whole payload as one that only says by which key it was encrypted, for the workflow of which
+        id (``None``: for none), and if it is a state. What it says is authenticated."""
         name, cipher = next(iter(self.ciphers.items()))
         nonce = secrets.token_bytes(NONCE_BYTES)
-        data = nonce + cipher.encrypt(nonce, payload.SerializeToString(), name.encode())
-        metadata = {"encoding": ENCODING, "key-id": name.encode()}
+        metadata = {"encoding": ENCODING, "key-id": name.encode(), PLACE: (place or "").encode()}
         if payload.metadata.get("encoding") == STATE:
             metadata["state"] = b"1"
         if PIECE in payload.metadata:
             metadata[PIECE] = payload.metadata[PIECE]
+        data = nonce + cipher.encrypt(nonce, payload.SerializeToString(), _bound(metadata))
         return Payload(metadata=metadata, data=data)
 
 
-def decrypt(payload: Payload) -> Payload:
-    """The inverse of `Keys.encrypt`.
+def _bound(metadata: Mapping[str, bytes]) -> bytes:
+    """What is authenticated beside a payload: all that it says in the clear."""
+    if PLACE not in metadata:  # of a version that bound nothing but the key's name
+        return metadata.get("key-id", b"")
+    parts = [metadata.get(name, b"") for name in ("key-id", PLACE, "state", PIECE)]
+    return b"".join(b"%d:%s" % (len(part), part) for part in parts)
+
+
+def decrypt(payload: Payload, place: str | None = None) -> Payload:
+    """The inverse of `Keys.encrypt`, by the workflow of the id ``place``; ``None`` is a person who looks.
 
     Raises:
         UnknownKeyError: there is no such key here.
-        EncryptionError: it is another than the one of that name, or this is no encrypted payload.
+        UnboundError: it does not say for which workflow it is, and must.
+        EncryptionError: the key is another than the one of that name, this is no encrypted payload, or one
+            for another workflow.
     """
     from cryptography.exceptions import InvalidTag
 
@@ -90,15 +107,34 @@ def decrypt(payload: Payload) -> Payload:
         )
     nonce, data = payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:]
     try:
-        return Payload.FromString(cipher.decrypt(nonce, data, name.encode()))
+        found = Payload.FromString(cipher.decrypt(nonce, data, _bound(payload.metadata)))
     except (DecodeError, ValueError):
         raise EncryptionError(
             f"{len(data)} bytes that are said to be encrypted with key {name!r} are not"
         ) from None
     except InvalidTag:
         raise EncryptionError(
-            f"key {name!r} does not decrypt a payload that names it: another key has the same name"
+            f"key {name!r} does not decrypt a payload that names it: another key has the same name, or what "
+            "the payload says of itself was changed"
         ) from None
+    if place is not None:
+        _check_place(payload.metadata, place)
+    return found
+
+
+def _check_place(metadata: Mapping[str, bytes], place: str) -> None:
+    if PLACE not in metadata:
+        if os.environ.get("TIMELINE_ENCRYPTION_UNBOUND") == "accept":
+            return
+        raise UnboundError(
+            "an encrypted payload does not say for which workflow it is, as those of version 0.2 and before; "
+            "while they are being replaced, set TIMELINE_ENCRYPTION_UNBOUND=accept (docs/upgrading.md)"
+        )
+    if (bound := metadata[PLACE].decode("utf-8", "replace")) != place:
+        raise EncryptionError(
+            f"a payload that was encrypted for {f'the workflow {bound}' if bound else 'no workflow'} "
+            f"came to {place}"
+        )
 
 
 def may_be_plain() -> None:
