@@ -24,16 +24,13 @@ from timeline.reading.model import Block, TimeUnit
 from timeline.spec.spec import Spec
 from workflows.client import Client
 
-#: Where tables are kept, unless it is said: a timeline that comes later reads them from there.
-FOLDER = Path(".timeline") / "frames"
-
 
 async def feed_frame(
     timelines: Client,
     name: str,
     frame: Frame,
     *,
-    folder: str | os.PathLike[str] = FOLDER,
+    folder: str | os.PathLike[str],
     on_progress: Callable[[Progress], None] = lambda _: None,
     again: bool = False,
 ) -> Report:

@@ -9,7 +9,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from os import PathLike, fspath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import temporalio.client
 
@@ -61,7 +61,7 @@ class Client:
         self.asking = asking
 
     @classmethod
-    async def connect(cls, *, patience: Duration = 0, say: Callable[[str], None] = lambda _: None) -> Client:
+    async def connect(cls, *, patience: Duration = 0, say: Callable[[str], None] = lambda _: None) -> Self:
         """Connects as Temporal's environment configuration says (``TEMPORAL_ADDRESS`` and its kin).
 
         For ``patience`` this and every method wait for a server, or a worker, that does not answer and may
