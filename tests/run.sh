@@ -8,7 +8,8 @@
 #   tests/run.sh ...    other arguments go to pytest: tests/run.sh -k late
 #
 # JOBS says how many tests run at once (2 unless told); each process has a server and a broker of its own.
-# With TIMELINE_REAL_SERVER=1 `all` also runs what depends on the server most on a real one, built if need be.
+# `all` runs what depends on the server most on a real one too, if `real` has built it before; with
+# TIMELINE_REAL_SERVER=1 it builds it.
 # CASES and SCHEDULES say how much of a fuzz is run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,9 +38,11 @@ all)
     check
     # Changes the keys of its process, where it must be alone.
     TIMELINE_TESTS_ALONE=1 python -m pytest tests/system/test_keys.py
-    # What depends on the server most, on a real one.
-    if [ "${TIMELINE_REAL_SERVER:-}" = 1 ]; then
+    # What depends on the server most, on a real one where there is one.
+    if why="$(python -m tests.support.cluster.binaries --missing)"; then
         TIMELINE_TEST_SERVER=real python -m pytest -n "$jobs" --dist loadfile -m real_server tests/system
+    else
+        echo "not run on a real server: $why"
     fi
     # A file stays in one process. In their order, the short ones come last and even out the end.
     exec python -m pytest -n "$jobs" --dist loadfile --no-loadscope-reorder "${@:2}"
