@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
 
+import pytest
 from temporalio import activity
 
 from feeder.files.feed import feed_files
@@ -23,6 +24,7 @@ from workflows.patience import Patience
 from workflows.worker import make_worker
 
 
+@pytest.mark.real_server
 async def test_workers_drain_under_load(tmp_path: Path) -> None:
     """One after the other is ended in the midst of feeding, when the next is there or before it."""
     async with make_server(tmp_path / "dev.db") as server:
