@@ -15,6 +15,7 @@ import pulsar
 from producer.pulsar.connection import connect, failure
 from producer.pulsar.deduplication import deduplicate
 from timeline.errors import ServiceError
+from timeline.language.output_names import name_of_time
 from timeline.sinks.batches import Batch, Written
 
 
@@ -67,7 +68,7 @@ class TopicWriter:
 
         if batch["number"] == 0:
             deduplicate(self._client, self._topic)
-        producer = self._producer
+        producer, time = self._producer, name_of_time(batch["types"])
         # What the broker remembers of this producer: nothing if it does not deduplicate.
         known = producer.last_sequence_id()
         # From 1 on: the client takes 0 for none, and would give a number of its own.
@@ -76,7 +77,7 @@ class TopicWriter:
                 orjson.dumps(row),
                 sent,
                 partition_key=row.get("key"),
-                event_timestamp=row["at"],
+                event_timestamp=row[time],
                 sequence_id=number,
             )
             if number <= known:

@@ -38,10 +38,10 @@ def test_a_series_begins_when_sessions_begin_and_has_a_row_where_there_are_none(
     request = Request.parse(kinds_of(result.plan), agg="count, sum", start=900, end=4000, every=1000)
     got = merge(request, [partial(result, request)])
     assert got.rows == [
-        {"at": 1000, "count": 0, "sum(value)": None},
-        {"at": 2000, "count": 1, "sum(value)": 1},
-        {"at": 3000, "count": 2, "sum(value)": 2},
-        {"at": 4000, "count": 2, "sum(value)": 2},
+        {"time": 1000, "count": 0, "sum(value)": None},
+        {"time": 2000, "count": 1, "sum(value)": 1},
+        {"time": 3000, "count": 2, "sum(value)": 2},
+        {"time": 4000, "count": 2, "sum(value)": 2},
     ]
 
 
@@ -85,7 +85,7 @@ def test_open_and_closed_keys() -> None:
         assert got.positions == [(2,)]
     request = Request.parse(KINDS, where="!closed")
     [row] = merge(request, [partial(graph.answers, request)]).rows
-    assert (row["key"], row["at"], row["closed"], row["cdn"]) == ("new", 15_000, False, "B")
+    assert (row["key"], row["time"], row["closed"], row["cdn"]) == ("new", 15_000, False, "B")
 
 
 def test_who_is_left_out_is_counted() -> None:
@@ -99,7 +99,7 @@ def test_who_is_left_out_is_counted() -> None:
         graph.feed(batch, tuple(batch.position[-1].tolist()))
     request = Request.parse(KINDS, agg="count, count(cdn)", at=[1_999, 2_100, 5_500])
     got = merge(request, [partial(graph.answers, request)])
-    counted = {row["at"]: row["count"] for row in got.rows}
+    counted = {row["time"]: row["count"] for row in got.rows}
     left_out = {(e.at, e.reason): e.keys for e in got.excluded}
     assert left_out[5_500, "quarantined"] == left_out[2_100, "quarantined"] == 1
     assert left_out[2_100, "older than retention"] == 3

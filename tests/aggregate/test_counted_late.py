@@ -55,7 +55,7 @@ def test_an_answer_says_how_many_keys_were_counted_late(late: Answers) -> None:
 
 def test_rows_of_keys_say_it_each(late: Answers) -> None:
     result = asked(late)
-    assert result.columns == ("key", "at", "secs", "state", "counted_from")
+    assert result.columns == ("key", "time", "secs", "state", "counted_from")
     assert {row["key"]: row["counted_from"] for row in result.rows} == {
         "old": result.counted_from,
         "new": None,
@@ -63,7 +63,7 @@ def test_rows_of_keys_say_it_each(late: Answers) -> None:
     assert result.to_arrow().column("counted_from").to_pylist() == [
         row["counted_from"] for row in result.rows
     ]
-    assert asked(late, where="secs == 3").columns == ("key", "at", "secs", "state")
+    assert asked(late, where="secs == 3").columns == ("key", "time", "secs", "state")
 
 
 def test_exact_leaves_them_out(late: Answers) -> None:

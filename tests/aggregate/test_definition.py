@@ -111,7 +111,7 @@ def test_any_partition_of_the_keys_gives_what_a_loop_over_all_keys_gives(
     expected = reference(whole, ticks, where, group_by)
     if not group_by:
         expected = {(tick, "[]"): [] for tick in ticks} | expected
-    got = {(row["at"], json.dumps([row[name] for name in group_by])): row for row in one.rows}
+    got = {(row["time"], json.dumps([row[name] for name in group_by])): row for row in one.rows}
     assert got.keys() == expected.keys()
     assert len(one.rows) == len(got)
     for place, values in expected.items():
@@ -187,7 +187,7 @@ def test_equal_to_duckdb_over_the_local_evaluation(quality: tuple[list[Any], Eva
     ).fetchall()
     assert len(got.rows) == len(wanted) == 30
     for row, (t, group, count, total, least, most, median, high) in zip(got.rows, wanted, strict=True):
-        assert (row["at"], row["cdn"], row["count"]) == (t, group, count)
+        assert (row["time"], row["cdn"], row["count"]) == (t, group, count)
         assert row["sum(rebuffering)"] == total / 1000
         assert row["avg(rebuffering)"] == float(Fraction(total, 1000 * count))
         assert (row["min(rebuffering)"], row["max(rebuffering)"]) == (least / 1000, most / 1000)
@@ -206,12 +206,12 @@ def test_the_worst_keys_of_each_time_with_ties_by_name(quality: tuple[list[Any],
         for s in range(3)
     ]
     got = through_json(request, parts)
-    assert got.columns == ("key", "at", "cdn", "rebuffering")
+    assert got.columns == ("key", "time", "cdn", "rebuffering")
     wanted = []
     for tick in (10_000, 90_000):
         rows = reference(whole, [tick], lambda v: v["cdn"] == "A", [])[tick, "[]"]
         best = sorted(rows, key=lambda v: (-v["rebuffering"], v["key"]))[:7]
-        wanted += [{"key": v["key"], "at": tick, "cdn": "A", "rebuffering": v["rebuffering"]} for v in best]
+        wanted += [{"key": v["key"], "time": tick, "cdn": "A", "rebuffering": v["rebuffering"]} for v in best]
     assert got.rows == wanted == merge(request, [partial(whole, request)]).rows
     assert wanted[0]["rebuffering"] == 0 or wanted[0]["rebuffering"] > wanted[6]["rebuffering"]
 

@@ -48,8 +48,8 @@ class Here:
 
     def values(self, *arguments: str) -> list[tuple[str, int, object]]:
         rows = [json.loads(line) for line in self.good("eval", *arguments, "--format", "jsonl").splitlines()]
-        assert all(list(row) == ["key", "at", "value"] for row in rows)
-        return [(row["key"], row["at"], row["value"]) for row in rows]
+        assert all(list(row) == ["key", "time", "value"] for row in rows)
+        return [(row["key"], row["time"], row["value"]) for row in rows]
 
 
 @pytest.fixture
@@ -99,9 +99,12 @@ def test_a_key_asked_for_twice_is_one(here: Here) -> None:
 
 def test_formats(here: Here) -> None:
     at = ["eval", "cirr.toml", "--at", "8500"]
-    assert here.good(*at, "--format", "csv") == "key,at,value\nreference,8500,1.5\n"
+    assert here.good(*at, "--format", "csv") == "key,time,value\nreference,8500,1.5\n"
     lines = here.good(*at).splitlines()
-    assert [line.split() for line in lines] == [["key", "at", "(ms)", "value"], ["reference", "8500", "1.5"]]
+    assert [line.split() for line in lines] == [
+        ["key", "time", "(ms)", "value"],
+        ["reference", "8500", "1.5"],
+    ]
 
 
 def test_odd_keys_and_wide_values(here: Here) -> None:
@@ -149,7 +152,7 @@ def test_broken_lines_are_said_and_the_rest_is_evaluated(here: Here) -> None:
         '{"session":"a","time":4000,"playerStateChange":"buffer"}\n'
     )
     code, out, err = here.run("eval", "cirr.toml", "broken.jsonl", "--at", "5s", "--format", "jsonl")
-    assert (code, out) == (0, '{"key":"a","at":5000,"value":1}\n')
+    assert (code, out) == (0, '{"key":"a","time":5000,"value":1}\n')
     assert err.splitlines() == [
         "skipped broken.jsonl:2: not JSON: {broken \\x1b[31m",
         'skipped broken.jsonl:3: not a time: {"session":"a","time":"soon"}',
@@ -269,7 +272,7 @@ def test_output_that_nobody_reads_on_is_no_failure(here: Here, local_cli: Cli) -
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    assert process.stdout.readline() == '{"key":"s0","at":0,"value":0}\n'
+    assert process.stdout.readline() == '{"key":"s0","time":0,"value":0}\n'
     process.stdout.close()
     assert (process.stderr.read(), process.wait(PATIENCE)) == ("", 0)
     process.stderr.close()

@@ -43,7 +43,7 @@ def cli(local_cli: Cli) -> Cli:
 def test_a_mistake_is_told_and_the_answer_is_given(cli: Cli) -> None:
     done = cli.run("eval", "-e", "has_existed(location == JFK)", "flights.jsonl", "--format", "jsonl")
     assert (done.returncode, done.stderr) == (0, BARE)
-    assert done.stdout == '{"key":"LH1","at":1700000060000,"value":false}\n'
+    assert done.stdout == '{"key":"LH1","time":1700000060000,"value":false}\n'
 
 
 def test_strict(cli: Cli) -> None:
@@ -52,7 +52,7 @@ def test_strict(cli: Cli) -> None:
     done = cli.run(*ask)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", BARE + message)
     done = cli.run("eval", "-e", 'has_existed(location == "JFK")', *ask[3:], "--format", "csv")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "key,at,value\nLH1,1700000060000,true\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "key,time,value\nLH1,1700000060000,true\n", "")
 
 
 def test_all_of_a_file_is_looked_at(cli: Cli) -> None:

@@ -32,9 +32,9 @@ def test_over_all_keys(here: Here, file: str) -> None:
         "cdn  count  sum(value)  avg(value)\nA    1      3           3\nB    2      7           3.5\n3 keys\n"
     )
     _, out, err = here.run("eval", "-e", QUESTION, file, "--at", "4s", "--format", "csv")
-    assert (out, err) == ("at,cdn,count,sum(value),avg(value)\n4000,A,1,3,3\n4000,B,2,5,2.5\n", "3 keys\n")
+    assert (out, err) == ("time,cdn,count,sum(value),avg(value)\n4000,A,1,3,3\n4000,B,2,5,2.5\n", "3 keys\n")
     _, out, _ = here.run("eval", "-e", QUESTION, file, "--every", "4s", "--from", "4s", "--format", "jsonl")
-    assert [(r["at"], r["cdn"], r["sum(value)"]) for r in map(json.loads, out.splitlines())] == [
+    assert [(r["time"], r["cdn"], r["sum(value)"]) for r in map(json.loads, out.splitlines())] == [
         (4_000, "A", 3),
         (4_000, "B", 5),
         (8_000, "A", 3),

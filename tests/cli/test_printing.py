@@ -73,7 +73,7 @@ def test_csv_marks_formulas(local_cli: Cli) -> None:
     write(local_cli.folder / "e.jsonl", *((text, text) for text in FORMULAS))
     arguments = ("eval", "-e", f"{{state: {STATE}, n: count(state == 1) - 1}}", "e.jsonl", "--format", "csv")
     marked = ["'=1+1", "'+1+1", "'-1+1", "'@SUM(A1)", "'\t=1", "-5", "plain", "a=b"]
-    head = "key,at,state,n"
+    head = "key,time,state,n"
     rows = [f"{text},{t},{text},-1" for t, text in enumerate(marked)]
     assert sorted(local_cli.good(*arguments).splitlines()) == sorted([head, *rows])
     raw = [f"{text},{t},{text},-1" for t, text in enumerate(FORMULAS)]
@@ -93,7 +93,7 @@ def test_csv_to_a_terminal_and_to_a_pipe(local_cli: Cli) -> None:
     shown = os.read(here, 10_000).decode()
     os.close(here)
     assert done.returncode == 0
-    assert shown.splitlines() == ["key,at,value", f"a,0,{SHOWN}"]
+    assert shown.splitlines() == ["key,time,value", f"a,0,{SHOWN}"]
     piped = subprocess.run(
         command, stdout=subprocess.PIPE, cwd=local_cli.folder, env=environment, timeout=PATIENCE, check=True
     )

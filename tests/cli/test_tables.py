@@ -44,15 +44,15 @@ def test_dates_are_timestamps_and_others_numbers(cli: Cli) -> None:
     dated = pq.read_table(written(cli, "a.parquet", "dated.csv", "--format", "parquet", "--at", "end"))
     at = datetime(2013, 1, 2, 0, 0, 0, 250_000, tzinfo=UTC)
     assert dated.to_pylist() == [
-        {"key": "a", "at": at, "state": "play", "n": 1.0},
-        {"key": "b", "at": at, "state": "seek", "n": 0.0},
+        {"key": "a", "time": at, "state": "play", "n": 1.0},
+        {"key": "b", "time": at, "state": "seek", "n": 0.0},
     ]
     plain = written(cli, "a.arrow", "plain.csv", "--format", "arrow", "--every", "2s")
     with pa.ipc.open_stream(plain.read_bytes()) as stream:
         rows: list[dict[str, Any]] = stream.read_all().to_pylist()
-    assert [(row["key"], row["at"], row["state"]) for row in rows] == [("a", 2000, "play")]
+    assert [(row["key"], row["time"], row["state"]) for row in rows] == [("a", 2000, "play")]
     wanted = written(cli, "ms.parquet", "dated.csv", "--format", "parquet", "--times", "ms")
-    assert pq.read_table(wanted).schema.field("at").type == pa.int64()
+    assert pq.read_table(wanted).schema.field("time").type == pa.int64()
 
 
 def test_duckdb_reads_intervals(cli: Cli) -> None:

@@ -28,13 +28,13 @@ def asked(cli: Cli, *words: str) -> list[list[str]]:
 
 def test_there_are_dates_where_dates_came(cli: Cli) -> None:
     assert asked(cli, "dated.csv") == [
-        ["key", "at", "value"],
+        ["key", "time", "value"],
         ["a", "2013-01-01T10:00:00Z", "play"],
         ["b", "2013-01-02T00:00:00.250Z", "seek"],
     ]
-    assert asked(cli, "plain.csv")[:2] == [["key", "at", "(ms)", "value"], ["a", "3000", "seek"]]
+    assert asked(cli, "plain.csv")[:2] == [["key", "time", "(ms)", "value"], ["a", "3000", "seek"]]
     assert asked(cli, "dated.csv", "--format", "csv")[1] == ["a,2013-01-01T10:00:00Z,play"]
-    assert json.loads(asked(cli, "dated.csv", "--format", "jsonl")[0][0])["at"] == "2013-01-01T10:00:00Z"
+    assert json.loads(asked(cli, "dated.csv", "--format", "jsonl")[0][0])["time"] == "2013-01-01T10:00:00Z"
     assert asked(cli, "dated.csv", "--format", "csv", "--times", "ms")[1] == ["a,1357034400000,play"]
     assert asked(cli, "plain.csv", "--format", "csv")[1] == ["a,3000,seek"]
     # A number is one, also if it is of our days.
@@ -44,14 +44,14 @@ def test_there_are_dates_where_dates_came(cli: Cli) -> None:
 
 def test_times_are_printed_as_is_said(cli: Cli) -> None:
     assert asked(cli, "dated.csv", "--times", "ms")[:2] == [
-        ["key", "at", "(ms)", "value"],
+        ["key", "time", "(ms)", "value"],
         ["a", "1357034400000", "play"],
     ]
     assert asked(cli, "dated.csv", "--times", "local")[1] == ["a", "2013-01-01T05:00:00-05:00", "play"]
     assert asked(cli, "plain.csv", "--times", "iso")[1] == ["a", "1970-01-01T00:00:03Z", "seek"]
     assert asked(cli, "dated.csv", "--times", "iso", "--format", "csv")[1] == ["a,2013-01-01T10:00:00Z,play"]
     line = asked(cli, "dated.csv", "--times", "iso", "--format", "jsonl")[1][0]
-    assert json.loads(line)["at"] == "2013-01-02T00:00:00.250Z"
+    assert json.loads(line)["time"] == "2013-01-02T00:00:00.250Z"
     spells = asked(cli, "dated.csv", "--intervals", "--to", "2013-01-03")
     assert spells[:2] == [
         ["key", "value", "from", "to", "seconds", "open"],

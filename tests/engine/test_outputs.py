@@ -191,9 +191,9 @@ def test_the_command_line_shows_every_output(tmp_path: Path) -> None:
     )
     spec, events = tmp_path / "o.toml", tmp_path / "e.jsonl"
     done = cli.good("eval", spec, events, "--at", "5000", "--format", "csv")
-    assert done == "key,at,buffering,rebuffering,state\ns,5000,true,1,buffer\n"
+    assert done == "key,time,buffering,rebuffering,state\ns,5000,true,1,buffer\n"
     done = cli.good("eval", spec, events, "--format", "jsonl")
-    assert done == '{"key":"s","at":6000,"buffering":false,"rebuffering":2,"state":"play"}\n'
+    assert done == '{"key":"s","time":6000,"buffering":false,"rebuffering":2,"state":"play"}\n'
     lanes = cli.good("eval", spec, events, "--format", "lanes").splitlines()
     assert [line.split(":")[0] for line in lanes if ":" in line] == ["buffering", "rebuffering", "state"]
     tree = cli.good("explain", spec)

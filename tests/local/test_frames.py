@@ -100,7 +100,7 @@ def test_answers_have_times_as_the_events_had(times: Any, unit: Any, zone: str |
         "count(a == 1)", pa.table({"key": ["k", "k"], "time": times, "a": [1, 1]}), unit=unit
     )
     assert result.span("k") == (1_000, 2_500)
-    column = result.to_arrow([1_000, 2_500])["at"]
+    column = result.to_arrow([1_000, 2_500])["time"]
     assert column.type == (pa.int64() if zone is None else pa.timestamp("ms", zone or None))
     assert column.cast(pa.int64()).to_pylist() == [1_000, 2_500]
 
@@ -108,7 +108,7 @@ def test_answers_have_times_as_the_events_had(times: Any, unit: Any, zone: str |
 def test_dates_are_midnight_in_utc() -> None:
     table = pa.table({"key": ["k"], "time": pa.array([15_706], pa.date32()), "a": [1]})
     result = tl.evaluate("count(a == 1)", table)
-    assert result.to_arrow()["at"].to_pylist() == [datetime(2013, 1, 1)]
+    assert result.to_arrow()["time"].to_pylist() == [datetime(2013, 1, 1)]
 
 
 def test_times_are_asked_for_as_people_say_them() -> None:
@@ -202,8 +202,8 @@ def test_answers_go_to_pandas_polars_and_duckdb() -> None:
     result = tl.evaluate(EXPRESSION, TABLE, key="tail", time="when")
     at = datetime(2013, 1, 2, 12, tzinfo=UTC)
     wanted = [
-        {"key": "N1", "at": at, "place": "LAX", "late": 86_400.0},
-        {"key": "N2", "at": at, "place": "JFK", "late": 90_000.0},
+        {"key": "N1", "time": at, "place": "LAX", "late": 86_400.0},
+        {"key": "N2", "time": at, "place": "JFK", "late": 90_000.0},
     ]
     table = result.to_arrow(at)
     assert table.to_pylist() == wanted
@@ -213,9 +213,9 @@ def test_answers_go_to_pandas_polars_and_duckdb() -> None:
     assert result.to_polars(at=at).to_dicts() == wanted
     assert pl.DataFrame(result).height == pa.table(result).num_rows == 2
     assert pl.DataFrame(duckdb.sql("select sum(late) as late from result"))["late"].to_list() == [86_400.0]
-    assert result.to_arrow(at, node=result.plan.outputs["late"]).column_names == ["key", "at", "value"]
+    assert result.to_arrow(at, node=result.plan.outputs["late"]).column_names == ["key", "time", "value"]
     nothing = result.to_arrow(keys=[])
-    assert (nothing.num_rows, nothing.column_names) == (0, ["key", "at", "place", "late"])
+    assert (nothing.num_rows, nothing.column_names) == (0, ["key", "time", "place", "late"])
 
 
 def test_without_pandas_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

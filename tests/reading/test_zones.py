@@ -107,6 +107,6 @@ def test_the_command_line(tmp_path: Path) -> None:
     csv(tmp_path / "a.csv", [*TIMES])
     cli = Cli(None, tmp_path)
     asked = ("eval", "-e", "count(key == 1)", "a.csv", "--times", "iso", "--format", "jsonl")
-    assert json.loads(cli.good(*asked, "--timezone", "America/New_York"))["at"] == "2013-11-03T05:30:00Z"
+    assert json.loads(cli.good(*asked, "--timezone", "America/New_York"))["time"] == "2013-11-03T05:30:00Z"
     assert "a time without a zone" in cli.bad(*asked)
     assert "no time zone is called 'Nowhere/X'" in cli.bad(*asked, "--timezone", "Nowhere/X")

@@ -107,9 +107,9 @@ def by_key(rows: list[Values]) -> dict[str, dict[int, Values]]:
     assert len({row["id"] for row in rows}) == len(rows)
     found: dict[str, dict[int, Values]] = {}
     for row in rows:
-        values = {n: v for n, v in row.items() if n not in ("id", "timeline", "stream", "key", "at")}
-        assert row["at"] not in found.setdefault(row["key"], {})
-        found[row["key"]][row["at"]] = values
+        values = {n: v for n, v in row.items() if n not in ("id", "timeline", "stream", "key", "time")}
+        assert row["time"] not in found.setdefault(row["key"], {})
+        found[row["key"]][row["time"]] = values
     return found
 
 

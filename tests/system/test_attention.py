@@ -32,7 +32,7 @@ async def test_refused_events_are_listed(timelines: Client, cli: Cli, tmp_path: 
     report = await feed_files(timelines, timeline, [write(tmp_path / "a.jsonl", rows)])
     assert (report.events, report.accepted, report.refused) == (6, 4, 2)
     listed = [event async for event in timelines.leaves.refused(timeline, 0)]
-    assert [(e["position"], e["key"], e["at"], e["reason"]) for e in listed] == [
+    assert [(e["position"], e["key"], e["time"], e["reason"]) for e in listed] == [
         ([1, 2], "a", 3000, "late"),
         ([1, 5], "a", 6000, "closed"),
     ]

@@ -67,8 +67,8 @@ async def test_query_and_show(fed: Cli) -> None:
     ask = ["query", "plays", "reference"]
     at = [part for tick in ("0", "7s", "8s", "10s") for part in ("--at", tick)]
     rows = [json.loads(line) for line in (await good(fed, *ask, *at, "--json")).splitlines()]
-    assert [(row["at"], row["value"]) for row in rows] == [(0, 0), (7000, 0), (8000, 1), (10_000, 3)]
-    assert rows[0].keys() == {"timeline", "key", "at", "value", "position", "final"}
+    assert [(row["time"], row["value"]) for row in rows] == [(0, 0), (7000, 0), (8000, 1), (10_000, 3)]
+    assert rows[0].keys() == {"timeline", "key", "time", "value", "position", "final"}
     seek = await good(fed, *ask, "--node", NODE, "--at", "3s")
     assert seek.startswith("seek  (reference at 3000 ms, position 1.3, ")
     shown = await good(fed, "show", "plays", "reference", "--to", "11s")
@@ -141,7 +141,7 @@ async def test_dry_run_agrees(cli: Cli) -> None:
     said = await good(cli, "dry-run", spec, events, "--at", "10s")
     assert said.endswith("7 timelines (1 key, 7 nodes): all equal to local evaluation\n")
     row = json.loads(await good(cli, "dry-run", spec, events, "--at", "10s", "--json"))
-    assert row == {"key": "reference", "at": 10_000, "workflows": 3, "local": 3, "equal": True}
+    assert row == {"key": "reference", "time": 10_000, "workflows": 3, "local": 3, "equal": True}
     await good(cli, "remove", "dry")
 
 

@@ -94,8 +94,8 @@ async def test_from_register_to_remove(timelines: Client) -> None:
         assert value.value == {"cdn": "C2", "rebuffering": 4, "on_c1": 3}
     table = (await client.query(timeline.name, ["s3", "s2"])).to_arrow()
     assert table.to_pylist() == [
-        {"key": "s3", "at": 9500, "cdn": "C1", "rebuffering": 0, "on_c1": 0, **about},
-        {"key": "s2", "at": 14_000, "cdn": "C2", "rebuffering": 8, "on_c1": 0, **about},
+        {"key": "s3", "time": 9500, "cdn": "C1", "rebuffering": 0, "on_c1": 0, **about},
+        {"key": "s2", "time": 14_000, "cdn": "C2", "rebuffering": 8, "on_c1": 0, **about},
     ]
     assert [str(type) for type in table.schema.types[:5]] == ["string", "int64", "string", "double", "double"]
     series = await client.aggregate(
@@ -106,7 +106,7 @@ async def test_from_register_to_remove(timelines: Client) -> None:
         every=timedelta(seconds=5),
     )
     assert series.rows == [
-        {"at": at, "sum(on_c1)": value} for at, value in ((5000, 1), (10_000, 3), (15_000, 4))
+        {"time": at, "sum(on_c1)": value} for at, value in ((5000, 1), (10_000, 3), (15_000, 4))
     ]
     assert len(await client.remove(timeline.name)) == len(timeline.spec.fragments)
     with pytest.raises(NotFoundError, match="no timeline 'rebuffering-by-cdn' is registered"):

@@ -91,7 +91,7 @@ async def test_outputs_and_a_sink_of_nodes_that_live_inside(
     await assert_exact(timelines, wanted, 1)
     [file] = (tmp_path / "rows").iterdir()
     written = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [(row["at"], row["buffering"], row["steady"]) for row in written] == [
+    assert [(row["time"], row["buffering"], row["steady"]) for row in written] == [
         (1000, False, True),
         (2000, True, False),
         (5000, False, True),

@@ -190,8 +190,8 @@ async def test_changes_arrive_as_they_come(alone: tuple[Client, Cli], tmp_path: 
             look = await asyncio.to_thread(next_look)
         assert look["accepted"] == 3
         assert look["keys"] == [
-            {"key": "b", "at": 3_000, "value": 1, "stream": 0, "error": None},
-            {"key": "a", "at": 2_000, "value": 1, "stream": 0, "error": None},
+            {"key": "b", "time": 3_000, "value": 1, "stream": 0, "error": None},
+            {"key": "a", "time": 2_000, "value": 1, "stream": 0, "error": None},
         ]
         stream.close()
 

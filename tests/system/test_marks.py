@@ -60,7 +60,7 @@ def write(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 async def rows_of(folder: Path) -> list[tuple[str, int, bool]]:
-    return [(row["key"], row["at"], row["value"]) for row in written(folder)]
+    return [(row["key"], row["time"], row["value"]) for row in written(folder)]
 
 
 async def test_an_alert_of_files_comes_when_time_goes_on(timelines: Client, tmp_path: Path) -> None:
@@ -122,7 +122,8 @@ async def test_the_example_tells_who_is_silent(timelines: Client, tmp_path: Path
         at = "%H:%M:%S"
         rows = written(tmp_path / "silences")
         found = [
-            (r["key"], datetime.fromtimestamp(r["at"] / 1_000, UTC).strftime(at), r["silences"]) for r in rows
+            (r["key"], datetime.fromtimestamp(r["time"] / 1_000, UTC).strftime(at), r["silences"])
+            for r in rows
         ]
         return sorted(found)
 

@@ -67,10 +67,10 @@ async def test_three_kills_lose_no_row_and_write_none_twice(tmp_path: Path) -> N
         await handle.result()
         assert await asyncio.to_thread(stop, running) == 0
     found = written(tmp_path / "all")
-    assert {(r["at"], r["state"]): (r["count"], r["avg(seconds)"]) for r in found} == expected_groups(
+    assert {(r["time"], r["state"]): (r["count"], r["avg(seconds)"]) for r in found} == expected_groups(
         wanted, evaluation, 300, 10
     )
-    assert [r["id"] for r in found] == [f'{wanted.name}+of-all/"{r["state"]}"/{r["at"]}' for r in found]
+    assert [r["id"] for r in found] == [f'{wanted.name}+of-all/"{r["state"]}"/{r["time"]}' for r in found]
     assert len(found) > 100
     assert (report["rows"], report["exactly_once"]) == (len(found), True)
     final = newest_of(wanted, evaluation) - 5_000 - 3_000
@@ -91,7 +91,7 @@ async def test_a_stream_that_is_behind_is_told_of_and_waited_for(timelines: Clie
     assert written(tmp_path / "all") == []
     await mark_files(timelines, wanted, 601_000)
     found = written(tmp_path / "all")
-    assert [(row["at"], row["count"]) for row in found] == [(at, 1) for at in range(1_000, 598_000, 10)]
+    assert [(row["time"], row["count"]) for row in found] == [(at, 1) for at in range(1_000, 598_000, 10)]
 
 
 async def test_of_a_topic_it_begins_with_the_partitions(timelines: Client, tmp_path: Path) -> None:

@@ -72,11 +72,11 @@ async def test_a_series_from_first_to_last(timelines: Client, fed: Spec) -> None
     request = await timelines.questions.request(fed, agg="count, sum(rebuffering)", every=60_000)
     assert request.grid == (first, last, 60_000)
     result = await timelines.questions.aggregate(fed, request)
-    assert [row["at"] for row in result.rows] == list(range(-(-first // 60_000) * 60_000, last + 1, 60_000))
+    assert [row["time"] for row in result.rows] == list(range(-(-first // 60_000) * 60_000, last + 1, 60_000))
     counts = [row["count"] for row in result.rows]
     assert counts == sorted(counts), "sessions come in one by one"
     again = await timelines.questions.request(
-        fed, agg="count, sum(rebuffering)", at=[r["at"] for r in result.rows]
+        fed, agg="count, sum(rebuffering)", at=[r["time"] for r in result.rows]
     )
     assert (await timelines.questions.aggregate(fed, again)).rows == result.rows
 
@@ -84,11 +84,11 @@ async def test_a_series_from_first_to_last(timelines: Client, fed: Spec) -> None
 async def test_keys_by_top_are_those_of_one_key_each(timelines: Client, fed: Spec) -> None:
     request = await timelines.questions.request(fed, where="rebuffering > 0", top=5, by="rebuffering")
     result = await timelines.questions.aggregate(fed, request)
-    assert result.columns == ("key", "at", "cdn", "buffering", "rebuffering")
+    assert result.columns == ("key", "time", "cdn", "buffering", "rebuffering")
     values = [row["rebuffering"] for row in result.rows]
     assert values == sorted(values, reverse=True)
     asked = await timelines.questions.values(
-        fed, fed.plan.result, [(row["key"], row["at"]) for row in result.rows]
+        fed, fed.plan.result, [(row["key"], row["time"]) for row in result.rows]
     )
     assert [answer.value for answer in asked] == [
         {name: row[name] for name in OUTPUTS} for row in result.rows
@@ -180,7 +180,7 @@ async def test_lives_of_the_example(timelines: Client, cli: Cli) -> None:
     message = await asyncio.to_thread(cli.bad, "query", example.name, "ann", "--at", "2026-03-02T10:00:00Z")
     assert "key 'ann' has no life at 1772445600000 ms: one ends at 1772440440000 ms" in message
     counted = await good("query", example.name, "--all", "--agg", "count", "--at", "2026-03-02T08:03:00Z")
-    assert counted[0]["rows"] == [{"at": 1772438580000, "count": 2}]
+    assert counted[0]["rows"] == [{"time": 1772438580000, "count": 2}]
     message = await asyncio.to_thread(cli.bad, "query", example.name, "--all", "--lives", "--at", "5s")
     assert "lives are asked at their newest events" in message
     await timelines.registry.remove(example.name)
@@ -223,17 +223,17 @@ async def test_the_command_line(cli: Cli, small: str) -> None:
         asyncio.to_thread(cli.good, "show", small, "s1"),
     )
     assert [line.split() for line in table.splitlines()] == [
-        ["at", "(ms)", "cdn", "count", "sum(rebuffering)"],
+        ["time", "(ms)", "cdn", "count", "sum(rebuffering)"],
         ["5000", "C1", "1", "1"],
         ["5000", "C2", "1", "2"],
         ["2", "keys;", "positions", "0:", "1.6"],
     ]
-    assert csv == "at,cdn,buffering,count\n5000,C1,true,1\n5000,C2,true,1\n"
+    assert csv == "time,cdn,buffering,count\n5000,C1,true,1\n5000,C2,true,1\n"
     answer = json.loads(series)
     assert answer["timeline"] == small
     assert answer["rows"] == [
-        {"at": 4_000, "count": 2, "sum(rebuffering)": 1},
-        {"at": 8_000, "count": 2, "sum(rebuffering)": 7},
+        {"time": 4_000, "count": 2, "sum(rebuffering)": 1},
+        {"time": 8_000, "count": 2, "sum(rebuffering)": 7},
     ]
     assert (answer["positions"], answer["keys"], answer["excluded"]) == ({"0": [1, 6]}, 2, [])
     assert one == '{"avg(rebuffering)":4}\n'
@@ -261,7 +261,7 @@ async def test_times_that_people_read_and_say(cli: Cli, timelines: Client) -> No
         good("s1", "--node", "cdn", "--at", "end", "--times", "ms"),
         asyncio.to_thread(cli.good, "intervals", wanted.name, "s2", "--node", "cdn"),
     )
-    assert table[:3] == [["at", "count"], ["2013-01-01T00:00:02Z", "2"], ["2013-01-01T00:00:09Z", "2"]]
+    assert table[:3] == [["time", "count"], ["2013-01-01T00:00:02Z", "2"], ["2013-01-01T00:00:09Z", "2"]]
     assert csv == [
         ["from,to,duration"],
         ["2013-01-01T00:00:01Z,2013-01-01T00:00:05Z,7"],
@@ -283,7 +283,7 @@ async def test_times_that_people_read_and_say(cli: Cli, timelines: Client) -> No
 async def test_watch_once(cli: Cli, small: str) -> None:
     look = json.loads(await asyncio.to_thread(cli.good, "watch", small, "--once", "--json"))
     assert (look["count"], look["accepted"], look["positions"]) == (2, 6, {"0": [1, 6]})
-    assert [(row["key"], row["at"], row["value"]["cdn"]) for row in look["keys"]] == [
+    assert [(row["key"], row["time"], row["value"]["cdn"]) for row in look["keys"]] == [
         ("s2", 9_000, "C2"),
         ("s1", 6_000, "C2"),
     ]

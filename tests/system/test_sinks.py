@@ -79,7 +79,7 @@ async def test_rows_are_the_final_values(
     assert rows
     # Asked for, the same; and nothing of it may still change.
     answers = await timelines.questions.values(
-        wanted, wanted.plan.result, [(row["key"], row["at"]) for row in rows]
+        wanted, wanted.plan.result, [(row["key"], row["time"]) for row in rows]
     )
     for row, answer in zip(rows, answers, strict=True):
         assert answer.final
@@ -100,7 +100,7 @@ async def test_groups_of_all_keys_at_intervals(timelines: Client, tmp_path: Path
     local = (await compare(timelines, wanted)).evaluation
     rows = written(tmp_path / "out")
     assert len({row["id"] for row in rows}) == len(rows) > 10
-    found = {(r["at"], r["state"]): (r["count"], r["avg(seconds)"]) for r in rows}
+    found = {(r["time"], r["state"]): (r["count"], r["avg(seconds)"]) for r in rows}
     assert found == expected_groups(wanted, local, 2_000, 10)
 
 
@@ -201,7 +201,7 @@ async def test_the_example_tells_who_waits_too_long(timelines: Client, tmp_path:
             "timeline": "rebuffering-alert",
             "stream": 0,
             "key": "ann",
-            "at": 9_001,
+            "time": 9_001,
             "too_long": True,
         }
     ]

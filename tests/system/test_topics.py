@@ -228,7 +228,7 @@ async def test_watch(topic: Topic, cli: Cli) -> None:
         await topic.send(event(1_000, "play"), event(4_000, "stop"), event(2_000, "play", "b"))
         await topic.value(spec, "b", 2_000)
     look = json.loads(await asyncio.to_thread(cli.good, "watch", "watched", "--once", "--json"))
-    rows = [(row["key"], row["value"], row["at"]) for row in look["keys"]]
+    rows = [(row["key"], row["value"], row["time"]) for row in look["keys"]]
     assert rows == [("a", 3, 4_000), ("b", 0, 2_000)]
     assert (look["accepted"], look["refused"], look["count"]) == (3, 0, 2)
     text = await asyncio.to_thread(cli.good, "watch", "watched", "--once", "--rows", "1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -20,28 +20,33 @@ def to_arrow(
     rows: Sequence[Mapping[str, Any]],
     functions: Mapping[str, str],
     kinds: Mapping[str, Kind],
+    timed: Collection[str] = (),
 ) -> pa.Table:
     """The rows of an answer as a table whose columns have the same types whatever the values are.
 
-    ``functions`` are those of the columns that are aggregates, ``kinds`` those of the outputs. Times (ms)
-    and counts are ``int64``, all other numbers ``float64``, Bools ``bool``, a histogram a list of ``from``,
-    ``to`` and ``count``. Only a State has the type of its values: text, numbers or booleans; where they
-    differ, every value is JSON text.
+    ``functions`` are those of the columns that are aggregates, ``kinds`` those of the outputs; ``timed``
+    are times. Times (ms) and counts are ``int64``, all other numbers ``float64``, Bools ``bool``, a histogram
+    a list of ``from``, ``to`` and ``count``. Only a State has the type of its values: text, numbers or
+    booleans; where they differ, every value is JSON text.
 
     >>> to_arrow(["cdn", "count"], [{"cdn": "A", "count": 1}], {"count": "count"}, {}).to_pydict()
     {'cdn': ['A'], 'count': [1]}
     """
-    arrays = [_column([row[name] for row in rows], name, functions, kinds) for name in columns]
+    arrays = [_column([row[name] for row in rows], name, functions, kinds, timed) for name in columns]
     return pa.table(arrays, names=list(columns))
 
 
 def _column(
-    values: Sequence[Any], name: str, functions: Mapping[str, str], kinds: Mapping[str, Kind]
+    values: Sequence[Any],
+    name: str,
+    functions: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+    timed: Collection[str],
 ) -> pa.Array[Any]:
     if functions.get(name) == "histogram":
         bins = [None if v is None else [dict(zip(_BIN_NAMES, b, strict=True)) for b in v] for v in values]
         return pa.array(bins, pa.list_(_BIN))
-    if functions.get(name) in ("count", "keys", "rises") or name in ("at", "from", "to", "counted_from"):
+    if functions.get(name) in ("count", "keys", "rises") or name in (*timed, "counted_from"):
         return pa.array(values, pa.int64())
     if name in functions:
         return arrow_column(values, Kind.NUMERIC)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from timeline.aggregate.measures import Measure, State, answer, measures_of
-from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
+from timeline.aggregate.parts import Cell, Partial, best, merge_cells
 from timeline.aggregate.request import Request
 from timeline.aggregate.result import Excluded, Result
 from timeline.aggregate.samples import ACCURACY, Sample
+from timeline.language.output_names import name_of_time
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
 
@@ -30,17 +31,18 @@ def merge(request: Request, partials: Sequence[Partial], kinds: Mapping[str, Kin
         excluded.update(part.excluded)
     forgotten = [p.forgotten_before for p in partials if p.forgotten_before is not None]
     errors: dict[str, float] = {}
-    timed: tuple[str, ...] = ("from", "to") if over else ("at",)
+    outputs = next((p.outputs for p in partials if p.outputs), ())
+    time = name_of_time(request.group_by if request.aggregates else outputs)
+    timed: tuple[str, ...] = ("from", "to") if over else (time,)
     if ticks is None and request.aggregates:
         timed = ()
     if request.aggregates:
         columns = (*timed, *request.group_by, *(a.label for a in request.aggregates))
-        rows = _groups(request, partials, ticks, errors)
+        rows = _groups(request, partials, ticks, errors, time)
     else:
-        outputs = next((p.outputs for p in partials if p.outputs), ())
         columns = ("key", *timed, *outputs)
         every = best([row for part in partials for row in part.rows], request)
-        rows = [_row(row, outputs) for row in every]
+        rows = [{"key": r.key, time: r.at, **dict(zip(outputs, r.values, strict=True))} for r in every]
         if any(row.counted_from is not None for row in every):
             columns = (*columns, "counted_from")
             rows = [r | {"counted_from": row.counted_from} for r, row in zip(rows, every, strict=True)]
@@ -59,11 +61,8 @@ def merge(request: Request, partials: Sequence[Partial], kinds: Mapping[str, Kin
         kinds or {},
         sum(part.counted for part in partials),
         max((p.counted_from for p in partials if p.counted_from is not None), default=None),
+        timed,
     )
-
-
-def _row(row: KeyRow, outputs: Sequence[str]) -> dict[str, Any]:
-    return {"key": row.key, "at": row.at, **dict(zip(outputs, row.values, strict=True))}
 
 
 def _groups(
@@ -71,6 +70,7 @@ def _groups(
     partials: Sequence[Partial],
     ticks: np.ndarray[Any, np.dtype[np.int64]] | None,
     errors: dict[str, float],
+    time: str,
 ) -> list[dict[str, Any]]:
     measures = measures_of(request.aggregates)
     cells: dict[Cell, list[State]] = {}
@@ -94,7 +94,7 @@ def _groups(
     rows = []
     edges = None if request.over is None else request.edges().tolist()
     for cell, values in found:
-        at = {} if ticks is None else {"at": int(ticks[cell.index])}
+        at = {} if ticks is None else {time: int(ticks[cell.index])}
         if edges is not None:
             at = {"from": edges[cell.index], "to": edges[cell.index + 1]}
         rows.append(at | dict(zip(request.group_by, cell.group, strict=True)) | values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from timeline.aggregate.request import Request
@@ -23,11 +23,17 @@ class Excluded:
     reason: str
     keys: int
 
+    def to_json(self) -> dict[str, Any]:
+        return {"time": self.at, "reason": self.reason, "keys": self.keys}
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Result(Framed):
     """An answer. ``columns`` are the names of what every row has; ``positions`` those of the streams
     that it stands on, in the order of the partials.
+
+    ``timed`` are the columns that say when (ms): ``time``, or ``from`` and ``to``, or none; ``at`` beside an
+    output named time.
 
     ``errors`` has the columns that are not exact, with how far from the true value they may be, as a
     part of it. ``forgotten_before`` (ms): keys without an event since then may be in no count.
@@ -47,6 +53,7 @@ class Result(Framed):
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     counted: int = 0
     counted_from: int | None = None
+    timed: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The answer as JSON, its positions by the number of the stream."""
@@ -55,7 +62,7 @@ class Result(Framed):
             "rows": self.rows,
             "positions": {str(stream): position for stream, position in enumerate(self.positions)},
             "keys": self.keys,
-            "excluded": [asdict(one) for one in self.excluded],
+            "excluded": [one.to_json() for one in self.excluded],
             "errors": self.errors,
             "forgotten_before": self.forgotten_before,
             **({"counted": {"keys": self.counted, "from": self.counted_from}} if self.counted else {}),
@@ -80,7 +87,7 @@ class Result(Framed):
         from timeline.aggregate.arrow import to_arrow
 
         functions = {a.label: a.function for a in self.request.aggregates}
-        table = to_arrow(self.columns, self.rows, functions, self.kinds)
+        table = to_arrow(self.columns, self.rows, functions, self.kinds, self.timed)
         if self.counted:
             late = {"counted_keys": str(self.counted), "counted_from": str(self.counted_from)}
             table = table.replace_schema_metadata(late)

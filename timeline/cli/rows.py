@@ -14,7 +14,7 @@ import orjson
 from timeline.cli.options import Format
 from timeline.cli.saying import printable, printable_json
 from timeline.cli.times import Times, chosen, shown
-from timeline.language.output_names import VALUE
+from timeline.language.output_names import VALUE, name_of_time
 from timeline.local.evaluation import Row
 from timeline.pictures.texts import value_text
 from timeline.values.scalars import Value
@@ -39,16 +39,17 @@ def print_rows(
     first = next(rows, None)
     rows = rows if first is None else chain([first], rows)
     how = chosen(times, None if first is None else first.at, format)
+    time = name_of_time(names)
     if format is Format.JSONL:
-        sys.stdout.writelines(_json_line(row, how) for row in rows)
+        sys.stdout.writelines(_json_line(row, time, how) for row in rows)
     elif format is Format.CSV:
         write = _csv_writer(raw)
-        write(["key", "at", *names])
+        write(["key", time, *names])
         for row in rows:
             write([row.key, shown(row.at, how), *_columns(row)])
     else:
         lines = ([row.key, str(shown(row.at, how)), *map(value_text, _columns(row))] for row in rows)
-        _print_lines(["key", "at (ms)" if how is Times.MS else "at", *names], lines)
+        _print_lines(["key", f"{time} (ms)" if how is Times.MS else time, *names], lines)
 
 
 def print_columns(
@@ -77,19 +78,19 @@ def print_columns(
         for row in rows:
             write([row[c] for c in columns])
     else:
+        moments = set(timed) - {"from", "to"}
         lines = ([value_text(row[c]) for c in columns] for row in rows)
-        _print_lines(["at (ms)" if c == "at" and not dated else c for c in columns], lines)
+        _print_lines([f"{c} (ms)" if c in moments and not dated else c for c in columns], lines)
 
 
 def print_result(result: Result, format: Format, raw: bool, times: Times | None) -> None:
     """The rows of an answer over all keys."""
-    timed = [name for name in ("from", "to", "at") if name in result.columns]
     if format in (Format.ARROW, Format.PARQUET):
         from timeline.cli.tables import write_tables  # pyarrow takes 0.1 s to import
 
-        write_tables([result.to_arrow()], format, timed, times)
+        write_tables([result.to_arrow()], format, result.timed, times)
     else:
-        print_columns(result.columns, result.rows, format, raw, timed, times)
+        print_columns(result.columns, result.rows, format, raw, result.timed, times)
 
 
 def marked(text: str) -> str:
@@ -130,6 +131,6 @@ def _columns(row: Row) -> Iterable[Value]:
     return row.value.values() if isinstance(row.value, dict) else (row.value,)
 
 
-def _json_line(row: Row, how: Times) -> str:
+def _json_line(row: Row, time: str, how: Times) -> str:
     values = row.value if isinstance(row.value, dict) else {VALUE: row.value}
-    return printable_json(orjson.dumps({"key": row.key, "at": shown(row.at, how), **values}).decode()) + "\n"
+    return printable_json(orjson.dumps({"key": row.key, time: shown(row.at, how), **values}).decode()) + "\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from timeline.cli.saying import printable
@@ -56,7 +55,7 @@ async def _look(timelines: Client, spec: Spec, rows: int) -> dict[str, Any]:
     age = None if newest is None else time.time() - newest / 1_000
     return {
         "timeline": spec.name,
-        "keys": [asdict(row) for row in seen.keys],
+        "keys": [row.to_json() for row in seen.keys],
         "count": seen.count,
         "positions": {str(stream): position for stream, position in enumerate(seen.positions)},
         "accepted": seen.accepted,
@@ -73,10 +72,12 @@ def _page(spec: Spec, look: dict[str, Any]) -> Any:
 
     from timeline.pictures.texts import value_text
 
-    table = Table("key", "value", "at (ms)", "stream", box=None, pad_edge=False)
+    table = Table("key", "value", "time (ms)", "stream", box=None, pad_edge=False)
     for row in look["keys"]:
         value = row["error"] or value_text(row["value"])
-        table.add_row(Text(printable(row["key"])), Text(printable(value)), str(row["at"]), str(row["stream"]))
+        table.add_row(
+            Text(printable(row["key"])), Text(printable(value)), str(row["time"]), str(row["stream"])
+        )
     positions = "  ".join(
         f"{stream}: {'.'.join(map(str, position)) if position else '-'}"
         for stream, position in look["positions"].items()

@@ -18,7 +18,7 @@ VALUE = "value"
 RESERVED = {
     "closed": "says whether a key is closed",
     "key": "is the column of the key",
-    "at": "is the column of the time",
+    "at": "is the column of the time beside an output named time",
     **dict.fromkeys(
         ("true", "false", "null", "not", "and", "or", "col", *LOOKALIKES), "is a word of the language"
     ),
@@ -42,6 +42,16 @@ def name_problem(name: str, others: Collection[str] = ()) -> str | None:
     if (why := RESERVED.get(name)) is not None:
         return f"an output cannot be named {name}: that {why}"
     return f"two outputs are named {name}" if name in others else None
+
+
+def name_of_time(others: Collection[str]) -> str:
+    """What the column of the time is called in rows of an answer, beside their ``others``: SQL needs no
+    quotes for it. Timelines that run may have an output named time.
+
+    >>> name_of_time(["key", "cdn"]), name_of_time(["key", "time"])
+    ('time', 'at')
+    """
+    return "at" if "time" in others else "time"
 
 
 def unknown_output(name: str, known: Iterable[str], span: Span | None = None) -> ExpressionError:

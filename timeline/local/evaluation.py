@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timeline.errors import NotFoundError
-from timeline.language.output_names import VALUE
+from timeline.language.output_names import VALUE, name_of_time
 from timeline.limits import Limits
 from timeline.local.places import Places
 from timeline.local.spells import known_of
@@ -138,7 +138,7 @@ class Evaluation(Framed):
         keys: Sequence[str] | None = None,
         node: PlanNode | None = None,
     ) -> pyarrow.Table:
-        """The rows of `values` as a table: ``key``, ``at``, and a column for each output (``value`` where
+        """The rows of `values` as a table: ``key``, ``time``, and a column for each output (``value`` where
         they have no names). Keys and States of text are dictionaries; times are timestamps in the zone of the
         events' times, or ms (``int64``) where those were numbers. `timeline.tables.framed.arrow_column` says
         of which type a column is.
@@ -148,7 +148,7 @@ class Evaluation(Framed):
         >>> table = pyarrow.table({"card": [7], "time": ["2013-01-01T00:00:00Z"], "place": ["x"]})
         >>> result = evaluate("latest_event_to_state(place)", table, key="card")
         >>> print(result.to_arrow("2013-01-02").to_pandas())
-          key                        at value
+          key                      time value
         0   7 2013-01-02 00:00:00+00:00     x
 
         Raises:
@@ -165,8 +165,9 @@ class Evaluation(Framed):
         used, place = np.unique(index, return_inverse=True)
         names = pa.array([self._names[i] for i in used.tolist()], pa.string())
         key = pa.DictionaryArray.from_arrays(pa.array(place, pa.int32()), names)
-        columns = {"key": key, "at": time_column(when, self.zone)}
-        for number, (name, one) in enumerate(self._asked(node).items()):
+        asked = self._asked(node)
+        columns = {"key": key, name_of_time(asked): time_column(when, self.zone)}
+        for number, (name, one) in enumerate(asked.items()):
             values = arrow_column([v for part in parts for v in part[2][number]], one.kind)
             columns[name] = values.dictionary_encode() if pa.types.is_string(values.type) else values
         return pa.table(columns)

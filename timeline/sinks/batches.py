@@ -9,13 +9,17 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, NotRequired, Protocol, TypeAlias, TypedDict
 
+from timeline.language.output_names import name_of_time
+
 Row: TypeAlias = dict[str, Any]
 
 
 class Batch(TypedDict):
     """Rows on their way: ``number`` counts batches and ``first`` rows, both from 0; ``offset`` is where the
     file ends before it (bytes), ``name`` the file or producer, of this life of the sink alone; ``types``
-    are those of the columns, as `timeline.sinks.emission.Emission.types` says them."""
+    are those of the columns, as `timeline.sinks.emission.Emission.types` says them.
+
+    In rows that a workflow has, and carries, the time is ``at``; a writer gets them as `given_out`."""
 
     kind: str
     place: str
@@ -59,11 +63,22 @@ class Writer(Protocol):
 Open: TypeAlias = Callable[[str, str], Writer]
 
 
+def given_out(row: Row, time: str) -> Row:
+    """A row as readers have it: with its time under that name.
+
+    >>> given_out({"id": "i", "at": 5, "x": 1}, "time")
+    {'id': 'i', 'time': 5, 'x': 1}
+    """
+    return {time if name == "at" else name: value for name, value in row.items()}
+
+
 def write_batch(open_writer: Open, batch: Batch) -> Written:
     """Opens a writer where a batch is to go, writes it, and closes. Blocks.
 
     Raises:
         ServiceError: it is not written, and must be tried again.
     """
+    time = name_of_time(batch["types"])
+    batch = {**batch, "rows": [given_out(row, time) for row in batch["rows"]]}
     with closing(open_writer(batch["place"], batch["name"])) as writer:
         return writer.write(batch)

@@ -13,6 +13,7 @@ from timeline.aggregate.functions import CLOSED
 from timeline.aggregate.measures import measures_of
 from timeline.aggregate.result import Result
 from timeline.errors import LimitError
+from timeline.language.output_names import name_of_time
 from timeline.sinks.batches import Row
 from timeline.spec.sink import Sink
 from timeline.values.kinds import Kind
@@ -107,7 +108,7 @@ def rows_of(sink: Sink, timeline: str, stream: int | None, request: Request, fou
     label = sink.label(timeline) if stream is None else f"{sink.label(timeline)}/{stream}"
     where = {"timeline": timeline} if stream is None else {"timeline": timeline, "stream": stream}
     for row in found.rows:
-        at = row.pop("at")
+        at = row.pop(name_of_time(request.group_by))
         # Text in quotes, so that no two values look alike.
         group = "".join(f"{orjson.dumps(row[name]).decode()}/" for name in request.group_by)
         rows.append({"id": f"{label}/{group}{at}", **where, "at": at, **row})

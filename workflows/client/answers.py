@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from timeline.errors import NotCaughtUpError
+from timeline.language.output_names import name_of_time
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 from timeline.tables.framed import Framed, arrow_column, many
@@ -129,7 +130,7 @@ class Values(Framed, Sequence[Answer]):
         return many(len(self), "value")
 
     def to_arrow(self) -> pyarrow.Table:
-        """A row for each: ``key``, ``at`` (ms), the outputs, ``final``, ``position`` and ``error``; types
+        """A row for each: ``key``, ``time`` (ms), the outputs, ``final``, ``position`` and ``error``; types
         as `timeline.aggregate.arrow.to_arrow` says."""
         import pyarrow as pa
 
@@ -138,7 +139,7 @@ class Values(Framed, Sequence[Answer]):
 
         columns: dict[str, Any] = {
             "key": pa.array([a.key for a in self.answers], pa.string()),
-            "at": pa.array([a.at for a in self.answers], pa.int64()),
+            name_of_time(self.kinds): pa.array([a.at for a in self.answers], pa.int64()),
         }
         for name, kind in self.kinds.items():
             columns[name] = arrow_column([of(a, name) for a in self.answers], kind)
@@ -158,6 +159,10 @@ class Recent:
     value: Value
     stream: int
     error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        said = {"value": self.value, "stream": self.stream, "error": self.error}
+        return {"key": self.key, "time": self.at, **said}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ class RefusedEvent(TypedDict):
 
     position: list[int]
     key: str
-    at: int
+    time: int
     reason: str
 
 
@@ -105,10 +105,10 @@ class Leaves:
     ) -> AsyncIterator[RefusedEvent]:
         """The events that a leaf refused, from behind a position on, up to and including ``last``."""
         while page := await self.asking.query(workflow_id, protocol.REFUSED, to_position(after)):
-            for position, key, at, reason in page:
+            for position, key, time, reason in page:
                 if last is not None and tuple(position) > last:
                     return
-                yield RefusedEvent(position=position, key=key, at=at, reason=reason)
+                yield RefusedEvent(position=position, key=key, time=time, reason=reason)
             if len(page) < MAX_ANSWER:
                 return
             after = tuple(page[-1][0])

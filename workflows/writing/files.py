@@ -19,7 +19,7 @@ from timeline.sinks.batches import Batch, Written
 from workflows.disk import private_folder, private_open, sync_folder
 
 #: The columns that rows have beside outputs or aggregates.
-_TYPES = {"id": "text", "timeline": "text", "stream": "int", "key": "text", "at": "int"}
+_TYPES = {"id": "text", "timeline": "text", "stream": "int", "key": "text", "time": "int", "at": "int"}
 
 
 class JsonLines:
@@ -88,7 +88,7 @@ class Parquet:
         arrow = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "text": pa.string()}
         columns: dict[str, pa.Array[Any]] = {}
         for name in batch["rows"][0]:
-            kind = _TYPES.get(name) or batch["types"][name]
+            kind = batch["types"].get(name) or _TYPES[name]
             values = [row[name] for row in batch["rows"]]
             if kind == "text":
                 values = [v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in values]

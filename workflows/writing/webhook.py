@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from timeline.errors import ServiceError
+from timeline.language.output_names import name_of_time
 from timeline.sinks.batches import Batch, Row, Written
 from workflows.writing.receivers import PORTS, receiver_of, receivers
 
@@ -68,10 +69,10 @@ class Webhook:
         Raises:
             ServiceError: it does not take the first.
         """
-        begun = time.monotonic()
+        begun, when = time.monotonic(), name_of_time(batch["types"])
         for number, row in enumerate(batch["rows"]):
             try:
-                self._post(row)
+                self._post(row, row[when])
             except ServiceError:
                 if not number:
                     raise
@@ -80,8 +81,8 @@ class Webhook:
                 return Written(offset=0, exactly_once=None, rows=number + 1)
         return Written(offset=0, exactly_once=None)
 
-    def _post(self, row: Row) -> None:
-        occurred = (BEGIN + timedelta(milliseconds=row["at"])).isoformat(timespec="milliseconds")
+    def _post(self, row: Row, at: int) -> None:
+        occurred = (BEGIN + timedelta(milliseconds=at)).isoformat(timespec="milliseconds")
         body = orjson.dumps({"type": "timeline.row", "timestamp": occurred, "data": row})
         # Keys may hold what no header may.
         number = f"row_{hashlib.sha256(row['id'].encode()).hexdigest()}"

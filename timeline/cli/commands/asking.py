@@ -285,7 +285,7 @@ def refused(name: NameArgument, json: JsonOption = False) -> None:
         from rich.text import Text
 
         spec = await timelines.registry.spec(name)
-        table = Table("stream", "position", "key", "at (ms)", "reason", box=None, pad_edge=False)
+        table = Table("stream", "position", "key", "time (ms)", "reason", box=None, pad_edge=False)
         for stream in await timelines.registry.streams(spec):
             async for event in timelines.leaves.refused(spec, stream):
                 if json:
@@ -293,7 +293,7 @@ def refused(name: NameArgument, json: JsonOption = False) -> None:
                     continue
                 position = ".".join(map(str, event["position"]))
                 key = Text(printable(event["key"]))
-                table.add_row(str(stream), position, key, str(event["at"]), event["reason"])
+                table.add_row(str(stream), position, key, str(event["time"]), event["reason"])
         if not json:
             if table.row_count:
                 console().print(table)

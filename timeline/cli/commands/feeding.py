@@ -209,11 +209,11 @@ def _print_comparison(comparison: Comparison, values: list[tuple[Any, Any, str |
     if json:
         for row, value, error in values:
             print_json(
-                {"key": row.key, "at": row.at, "workflows": value, "local": row.value}
+                {"key": row.key, "time": row.at, "workflows": value, "local": row.value}
                 | ({"error": error} if error else {"equal": row.value == value})
             )
     else:
-        table = Table("key", "at (ms)", "workflows", "local", "", box=None, pad_edge=False)
+        table = Table("key", "time (ms)", "workflows", "local", "", box=None, pad_edge=False)
         for row, value, error in values:
             verdict = "not kept" if error else "equal" if row.value == value else "DIFFERENT"
             theirs = "" if error else value_text(value)

@@ -185,11 +185,12 @@ def evaluate_files(
 
         if binary:
             from timeline.cli.tables import write_tables
+            from timeline.language.output_names import name_of_time
 
             asked_of = (
                 part.to_arrow(ticks, every=interval, start=start, end=end) for part in spill.evaluations()
             )
-            write_tables(asked_of, rows_format, ("at",), times)
+            write_tables(asked_of, rows_format, (name_of_time(plan.outputs),), times)
             return
         values = spill.values(ticks, every=interval, start=start, end=end, tell=_tell_many)
         print_rows(values, list(plan.outputs), rows_format, raw, times)

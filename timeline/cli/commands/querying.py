@@ -188,7 +188,7 @@ def _query_key(
                     {
                         "timeline": name,
                         "key": key,
-                        "at": answer.at,
+                        "time": answer.at,
                         "value": answer.value,
                         "position": answer.position,
                         "final": answer.final,

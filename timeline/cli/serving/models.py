@@ -162,7 +162,7 @@ class Value(Part):
     can change it. ``error``: why there is none."""
 
     key: str
-    at: int | None
+    time: int | None
     value: Any
     position: Position
     final: bool
@@ -242,7 +242,7 @@ class Keys(Part):
 class Excluded(Part):
     """How many keys had no value, when and why."""
 
-    at: int | None
+    time: int | None
     reason: str
     keys: int
 
@@ -268,7 +268,7 @@ class Refused(Part):
     stream: int
     position: list[int]
     key: str
-    at: int
+    time: int
     reason: str
 
 
@@ -309,7 +309,7 @@ class Recent(Part):
     """A key with its value at its newest event."""
 
     key: str
-    at: int | None
+    time: int | None
     value: Any
     stream: int
     error: str | None

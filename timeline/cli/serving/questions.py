@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -85,7 +84,7 @@ async def values(
         values=[
             models.Value(
                 key=answer.key,
-                at=answer.at,
+                time=answer.at,
                 value=answer.value,
                 position=_position(answer.position),
                 final=answer.final,
@@ -209,7 +208,7 @@ async def aggregate(
         rows=result.rows,
         positions={str(n): _position(position) for n, position in enumerate(result.positions)},
         keys=result.keys,
-        excluded=[models.Excluded(**asdict(one)) for one in result.excluded],
+        excluded=[models.Excluded(**one.to_json()) for one in result.excluded],
         errors=result.errors,
         forgotten_before=result.forgotten_before,
         counted={"keys": result.counted, "from": result.counted_from} if result.counted else None,
@@ -263,7 +262,7 @@ async def changes(
 
 def _look(seen: Seen) -> models.Look:
     return models.Look(
-        keys=[models.Recent(**asdict(recent)) for recent in seen.keys],
+        keys=[models.Recent(**recent.to_json()) for recent in seen.keys],
         count=seen.count,
         accepted=seen.accepted,
         refused=seen.refused,

@@ -45,23 +45,24 @@ def height(options: Mapping[str, Any]) -> int:
 
 
 def chart(
-    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], group: Sequence[str]
+    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], group: Sequence[str], timed: Sequence[str]
 ) -> dict[str, Any] | None:
     """Lines over time, one for each number and group; at one time bars, one for each group; else nothing.
 
-    >>> rows = [{"at": 1000, "cdn": "C1", "count": 2}, {"at": 1000, "cdn": "C2", "count": 5}]
-    >>> options = chart(["at", "cdn", "count"], rows, ["cdn"])
+    >>> rows = [{"time": 1000, "cdn": "C1", "count": 2}, {"time": 1000, "cdn": "C2", "count": 5}]
+    >>> options = chart(["time", "cdn", "count"], rows, ["cdn"], ["time"])
     >>> options["yAxis"]["data"], options["series"][0]["data"]
     (['C1', 'C2'], [2, 5])
-    >>> options = chart(["at", "count"], [{"at": 1000, "count": 2}, {"at": 2000, "count": 3}], [])
+    >>> rows = [{"time": 1000, "count": 2}, {"time": 2000, "count": 3}]
+    >>> options = chart(["time", "count"], rows, [], ["time"])
     >>> options["series"][0]["data"]
     [[1.0, 2], [2.0, 3]]
     """
-    time = next((name for name in ("at", "from") if name in columns), None)
+    time = timed[0] if timed else None
     numbers = [
         name
         for name in columns
-        if name not in ("at", "from", "to", "key", *group)
+        if name not in (*timed, "key", *group)
         and any(isinstance(row[name], int | float) and not isinstance(row[name], bool) for row in rows)
     ]
     if not numbers or not rows:

@@ -135,7 +135,7 @@ class _View:
         return [word.strip() for word in self.words["group_by"].split(",") if word.strip()]
 
     def _draw(self, result: Result) -> None:
-        options = chart(result.columns, result.rows, self._groups())
+        options = chart(result.columns, result.rows, self._groups(), result.timed)
         self.chart.set_visibility(options is not None)
         if options is not None:
             self.chart.style(f"height: {height(options)}px")
@@ -154,7 +154,8 @@ class _View:
         places = ", ".join("-" if p is None else ".".join(map(str, p)) for p in result.positions)
         more = f"; the first {MOST} of {len(result.rows)} rows" if len(result.rows) > MOST else ""
         left = "".join(f"; {one.keys} keys left out: {one.reason}" for one in result.excluded[:3])
-        times = [row["at"] for row in result.rows if "at" in row]
+        alone = [] if result.request.over else result.timed
+        times = [row[name] for row in result.rows for name in alone]
         when = f", at {moment(max(times))}" if times and not self.words["every"] else ""
         self.about.text = f"{result.keys} keys; positions {places}{when}{more}{left}"
         self.command.text = command(self.spec.name, self.words)
