@@ -137,7 +137,7 @@ def expected(local: Evaluation, at: Sequence[int]) -> dict[tuple[int, str], dict
 
 def problems(result: Result, want: dict[tuple[int, str], dict[str, Any]]) -> list[str]:
     """Where an answer is not what is expected: exactly, but for the columns that state an error."""
-    got = {(row["at"], row["cdn"]): row for row in result.rows}
+    got = {(row["time"], row["cdn"]): row for row in result.rows}
     found = [f"{place}: in one answer only" for place in got.keys() ^ want.keys()]
     for place in got.keys() & want.keys():
         for label, value in want[place].items():

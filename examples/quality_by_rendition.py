@@ -67,7 +67,7 @@ def draw(evaluation: tl.Evaluation, rows: list[dict[str, Any]], file: Path) -> N
     left.bar([row["rendition"] for row in rows], [100 * row["share"] for row in rows])
     left.set(title="Rebuffering by rendition", ylabel="% of the time watched")
     series = ask(evaluation, agg="avg(buffer)", group_by=["rendition"], start=0, end=600_000, every=10_000)
-    buffers = {(p["rendition"], p["at"]): p["avg(buffer)"] for p in series.rows}
+    buffers = {(p["rendition"], p["time"]): p["avg(buffer)"] for p in series.rows}
     times = range(0, 600_001, 10_000)
     for name in (row["rendition"] for row in rows):
         # A line has a gap where nobody watched.

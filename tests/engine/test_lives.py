@@ -205,7 +205,7 @@ FIVE = [("s", t, {"a": "x"}) for t in (0, 100, 200, 300)] + [("other", 900, {"a"
 @pytest.mark.parametrize("at", [[], [1, 2, 3, 4]])
 def test_five_events_in_one_file_or_five_give_a_row_for_each_life(at: list[int]) -> None:
     rows, _, refused = played(sink_of({"on": "close", "outputs": ["n"]}, 10, 50), FIVE, at, "node")
-    assert [(r["key"], r["time"], r["n"]) for r in rows] == [("s", t, 1) for t in (0, 100, 200, 300)]
+    assert [(r["key"], r["at"], r["n"]) for r in rows] == [("s", t, 1) for t in (0, 100, 200, 300)]
     assert [r["id"] for r in rows] == [f"t/0/s/{t}/{t}" for t in (0, 100, 200, 300)]
     assert refused == []
 

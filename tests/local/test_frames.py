@@ -238,7 +238,7 @@ def test_an_answer_fits_a_screen() -> None:
     lines = repr(result).split("\n")
     assert lines[:3] == [
         "latest_event_to_state(a): 25 keys, 25 events",
-        "key      at                   value",
+        "key      time                 value",
         "<k00>\\n  1970-01-01T00:00:00  " + "x" * 39 + "…",
     ]
     assert (len(lines), lines[-1]) == (13, "... and 15 more rows")
@@ -285,5 +285,5 @@ def test_the_examples_of_the_page() -> None:
 def test_a_frame_without_rows_has_answers_without_rows() -> None:
     for frame in (pd.DataFrame({"tail": [], "when": [], "place": []}), TABLE.slice(0, 0)):
         result = tl.evaluate("latest_event_to_state(place)", frame, key="tail", time="when")
-        assert repr(result) == "latest_event_to_state(place): 0 keys, 0 events\nkey  at  value"
+        assert repr(result) == "latest_event_to_state(place): 0 keys, 0 events\nkey  time  value"
         assert (result.to_polars().shape, list(result.values()), list(result.intervals())) == ((0, 3), [], [])
