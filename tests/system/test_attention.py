@@ -38,7 +38,7 @@ async def test_refused_events_are_listed(timelines: Client, cli: Cli, tmp_path: 
     ]
     out = (await asyncio.to_thread(cli.good, "refused", timeline.name, "--json")).splitlines()
     assert [json.loads(line) for line in out] == [{"stream": 0, **event} for event in listed]
-    assert "1.5       a    6000     closed" in await asyncio.to_thread(cli.good, "refused", timeline.name)
+    assert "1.5       a    6000       closed" in await asyncio.to_thread(cli.good, "refused", timeline.name)
     comparison = await compare(timelines, timeline)
     assert not comparison.differences
     assert comparison.timelines == 12, "a has two lives"
