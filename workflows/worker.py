@@ -50,11 +50,11 @@ SWEEP_EVERY = 3_600.0
 #: Seconds before the first and before any other try of what did not succeed.
 AGAIN_AFTER, AGAIN_AT_MOST = 10.0, 60.0
 
-#: How long (s) a workflow task may compute: as long as the server waits for it (the SDK has 2). What takes
-#: longer is interrupted by an exception that is thrown into its thread, wherever that is: a loaded machine
-#: needs 2 s for a large batch, never got further then, and a worker whose registry was hit while it was
-#: evicted did not end any more.
-TASK_TIMEOUT = 10
+#: How long (s) a workflow task may compute until the SDK takes it for hung (the SDK has 2) and throws an
+#: exception into its thread, wherever that is. Such a run cannot always be evicted: then it stands still, and
+#: its worker does not end. A loaded machine needs seconds for a large batch. The server gives a task anew after
+#: 10 s, which asks for no exception: so this is only for what never ends.
+TASK_TIMEOUT = 60
 
 WORKFLOWS = (NodeWorkflow, RegistryWorkflow, SinkWorkflow, MergedSinkWorkflow)
 
