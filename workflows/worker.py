@@ -51,9 +51,9 @@ SWEEP_EVERY = 3_600.0
 AGAIN_AFTER, AGAIN_AT_MOST = 10.0, 60.0
 
 #: How long (s) a workflow task may compute until the SDK takes it for hung (the SDK has 2) and throws an
-#: exception into its thread, wherever that is. Such a run cannot always be evicted: then it stands still, and
-#: its worker does not end. A loaded machine needs seconds for a large batch. The server gives a task anew after
-#: 10 s, which asks for no exception: so this is only for what never ends.
+#: exception into its thread, wherever that is. Such a run cannot always be evicted: then it stands still,
+#: and its worker does not end. A loaded machine needs seconds for a large batch. The server gives a task
+#: anew after 10 s, which asks for no exception: so this is only for what never ends.
 TASK_TIMEOUT = 60
 
 WORKFLOWS = (NodeWorkflow, RegistryWorkflow, SinkWorkflow, MergedSinkWorkflow)
