@@ -42,9 +42,8 @@ WRITTEN = "Written by `python -m tests.support.references`; do not edit it here.
 SPEC_HEAD = f"""# The spec, every key
 
 {WRITTEN}
-A spec is a TOML file that says what a timeline is: a name, an expression, where the events are. Only `name`
-and `expression` (or `[outputs]`) must be there. A key that is not known is an error, with what was probably
-meant.
+A spec is a TOML file that says what a timeline is: a name, an expression, and where the events are. Only
+`name` and `expression` (or `[outputs]`) are required. An unknown key is an error, with a suggestion.
 
 ```toml
 name = "plays"
@@ -61,10 +60,10 @@ A *duration* is written `500ms`, `5s`, `10m`, `2h` or `1d`; a bare number is sec
 CLI_HEAD = f"""# Commands
 
 {WRITTEN}
-Every command ends with 0 if all is good, 1 if the answer is no (a dry run that found a difference), and 2 for
-wrong use or an error. Most have `--json`. They find the server by Temporal's own configuration
-(`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, profiles in `temporal.toml`);
-without it, at `localhost:7233`. `timeline COMMAND --help` says the same as this page.
+Every command ends with 0 if all is good, with 1 if the answer is no (a dry run that found a difference), and
+with 2 for wrong use or an error. Most commands have `--json`. They find the server by Temporal's own
+configuration: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, profiles in
+`temporal.toml`. Without it they use `localhost:7233`. `timeline COMMAND --help` says the same as this page.
 """
 
 QUESTIONS_HEAD = f"""# Questions, with their answers as pictures
@@ -88,7 +87,7 @@ def spec_page() -> str:
 
 
 def _keys(part: type[Part]) -> Iterator[str]:
-    lines = ["| key | kind | unless given | meaning |", "|---|---|---|---|"]
+    lines = ["| key | kind | default | meaning |", "|---|---|---|---|"]
     for name, field in part.model_fields.items():
         if part_of(field.annotation) is None:
             meaning = field.description or ""
@@ -133,8 +132,10 @@ def _kind(annotation: Any) -> str:
 def default_of(part: type[Part], name: str, field: FieldInfo) -> str:
     """What holds where a key is not there, as a spec writes it."""
     if field.is_required():
-        return "*must be given*"
+        return "*required*"
     value = part.model_construct().model_dump(mode="json", include={name})[name]
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return "" if value in (None, "", [], {}) else f"`{value}`"
 
 

@@ -40,7 +40,7 @@ HealthOption = Annotated[
 ]
 LogFormatOption = Annotated[
     LogFormat,
-    typer.Option("--log-format", envvar="TIMELINE_LOG_FORMAT", help="As text, or a line of JSON each."),
+    typer.Option("--log-format", envvar="TIMELINE_LOG_FORMAT", help="Log as text, or as lines of JSON."),
 ]
 LogLevelOption = Annotated[
     LogLevel,

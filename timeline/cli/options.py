@@ -89,10 +89,10 @@ EveryOption = Annotated[
 ]
 FromOption = Annotated[
     str | None,
-    typer.Option("--from", metavar="T", help="Begin at this time instead of at the origin."),
+    typer.Option("--from", metavar="T", help="Begin at this time [default: the origin, the first event]."),
 ]
 ToOption = Annotated[
-    str | None, typer.Option("--to", metavar="T", help="End at this time instead of at the newest event.")
+    str | None, typer.Option("--to", metavar="T", help="End at this time [default: the newest event].")
 ]
 StoreOption = Annotated[
     str | None,
@@ -100,7 +100,7 @@ StoreOption = Annotated[
         "--store",
         metavar="URL",
         envvar="TIMELINE_STORE",
-        help="Where states go that are too large for a message: file:PATH, s3://BUCKET/PREFIX, gs://...",
+        help="Where large states are stored: file:PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX.",
     ),
 ]
 SinkRootOption = Annotated[
@@ -109,19 +109,19 @@ SinkRootOption = Annotated[
         "--sink-root",
         metavar="DIR",
         envvar="TIMELINE_SINK_ROOT",
-        help="Sinks may write files here and below; may be repeated [default: the working folder].",
+        help="Sinks may write files in this folder and below. May be repeated [default: the working folder].",
     ),
 ]
 RawOption = Annotated[
     bool,
-    typer.Option("--raw", help="CSV without the ' before text that a spreadsheet would take for a formula."),
+    typer.Option("--raw", help="CSV: put no ' before text that a spreadsheet would take for a formula."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 FragmentsOption = Annotated[
     Fragments | None,
     typer.Option(
-        help="Which nodes share a workflow, instead of what the spec says: every operator has one of its own "
-        "(but for !, && and ||), every node has, or all nodes of a stream share one."
+        help="Which nodes share a workflow [default: what the spec says]. operator: each operator has one; "
+        "!, && and || join it. node: each node has one. stream: all nodes of a stream share one."
     ),
 ]
 ExpressionOption = Annotated[

@@ -24,7 +24,7 @@ PatienceOption = Annotated[
     typer.Option(
         metavar="D",
         envvar="TIMELINE_PATIENCE",
-        help="How long to wait for a server or a worker that does not answer; 0 for not at all.",
+        help="How long to wait for a server or a worker that does not answer; 0: do not wait.",
     ),
 ]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 StrictOption = Annotated[
     bool,
-    typer.Option("--strict", help="Do nothing, and end with 2, where something is likely to be a mistake."),
+    typer.Option("--strict", help="If something is likely to be a mistake, do nothing and end with 2."),
 ]
 
 

@@ -27,7 +27,7 @@ TimesOption = Annotated[
     Times | None,
     typer.Option(
         help="How to print times: ms, iso (UTC), or local (this machine's zone) "
-        "[default: iso in tables if they are of our days, and where the input had dates; else ms].",
+        "[default: iso in tables if they are later than 1990, and where the input had dates; else ms].",
         show_default=False,
     ),
 ]

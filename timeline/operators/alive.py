@@ -22,9 +22,9 @@ from timeline.values.vocabulary import I64
 
 @dataclass(frozen=True)
 class Alive(HeldEvents):
-    """At t: whether an event of the key, at s, makes it true: each does on ``[s, s + duration)``.
+    """At t: whether t lies in ``[s, s + duration)`` for an event of the key at s.
 
-    Every event counts, also one that carries no column. ``!alive(5m)``: no event for five minutes.
+    Every event counts, even one without columns. ``!alive(5m)`` is: no event for five minutes.
 
     >>> from timeline.local.example import run
     >>> run('alive(5s)', {1: "play", 3: None, 10: "seek"})

@@ -28,10 +28,10 @@ NAMES: dict[ArithmeticOp, str] = {"+": "add", "-": "subtract", "*": "multiply", 
 
 @dataclass(frozen=True)
 class Arithmetic(Operator):
-    """At t: ``x op y`` at t, exactly; null if either is null (a State that is no number is), or by 0.
+    """At t: ``x op y`` at t, exactly; null if a side is null or a State that is no number, and by 0.
 
-    ``constant`` is what is not a timeline, on the ``constant_side`` (0: x, 1: y). What is divided by a
-    timeline is a Ratio.
+    ``constant`` is the side that is not a timeline, on the ``constant_side`` (0: x, 1: y). A division by a
+    timeline gives a Ratio.
 
     >>> from timeline.local.example import run
     >>> run('duration_where(latest_event_to_state(state) == "play") * 2 - 1', {1: "play", 4: "seek"})

@@ -61,9 +61,9 @@ def estimate(least: int) -> int:
 class Distinct(Leaf):
     """At t: how many different values of ``column`` the events at or before t carry; 1 and 1.0 are one.
 
-    Up to 2 048 it is exact. Beyond, it is estimated from the 2 049 least of the values' hashes, with a
-    standard error of 2.2 %: of the same events the same, however they come. Raw rows have the hashes of the
-    values that were first seen at their tick, 16 hex digits each.
+    It is exact up to 2 048. Above, it is an estimate from the 2 049 least hashes of the values, with a
+    standard error of 2.2 %. The same events give the same estimate, in whatever order and batches they come.
+    Raw rows have the hashes of the values that were first seen at their tick, 16 hex digits each.
 
     >>> from timeline.local.example import run
     >>> run('distinct(state)', {1: "play", 2: "seek", 4: "play", 6: 7}, late={3: 7})

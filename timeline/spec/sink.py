@@ -38,7 +38,7 @@ class Sink(Part):
     name: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
-        description="What a sink is called where there are several: see [sinks.md](sinks.md).",
+        description="The name of a sink, if there are several: see [sinks.md](sinks.md).",
     )
     topic: str | None = Field(
         default=None,
@@ -48,31 +48,28 @@ class Sink(Part):
     folder: str | None = Field(
         default=None,
         min_length=1,
-        description="The folder that files of rows go to, as seen from the folder of the spec; on the "
-        "worker it must lie below its `--sink-root`.",
+        description="The folder for files of rows. A path begins at the folder of the spec. On the worker "
+        "the folder must lie below its `--sink-root`.",
     )
     url: Annotated[str, AfterValidator(_url)] | None = Field(
         default=None,
-        description="The webhook that rows are sent to; the worker must allow its host. See "
-        "[sinks.md](sinks.md).",
+        description="The webhook that rows are sent to. The worker must allow it. See [sinks.md](sinks.md).",
     )
     format: Literal["jsonl", "parquet"] | None = Field(
-        default=None, description="Of files: JSON Lines, unless you say Parquet."
+        default=None, description="The format of files. JSON Lines by default."
     )
     on: Literal["change", "close"] | None = Field(
         default=None,
-        description="When a row is made: whenever an output changes (so it is unless given), or once, when "
-        "a key is closed.",
+        description="When a row is made: `change`, whenever an output changes (the default); `close`, "
+        "once, when a life is closed.",
     )
     every: Duration | None = Field(
         default=None,
-        description="Or at the multiples of this duration of event time. Not together with `on`.",
+        description="A row is made at the multiples of this duration, in event time. Not together with `on`.",
     )
-    outputs: tuple[str, ...] = Field(
-        default=(), description="The outputs that rows have: all of them, unless given."
-    )
+    outputs: tuple[str, ...] = Field(default=(), description="The outputs that rows have. All by default.")
     where: str | None = Field(
-        default=None, description="A condition on outputs: only rows for which it is true are made."
+        default=None, description="A condition on outputs. Only rows for which it is true are made."
     )
     group_by: tuple[str, ...] = Field(
         default=(),
@@ -80,12 +77,12 @@ class Sink(Part):
     )
     agg: str | None = Field(
         default=None,
-        description="A row is not of one key but of all keys, or of a group: the aggregates, with commas "
-        "between. See [aggregates.md](aggregates.md).",
+        description="A row is about all keys, or about a group of keys, instead of one key. The "
+        "aggregates, with commas between. See [aggregates.md](aggregates.md).",
     )
     merged: bool = Field(
         default=False,
-        description="With `agg`: a row is of the keys of all streams, instead of one for each stream. See "
+        description="With `agg`: one row for the keys of all streams, instead of one for each stream. See "
         "[sinks.md](sinks.md).",
     )
 

@@ -43,7 +43,8 @@ class Spec(Part):
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
-        description="What commands call the timeline: lower-case letters, digits, `-` and `_`, 63 at most.",
+        description="The name of the timeline in commands: lower-case letters, digits, `-` and `_`, 63 at "
+        "most.",
     )
     description: str = Field(default="", description="The question in words; lists and pages show it.")
     outputs: dict[str, str] = Field(

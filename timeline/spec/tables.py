@@ -48,13 +48,13 @@ class Source(Part):
     name: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
-        description="For files: what this source is called. Timelines whose source has the same name share "
+        description="For files: the name of this source. Timelines whose source has the same name share "
         "their events, and compute once what their expressions have in common. See "
         "[sharing.md](sharing.md).",
     )
     files: tuple[str, ...] = Field(
         default=(),
-        description="Files of events, as seen from the folder of the spec: JSON Lines, CSV or Parquet.",
+        description="Files of events: JSON Lines, CSV or Parquet. Paths begin at the folder of the spec.",
     )
     key: str = Field(
         default="key",
@@ -67,22 +67,23 @@ class Source(Part):
     unit: Literal["ms", "s", "us", "ns", "rfc3339"] = Field(
         default="ms",
         description="The unit of times that are numbers, since 1970. Text in the form of RFC 3339 "
-        "(`2026-01-31T12:00:00Z`) is understood with any.",
+        "(`2026-01-31T12:00:00Z`) works with each unit.",
     )
     timezone: str | None = Field(
         default=None,
-        description="The zone of times that say none, such as `Europe/Berlin`. Without it text that says "
-        "none is no time, and timestamps of Parquet are in UTC.",
+        description="The zone of times that have none, such as `Europe/Berlin`. Without this key, text "
+        "without a zone is no time, and timestamps of Parquet without a zone are in UTC.",
     )
     start: Annotated[str, BeforeValidator(_start)] = Field(
         default="earliest",
-        description="Where a topic is read from: its first message, the `latest` as a feeder first takes "
-        "it, or the first that was published at a time or later.",
+        description="Where a topic is read from: `earliest` is its first message; `latest` is where it "
+        "ends when a feeder first takes it; a time is the first message that was published then or later.",
     )
     idle: DurationOrNever = Field(
         default=IDLE,
-        description="A topic that is silent for so long gets a mark, and then as often: its time goes on "
-        "with the clock. See [language.md](language.md#lives-the-streams-time-and-lateness).",
+        description="If a topic is silent for this long, its time goes on with the clock: it gets a mark, "
+        "and another one after each such time. See "
+        "[language.md](language.md#lives-the-streams-time-and-lateness).",
     )
 
     @property
@@ -116,27 +117,26 @@ class SpecLimits(Part):
 
     allowed_lateness: Duration = Field(
         default=60_000,
-        description="An event that is older than the watermark by more than this is refused as late.",
+        description="An event that is older than the `watermark` by more than this is refused as late.",
     )
     retention: Duration = Field(
         default=3_600_000,
-        description="So far back, at least, every node can be asked for its value; what is older is "
-        "forgotten.",
+        description="How far back you can ask every node, at least. Older values are forgotten.",
     )
     key_ttl: Duration | None = Field(
         default=None,
-        description="A key without events for so long is closed, and its next event begins a new life: a "
-        "session. Without it no key is ever closed. See "
+        description="If a key has no events for this long, its life (a session) ends, and its next event "
+        "begins a new one. Without this key of the spec no life ends. See "
         "[language.md](language.md#lives-the-streams-time-and-lateness).",
     )
     watermark: Watermark = Field(
         default="key",
-        description="What an event is late by: the newest event of its own key, or the time of the whole "
-        "stream.",
+        description="Which time decides whether an event is late: the newest event of its own `key`, or the "
+        "newest of the whole `stream`.",
     )
     max_ahead: DurationOrNever = Field(
         default=MAX_AHEAD,
-        description="An event further ahead of the feeder's clock than this is no event, but a wrong "
+        description="An event that is further ahead of the feeder's clock than this is taken for a wrong "
         "clock: it becomes a dead letter.",
     )
     shards: int = Field(
@@ -144,8 +144,8 @@ class SpecLimits(Part):
         ge=1,
         le=256,
         strict=True,
-        description="Into how many streams the keys of a partition (or of the files) are divided, so that "
-        "several workers share them.",
+        description="Into how many streams the keys of a partition (or of the files) are divided. Several "
+        "workers can then share the work.",
     )
 
     def as_identity(self) -> dict[str, Any]:
@@ -161,11 +161,12 @@ class Run(Part):
 
     fragments: Policy = Field(
         default="operator",
-        description="Which nodes share a workflow: none (`node`), connectives with their operator "
-        "(`operator`), or all of a stream (`stream`, the fastest). See [fragments.md](fragments.md).",
+        description="Which nodes share a workflow. `operator`: `!`, `&&` and `||` share that of their "
+        "operator. `node`: none. `stream`: all of a stream, which is fastest. See "
+        "[fragments.md](fragments.md).",
     )
     min_wave_interval: Duration = Field(
         default=0,
-        description="Events are brought to a stream at most so often; a full batch does not wait. For "
-        "those who pay by the action.",
+        description="Events come to a stream at most once in this time; a full batch does not wait. It saves "
+        "Temporal actions.",
     )

@@ -68,7 +68,7 @@ def show(
 
 def list_timelines(
     nodes: Annotated[
-        bool, typer.Option("--nodes", help="What each running node costs, and who uses it.")
+        bool, typer.Option("--nodes", help="Show what each running node costs, and who uses it.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -161,7 +161,7 @@ def _list(json: bool) -> None:
 def describe(
     name: NameArgument,
     versions: Annotated[
-        bool, typer.Option("--versions", help="The last versions of its spec instead, and when they came.")
+        bool, typer.Option("--versions", help="Show the last versions of its spec, and when they came.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -304,7 +304,7 @@ def refused(name: NameArgument, json: JsonOption = False) -> None:
 
 
 def release(name: NameArgument, key: KeyArgument, json: JsonOption = False) -> None:
-    """Rebuild a quarantined key from what its children have, once what made it fail is mended."""
+    """Build a quarantined key again from what its children have, after you have corrected the cause."""
     from timeline.cli.render import print_json
 
     async def work(timelines: Client) -> list[str]:

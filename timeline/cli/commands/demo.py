@@ -45,12 +45,12 @@ def demo(
     events: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="In the end compare every key of every node with local evaluation."),
+        typer.Option("--check", help="At the end compare every key of every node with local evaluation."),
     ] = False,
     sessions: Annotated[int, typer.Option(min=1, max=100_000, help="Sessions at the same time.")] = 200,
-    speed: Annotated[str, typer.Option(metavar="FACTOR", help="How much faster than life.")] = "10x",
+    speed: Annotated[str, typer.Option(metavar="FACTOR", help="How much faster than real time.")] = "10x",
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep everything there [default: nothing is kept].")
+        Path | None, typer.Option(metavar="DIR", help="Keep all in this folder [default: keep nothing].")
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -58,7 +58,7 @@ def demo(
 
     Starts a broker (needs Java 17; Maven the first time), an embedded Temporal server, a worker, a feeder
     and a producer with late, repeated and broken messages among the good ones. Ctrl-C stops all of them.
-    With --check it ends with 1 if any key of any node is not what local evaluation says.
+    With --check it ends with 1 if a key of any node differs from local evaluation.
     """
     if check and events is None:
         raise UsageError("--check needs --events N: what goes on for ever has no end to compare at")

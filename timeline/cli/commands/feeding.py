@@ -42,19 +42,19 @@ def feed(
     ] = None,
     pulsar: Annotated[
         bool,
-        typer.Option("--pulsar", help="Feed its topic, until Ctrl-C (`timeline feeder` feeds all)."),
+        typer.Option("--pulsar", help="Feed its topic until Ctrl-C (`timeline feeder` feeds all timelines)."),
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Feed files whole, also what was fed of them before.")
+        bool, typer.Option("--again", help="Feed the whole files, even what was fed before.")
     ] = False,
     strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
     """Feed files of events to a timeline, and wait until its result has them.
 
-    What was fed before is not fed again, also if the file has another name now or is packed; a feed that was
-    interrupted goes on where it stopped.
-    What is likely to be a mistake of the timeline, as far as the files show it, is told on standard error.
+    What was fed before is not fed again, even if the file has another name now or is packed. A feed that
+    was interrupted goes on where it stopped. Warns on standard error of likely mistakes of the timeline,
+    as far as the files show them.
     """
     if pulsar and files:
         raise UsageError("give files of events, or --pulsar to feed the topic of the timeline, not both")

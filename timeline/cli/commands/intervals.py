@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def intervals(
     name: NameArgument,
     key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The key.", show_default=False)] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Of all keys.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="List those of all keys.")] = False,
     node: NodeOption = None,
     from_: FromOption = None,
     to: ToOption = None,
     format: Annotated[
-        Format, typer.Option(help="How to print; arrow and parquet: to a file by >.")
+        Format, typer.Option(help="How to print. Send arrow and parquet to a file: > FILE.")
     ] = Format.TABLE,
     raw: RawOption = False,
     times: TimesOption = None,

@@ -16,7 +16,7 @@ def keygen(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FILE", help="A new file for it, which only you can read [default: print it]."
+            "--out", metavar="FILE", help="A new file for it; only you can read it [default: print it]."
         ),
     ] = None,
 ) -> None:

@@ -41,22 +41,20 @@ def register(
     ] = False,
     feeder_patience: Annotated[
         str,
-        typer.Option(
-            metavar="D", help="How long to wait for a feeder that brings new leaves nothing of their topic."
-        ),
+        typer.Option(metavar="D", help="How long to wait while no feeder brings new leaves their events."),
     ] = "10s",
     strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
     """Register timelines: start the workflows of their nodes. Doing it again changes nothing.
 
-    A spec that differs from the one that is registered under its name is not taken without --yes, but what
-    would stay, be new and go is shown. What is likely to be a mistake, as far as the files of a spec show it,
-    is told on standard error.
+    If another spec is registered under the name, this shows which nodes would stay, be new and go. It
+    changes the timeline only with --yes. Warns on standard error of likely mistakes, as far as the
+    files of a spec show them.
 
-    A timeline that comes over running ones is caught up once its result stands where they stood: that is
-    waited for, while it gets nearer. Until then its questions end with 1. What only `timeline feed` can bring
-    up is told, and not waited for.
+    A timeline over nodes that run already must first catch up: its result must reach the place where they
+    stood. This waits while it gets nearer. Until then questions to it end with 1. If only `timeline feed`
+    can bring it up, this says so and does not wait.
     """
     from timeline.cli.render import print_json, workers_of
     from timeline.spec.changes import changes
@@ -138,12 +136,12 @@ def _refuse_sinks(spec: Spec) -> None:
 
 
 def pause(name: NameArgument) -> None:
-    """Have a timeline's own nodes get no more events; what they know can still be asked."""
+    """Pause a timeline: its own nodes get no more events. You can still ask it."""
     _pause(name, True)
 
 
 def resume(name: NameArgument) -> None:
-    """Have a paused timeline go on from where it stands: a feeder brings it what it has missed."""
+    """Resume a paused timeline: it goes on from where it stands, and a feeder brings what it has missed."""
     _pause(name, False)
 
 

@@ -20,10 +20,10 @@ def lives(
     times: TimesOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the lives (sessions) of a key within retention: where each begins and ends, and its value.
+    """List the lives (sessions) of a key within retention: their begin, end and value.
 
-    A life is a run of events whose gaps are shorter than limits.key_ttl; without it a key has one. Once a
-    life is closed nothing changes it any more; "to" is where a life ends.
+    A life is a run of events with gaps shorter than limits.key_ttl. Without it a key has one life. "to" is
+    where a life ends. When a life is closed, nothing changes it any more.
     """
     key = utf8(key, "KEY")
 

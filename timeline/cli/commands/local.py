@@ -72,7 +72,7 @@ def evaluate_files(
     ] = None,
     timezone: Annotated[
         str | None,
-        typer.Option(metavar="ZONE", help="Zone of times that say none, such as Europe/Berlin."),
+        typer.Option(metavar="ZONE", help="Zone of times that have none, such as Europe/Berlin."),
     ] = None,
     key: Annotated[
         list[str] | None, typer.Option(metavar="K", help="Only this key. May be repeated.")
@@ -82,7 +82,7 @@ def evaluate_files(
     from_: FromOption = None,
     to: ToOption = None,
     intervals: Annotated[
-        bool, typer.Option("--intervals", help="Of a State or a Bool: from when to when it has each value.")
+        bool, typer.Option("--intervals", help="List from when to when a State or a Bool has each value.")
     ] = False,
     node: Annotated[
         str | None,
@@ -91,24 +91,24 @@ def evaluate_files(
     format: Annotated[
         Shown,
         typer.Option(
-            help="How to print (arrow and parquet: to a file by >); or draw lanes, or write a picture "
-            "(svg, html, png; by > too)."
+            help="Print rows (send arrow and parquet to a file: > FILE), draw lanes, or write a picture "
+            "(svg, html or png: > FILE)."
         ),
     ] = Shown.TABLE,
     times: TimesOption = None,
     input_format: InputFormatOption = None,
     jobs: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Cores that work on it [default: all]."),
+        typer.Option(metavar="N", min=1, help="How many cores to use [default: all]."),
     ] = None,
     strict: StrictOption = False,
     raw: RawOption = False,
 ) -> None:
     """Evaluate an expression over files of events, here and now.
 
-    Without --at or --every: one row a key, at the key's newest event. What is likely to be a mistake (a
-    column that no event carries, say) is told on standard error. An expression may ask over all keys, as
-    `query --all` does: EXPR | aggregate(group_by(COLUMN), count, avg).
+    Without --at or --every you get one row for each key, at the key's newest event. Warns on
+    standard error of likely mistakes, such as a column that no event has. An expression may ask over all
+    keys, as `query --all` does: EXPR | aggregate(group_by(COLUMN), count, avg).
     """
     from timeline.jobs import cores
     from timeline.local.spilling import Spill
@@ -209,11 +209,11 @@ def explain(
     ] = None,
     expression: ExpressionOption = None,
     shared: Annotated[
-        bool, typer.Option("--shared", help="Ask the server which of them run already, and who uses them.")
+        bool, typer.Option("--shared", help="Ask the server which nodes run already, and who uses them.")
     ] = False,
     cost: Annotated[
         float | None,
-        typer.Option(metavar="RATE", min=0, help="Say what RATE waves a second come to in Temporal actions."),
+        typer.Option(metavar="RATE", min=0, help="Say how many Temporal actions RATE waves a second are."),
     ] = None,
     fragments: FragmentsOption = None,
     json: JsonOption = False,

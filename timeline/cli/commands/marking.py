@@ -22,12 +22,12 @@ def mark(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say that no event before a time will come any more, of a timeline that is fed from files.
+    """Say of a timeline that is fed from files that no event before a time will come any more.
 
-    The time of its streams goes on to T: with limits.watermark = "stream" all up to T less
-    limits.allowed_lateness is final then, and with limits.key_ttl lives end. An event from before that which
-    comes later is refused. A topic needs no such word: its feeder gives it when the topic is silent
-    (source.idle).
+    The time of its streams goes on to T. With limits.watermark = "stream" everything up to T less
+    limits.allowed_lateness is then final. With limits.key_ttl lives end. An event from before that is
+    refused if it comes later. A topic does not need this command: its feeder moves the time on when the
+    topic is silent (source.idle).
     """
     tick = times([at] if at is not None else None)
 

@@ -18,11 +18,11 @@ class Work(StrEnum):
 
 
 def namespace(
-    work: Annotated[Work, typer.Argument(metavar="prepare", help="Give it what search attributes it lacks.")],
+    work: Annotated[Work, typer.Argument(metavar="prepare", help="Add missing search attributes.")],
 ) -> None:
-    """Prepare the namespace of Temporal: its UI can be filtered by timeline, operator, stream and key then.
+    """Prepare Temporal's namespace, so that its UI can filter by timeline, operator, stream and key column.
 
-    Workflows that are started from then on have the search attributes TimelineName, TimelineOperator,
+    Workflows that are started later have the search attributes TimelineName, TimelineOperator,
     TimelineStream and TimelineKeyColumn. Nothing needs them. Doing it again changes nothing.
     """
     run_until_signalled(_prepare())

@@ -31,7 +31,7 @@ def produce(
     ] = None,
     rate: Annotated[float | None, typer.Option(metavar="N", help="Messages a second.")] = None,
     speed: Annotated[
-        str | None, typer.Option(metavar="FACTOR", help="10x: ten times as fast as the times say.")
+        str | None, typer.Option(metavar="FACTOR", help="10x: ten times as fast as the events happened.")
     ] = None,
     flat_out: Annotated[bool, typer.Option("--flat-out", help="As fast as the broker takes them.")] = False,
     sessions: Annotated[
@@ -39,23 +39,25 @@ def produce(
     ] = 100,
     events: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
     for_: Annotated[str | None, typer.Option("--for", metavar="D", help="Stop after this long.")] = None,
-    late: Annotated[str, typer.Option(metavar="SHARE", help="Late events besides, such as 2%.")] = "0%",
-    late_by: Annotated[str, typer.Option(metavar="D", help="How late those are.")] = "2m",
+    late: Annotated[str, typer.Option(metavar="SHARE", help="In addition, late events, such as 2%.")] = "0%",
+    late_by: Annotated[str, typer.Option(metavar="D", help="How late these are.")] = "2m",
     repeated: Annotated[str, typer.Option(metavar="SHARE", help="Events that are sent twice.")] = "0%",
-    broken: Annotated[str, typer.Option(metavar="SHARE", help="Messages besides that are no events.")] = "0%",
-    seed: Annotated[int, typer.Option(min=0, help="Of what is generated.")] = 7,
+    broken: Annotated[
+        str, typer.Option(metavar="SHARE", help="In addition, messages that are no events.")
+    ] = "0%",
+    seed: Annotated[int, typer.Option(min=0, help="The seed of generated events.")] = 7,
     start: Annotated[
         str | None, typer.Option(metavar="T", help="Time of the first generated event [default: now].")
     ] = None,
-    key_column: Annotated[str, typer.Option(help="Of files: the key.")] = "session",
-    time_column: Annotated[str, typer.Option(help="Of files: the time.")] = "time",
-    unit: Annotated[Unit, typer.Option(help="Of files: the unit of times that are numbers.")] = "ms",
+    key_column: Annotated[str, typer.Option(help="In files: the column of the key.")] = "session",
+    time_column: Annotated[str, typer.Option(help="In files: the column of the time.")] = "time",
+    unit: Annotated[Unit, typer.Option(help="In files: the unit of times that are numbers.")] = "ms",
     json: JsonOption = False,
 ) -> None:
     """Send events to a Pulsar topic: generated ones at real speed until Ctrl-C, or those of files.
 
-    Messages are keyed by session, so that each session stays in one partition. Late, repeated and
-    broken ones come on top, and are counted apart.
+    The message key is the session, so each session stays in one partition. Late, repeated and broken
+    messages are sent in addition, and counted apart.
     """
     from producer.messages import Faults, limited, with_faults
     from producer.pulsar.connection import connect

@@ -50,14 +50,15 @@ def query(
     at: AtOrEndOption = None,
     node: NodeOption = None,
     all_: Annotated[
-        bool, typer.Option("--all", help="Ask over all keys; the options below go with it.")
+        bool, typer.Option("--all", help="Ask over all keys. The options below need it.")
     ] = False,
     where: Annotated[
         str | None,
-        typer.Option(metavar="CONDITION", help="Only keys of which this is true, such as 'x > 5'."),
+        typer.Option(metavar="CONDITION", help="Only keys for which this is true, such as 'x > 5'."),
     ] = None,
     group_by: Annotated[
-        list[str] | None, typer.Option(metavar="OUTPUT,...", help="A row for each combination of these.")
+        list[str] | None,
+        typer.Option(metavar="OUTPUT,...", help="A row for each combination of their values."),
     ] = None,
     agg: Annotated[str | None, typer.Option(metavar="LIST", help=f"Columns: {AGGREGATES}.")] = None,
     top: Annotated[int | None, typer.Option(metavar="N", help="The N rows with the largest --by.")] = None,
@@ -72,24 +73,24 @@ def query(
         typer.Option(metavar="D", help="Over intervals of this length (5m, 1h), from --from to --to."),
     ] = None,
     lives: Annotated[
-        bool, typer.Option("--lives", help="All lives of each key; --group-by key puts them together.")
+        bool, typer.Option("--lives", help="All lives of each key. --group-by key puts them together.")
     ] = False,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Without keys that were counted from later than they begin.")
+        bool, typer.Option("--exact", help="Leave out keys that were not counted from their first event.")
     ] = False,
     format: Annotated[
-        Format | None, typer.Option(help="How to print; arrow and parquet: to a file by >.")
+        Format | None, typer.Option(help="How to print. Send arrow and parquet to a file: > FILE.")
     ] = None,
     raw: RawOption = False,
     times: TimesOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask the result workflow of a timeline, or any node, for the value of a key; or ask over all keys.
+    """Ask the result of a timeline, or any node, for the value of a key; or ask over all keys.
 
-    Without --at: at the key's newest event. "final" says that no acceptable event can change it.
-    With --all every stream's result workflow is asked once, and the answer names their positions. What is
-    over time (--per, or a duration in --agg) is from --from up to --to, or from first to last event. Of an
-    expression that is piped into aggregate(...), leave out KEY and --all: its question is asked.
+    Without --at the answer is for the key's newest event. "final" says that no event can change it any more.
+    With --all each stream is asked once, and the answer names the positions of the streams. Questions over
+    time (--per, or a duration in --agg) go from --from up to --to, or from the first event to the last. If
+    the expression is piped into aggregate(...), leave out KEY and --all: its own question is asked.
     """
     piped = key is None and not all_
     if not all_ and not piped:

@@ -40,7 +40,7 @@ PAGE_BEHIND = 1_047
 
 
 def dev(
-    db: Annotated[Path, typer.Option(metavar="FILE", help="Database file; made if it is not there.")] = Path(
+    db: Annotated[Path, typer.Option(metavar="FILE", help="Database file; it is made if missing.")] = Path(
         ".timeline/dev.db"
     ),
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the server; 0 takes a free one.")] = (
@@ -54,7 +54,7 @@ def dev(
         int | None,
         typer.Option(min=0, max=65_535, help="Port of the page [default: port + 1047]; 0 takes a free one."),
     ] = None,
-    headless: Annotated[bool, typer.Option("--headless", help="Without the UI and the page.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Start no UI and no page.")] = False,
     worker: Annotated[bool, typer.Option(help="Run a worker too.")] = True,
     ready_file: Annotated[
         Path | None,
@@ -65,8 +65,8 @@ def dev(
 ) -> None:
     """Run an embedded Temporal server on a database file, with its UI, a worker, and the page.
 
-    For development and small uses. Stop it with Ctrl-C; what it knows is kept in the file, and large
-    states in a directory beside it [default: the file's name with .store]. The page and the HTTP API are
+    For development and small uses. Stop it with Ctrl-C. The file keeps what it knows, and a directory
+    beside it keeps large states [default: the file's name with .store]. The page and the HTTP API are
     those of `timeline serve`, and need the extra "page".
     """
     store = store or f"file:{db.with_suffix('.store')}"
@@ -158,13 +158,13 @@ def broker(
     web_port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Port of its admin API; 0 takes a free one.")
     ] = 8080,
-    data: Annotated[Path, typer.Option(metavar="DIR", help="Where it keeps topics.")] = Path(
+    data: Annotated[Path, typer.Option(metavar="DIR", help="The folder that keeps topics.")] = Path(
         ".timeline/pulsar"
     ),
 ) -> None:
     """Run a Pulsar broker for development, from its own jars: needs Java 17 and, the first time, Maven.
 
-    Stop it with Ctrl-C; topics are kept in the folder.
+    Stop it with Ctrl-C. Topics are kept in the folder.
     """
     run_until_signalled(_broker(port, web_port, data))
 
@@ -189,14 +189,14 @@ def worker(
     store: StoreOption = None,
     sink_root: SinkRootOption = None,
     processes: Annotated[
-        int, typer.Option(min=1, max=256, metavar="N", help="So many processes; one uses one core.")
+        int, typer.Option(min=1, max=256, metavar="N", help="How many processes. One uses one core.")
     ] = 1,
     build_id: Annotated[
         str | None,
         typer.Option(
             metavar="BUILD",
             envvar="TIMELINE_BUILD_ID",
-            help="The build that this worker is of: it takes no run that another began (`timeline upgrade`).",
+            help="The build of this worker: it takes only runs that this build began (`timeline upgrade`).",
         ),
     ] = None,
     metrics_address: MetricsOption = None,
@@ -204,10 +204,11 @@ def worker(
     log_format: LogFormatOption = LogFormat.TEXT,
     log_level: LogLevelOption = LogLevel.WARNING,
 ) -> None:
-    """Run a worker: it computes the nodes. Connects as TEMPORAL_ADDRESS and its kin say.
+    """Run a worker: it computes the nodes. TEMPORAL_ADDRESS says where the server is.
 
-    With a store, nodes may grow larger than a message may be; then all workers need the same one.
-    With several processes one that is killed is started anew; each has the next port for metrics and health.
+    With a store, nodes may hold more than fits into a message. All workers need the same store.
+    With several processes, a process that is killed is started again. For metrics and health each
+    process takes the next port.
     """
     observed = Observed(metrics_address, health_address, log_format, log_level)
     if processes > 1:
@@ -320,7 +321,7 @@ def codec(
         int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")
     ] = 8234,
 ) -> None:
-    """Run the codec endpoint, by which Temporal's UI and CLI read compressed payloads."""
+    """Run the codec endpoint: Temporal's UI and CLI read compressed and encrypted payloads with it."""
     run_until_signalled(_codec(port))
 
 

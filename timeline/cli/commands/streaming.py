@@ -36,7 +36,7 @@ def feeder(
         bool,
         typer.Option(
             "--accept-gap",
-            help="Go on although messages are missing: after a restore, where the topic no longer has them.",
+            help="Go on although messages are missing: after a restore, if the topic no longer has them.",
         ),
     ] = False,
     metrics_address: MetricsOption = None,
@@ -46,9 +46,8 @@ def feeder(
 ) -> None:
     """Feed all registered timelines on topics from Pulsar, until it is stopped.
 
-    Timelines that are registered or removed meanwhile are noticed. Several feeders share the
-    partitions, and one takes over when another dies. Connects as PULSAR_SERVICE_URL and TEMPORAL_ADDRESS
-    and their kin say.
+    It notices timelines that are registered or removed meanwhile. Several feeders share the partitions.
+    When one dies, another takes over. PULSAR_SERVICE_URL and TEMPORAL_ADDRESS say where to connect.
     """
     observed = Observed(metrics_address, health_address, log_format, log_level)
     run_until_signalled(run_feeder(None, accept_gap, observed))
@@ -101,7 +100,7 @@ def dead_letters(
         str | None, typer.Option(metavar="KIND", help="Only broken, ahead, late or closed.")
     ] = None,
     send_again: Annotated[
-        bool, typer.Option("--send-again", help="Send those of --kind to the topic again, each but once.")
+        bool, typer.Option("--send-again", help="Send those of --kind to the topic again, each only once.")
     ] = False,
     json: JsonOption = False,
 ) -> None:

@@ -20,22 +20,22 @@ MAX_NAMED = 10
 
 def upgrade(
     build: Annotated[
-        str | None, typer.Argument(metavar="BUILD", help="The build; without one, what runs where is told.")
+        str | None, typer.Argument(metavar="BUILD", help="The build. Without one, show what runs where.")
     ] = None,
     no_build: Annotated[
-        bool, typer.Option("--no-build", help="To workers that were started without --build-id.")
+        bool, typer.Option("--no-build", help="Move to workers that were started without --build-id.")
     ] = False,
     within: Annotated[
         str, typer.Option(metavar="D", help="How long to wait until all workflows have moved.")
     ] = "10m",
     json: JsonOption = False,
 ) -> None:
-    """Have all nodes run on the workers of a build (`timeline worker --build-id BUILD`), and wait for that.
+    """Move all nodes to the workers of a build (`timeline worker --build-id BUILD`), and wait for it.
 
-    Nothing stops: each node goes over when it next begins a new run, which it is told to do. Workers of the
-    build before can be stopped afterwards. The same command with the build before takes all back.
+    Nothing stops. Each node is told to begin a new run, and moves with it. Then you can stop the workers of
+    the old build. To go back, give the old build.
 
-    Ends with 1 if some have not moved in time; they are named, and doing it again goes on.
+    Ends with 1 if some have not moved in time, and names them. Do it again to go on.
     """
     if build is not None and no_build:
         raise UsageError("give a build, or --no-build, not both")
