@@ -98,8 +98,8 @@ async def prepare(client: Client) -> list[str]:
     except RPCError as error:
         wanted = " ".join(f"--name {name} --type {_word(_kind(name))}" for name in KEYS)
         raise ServiceError(
-            f"namespace {client.namespace!r} cannot be prepared: {error.message}; who may can do it by "
-            f"`temporal operator search-attribute create {wanted}`, or where the cloud is managed"
+            f"namespace {client.namespace!r} cannot be prepared: {error.message}; a person who has the right "
+            f"can use `temporal operator search-attribute create {wanted}`, or the settings of the cloud"
         ) from None
     except TimeoutError:
         raise ServiceError(

@@ -40,8 +40,8 @@ async def mark_files(
         )
     if not spec.node_limits.heeds_stream:
         raise MarkError(
-            f"nothing of timeline {spec.name!r} goes by the time of its stream, so that a mark would change "
-            'nothing; give limits.watermark = "stream" or limits.key_ttl'
+            f"timeline {spec.name!r} does not use the time of its stream, so a mark would change nothing; "
+            'give limits.watermark = "stream" or limits.key_ttl'
         )
     if not 0 <= at <= MAX_TICK:
         raise LimitError(f"a mark has a time from 0 to {MAX_TICK} ms, got {at}")
@@ -55,7 +55,7 @@ async def mark_files(
     status = await asyncio.gather(*(leaves.status(spec, number) for number in range(spec.limits.shards)))
     times = [one["newest"] for one in status]
     if max(times) < 0:
-        raise MarkError(f"timeline {spec.name!r} was fed nothing yet: there is no time that could go on")
+        raise MarkError(f"timeline {spec.name!r} was fed nothing yet, so it has no time; feed it first")
     if min(times) >= at:
         raise MarkError(f"the time of timeline {spec.name!r} is {min(times)} ms already, got {at} ms")
     await feed_files(timelines, spec, [], mark=at, clock=clock)

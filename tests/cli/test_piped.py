@@ -56,7 +56,9 @@ def test_over_time_and_in_a_spec(here: Here, file: str) -> None:
 
 
 def test_what_does_not_go_together(here: Here, file: str) -> None:
-    assert "pictures and --intervals are of keys" in here.bad("eval", "-e", QUESTION, file, "--intervals")
+    assert "pictures and --intervals are for single keys" in here.bad(
+        "eval", "-e", QUESTION, file, "--intervals"
+    )
     bad = here.bad("eval", "-e", "sum(a) | aggregate(median)", file)
     assert "did you mean p50?\n" in bad
     assert bad.rstrip().endswith("^^^^^^")

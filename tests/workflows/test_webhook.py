@@ -126,14 +126,14 @@ async def test_elsewhere(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     with Receiver(OLD) as receiver:
         monkeypatch.setenv("TIMELINE_WEBHOOKS", f"{receiver.url}/rows {OLD}")
         error = await refusal(to(url.format(url=receiver.url, port=receiver.port)))
-        assert "is none that sinks of this worker may post to" in error.message
+        assert "sinks of this worker may not post to the webhook" in error.message
         assert OLD not in error.message
         assert (receiver.messages, receiver.refused) == ([], 0)
 
 
 async def test_nowhere_without_receivers() -> None:
     error = await refusal(to("https://example.com/"))
-    assert "give workers a line for example.com in TIMELINE_WEBHOOKS_FILE" in error.message
+    assert "give the workers a line for example.com in TIMELINE_WEBHOOKS_FILE" in error.message
 
 
 async def test_certificates_are_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -180,5 +180,5 @@ def test_told_when_it_is_registered(local_cli: Cli) -> None:
     spec = 'name = "t"\nexpression = "count(x == 1)"\n[sink]\nurl = "https://hooks.example.com/other"\n'
     (local_cli.folder / "t.toml").write_text(spec)
     said = local_cli.bad("register", "t.toml")
-    assert "t: the sink's webhook https://hooks.example.com/other is none that sinks of this" in said
+    assert "t: sinks of this worker may not post to the webhook https://hooks.example.com/other" in said
     assert "nothing was registered" in said

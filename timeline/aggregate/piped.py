@@ -112,7 +112,7 @@ def _group(text: str, first: int, last: int, known: Mapping[str, Expression]) ->
     else:
         got = text[first:last].strip()
         raise ExpressionError(
-            f"group_by takes columns, or names with what they are; got {got or 'nothing'}",
+            f"group_by takes columns, or NAME: EXPRESSION; got {got or 'nothing'}",
             span=_span(text, first, last),
             suggestion=f"group_by(name: {got})" if got else "group_by(cdn)",
         )

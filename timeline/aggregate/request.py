@@ -92,10 +92,11 @@ class Request:
         if per is not None or ranged or over_time(aggregates):
             if at is not None or every is not None or lives:
                 raise RequestError(
-                    "an interval is from, to and per; at, every and lives are of single times, ask for one"
+                    "per and aggregates over time are for intervals, at, every and lives for single times; "
+                    "give one or the other"
                 )
             if start is None or end is None:
-                raise RequestError("what is over time needs from and to")
+                raise RequestError("a question over time needs from and to")
             over = (start, end, per or 0)
             request = cls(*_over(aggregates, group_by), where, None, None, top, by, False, exact, over)
             request.check(kinds)
@@ -129,7 +130,7 @@ class Request:
         for name in self.group_by:
             if kind_of(name, kinds, "group by") is Kind.RATIO:
                 raise RequestError(
-                    f"cannot group by {name}, a Ratio, which is another for nearly every key; "
+                    f"cannot group by {name}, a Ratio: nearly every key has another value; "
                     f"group by a comparison of it (an output such as @{name} > 0.1), or ask for "
                     f"histogram({name})"
                 )
@@ -141,8 +142,8 @@ class Request:
         self.edges()
         if not self.aggregates:
             raise RequestError(
-                "from and to need every (a series of times), or agg (what of the time between them, such as "
-                "count, duration, avg(OUTPUT))"
+                "from and to need every (a series of times), or agg (aggregates over the time between them, "
+                "such as count, duration, avg(OUTPUT))"
             )
         for aggregate in self.aggregates:
             if aggregate.output is not None:
@@ -150,8 +151,8 @@ class Request:
         for name in self.group_by:
             if kind_of(name, kinds, "group by") not in (Kind.STATE, Kind.BOOL):
                 raise RequestError(
-                    f"cannot group by {name}, a {kinds[name].value}, over time: it is another at every "
-                    f"moment; group by a comparison of it (an output such as @{name} > 0.1)"
+                    f"cannot group by {name}, a {kinds[name].value}, over time: its value changes all the "
+                    f"time; group by a comparison of it (an output such as @{name} > 0.1)"
                 )
             if name in ("from", "to"):
                 raise RequestError(f"cannot group by {name}: rows of intervals have a column of that name")

@@ -33,9 +33,7 @@ def print_answer(
     words: dict[str, Any] = {**question.words, "every": every}
     if needs_span(kinds, start=start, end=end, **words):
         if spill.span is None:
-            raise UsageError(
-                "no event was accepted, and nothing says from when to when: give --from and --to"
-            )
+            raise UsageError("no event was accepted, so there is no begin and no end: give --from and --to")
         start, end = (spill.span[0] if start is None else start), (spill.span[1] if end is None else end)
     request = Request.parse(kinds, at=ats, start=start, end=end, **words)
     result = merge(request, [partial(part, request) for part in spill.evaluations()], kinds)

@@ -35,7 +35,7 @@ def write_tables(
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowTypeError:
         raise TimelineError(
-            f"a State has values of several types, as no column of {format.value} has; take --format jsonl"
+            f"a State has values of several types, and a column of {format.value} has one; use --format jsonl"
         ) from None
     for name in timed:
         table = _dated(table, name, times)

@@ -122,13 +122,13 @@ def check_kind(kinds: Mapping[str, Kind], what: str) -> Kind:
     if len(kinds) > 1:
         fit = [name for name, kind in kinds.items() if kind in (Kind.STATE, Kind.BOOL)]
         raise RequestError(
-            f"intervals are of one State or Bool, and {what} has {len(kinds)} outputs; name one as the node: "
+            f"intervals need one State or Bool, and {what} has {len(kinds)} outputs; name one as the node: "
             f"{', '.join(fit) or 'none of them is one'}"
         )
     [kind] = kinds.values()
     if kind not in (Kind.STATE, Kind.BOOL):
         raise RequestError(
-            f"intervals are of a State or a Bool, and {what} is a {kind.value}, which changes all the time; "
+            f"intervals need a State or a Bool, and {what} is a {kind.value}, which changes all the time; "
             "name another node, or compare it with something"
         )
     return kind

@@ -169,8 +169,8 @@ class Questions:
         spans = [answer for answer in answers if answer is not None]
         if not spans:
             raise NotFoundError(
-                f"timeline {spec.name!r} has had no events, so that a series begins and ends nowhere; "
-                "say from when to when, or feed it"
+                f"timeline {spec.name!r} has no events yet, so a series has no begin and no end; "
+                "give both, or feed the timeline"
             )
         return min(first for first, _ in spans), max(last for _, last in spans)
 

@@ -108,8 +108,8 @@ def receiver_of(url: str, among: Sequence[Receiver]) -> Receiver:
     if not found:
         host = urlsplit(url).netloc
         raise ServiceError(
-            f"the sink's webhook {shortened(url)} is none that sinks of this worker may post to; choose "
-            f"another, or give workers a line for {host} in TIMELINE_WEBHOOKS_FILE"
+            f"sinks of this worker may not post to the webhook {shortened(url)}; choose another, or give "
+            f"the workers a line for {host} in TIMELINE_WEBHOOKS_FILE"
         )
     return max(found, key=lambda one: len(one.url))
 

@@ -61,7 +61,7 @@ def demo(
     With --check it ends with 1 if a key of any node differs from local evaluation.
     """
     if check and events is None:
-        raise UsageError("--check needs --events N: what goes on for ever has no end to compare at")
+        raise UsageError("--check needs --events N: it compares at the end, and without N there is no end")
     verdict: list[bool] = []
     run_until_signalled(_demo(events, check, sessions, speed, data, json, verdict))
     if verdict and not verdict[0]:

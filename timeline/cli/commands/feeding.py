@@ -63,7 +63,7 @@ def feed(
             "standard input cannot be fed: timelines that come later read files again; write it to a file"
         )
     if pulsar and strict:
-        raise UsageError("--strict looks at files; of a topic the feeder tells what it sees")
+        raise UsageError("--strict is for files; for a topic the feeder warns of what it sees")
     if pulsar:
         _feed_topic(name)
         return

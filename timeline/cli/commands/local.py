@@ -134,9 +134,9 @@ def evaluate_files(
     if intervals and (drawn or ats or interval):
         raise UsageError("--intervals goes with --from and --to, not with --at, --every or a picture")
     if question is not None and (drawn or intervals):
-        raise UsageError("pictures and --intervals are of keys: leave out `| aggregate(...)`")
+        raise UsageError("pictures and --intervals are for single keys: leave out `| aggregate(...)`")
     if node is not None and not intervals:
-        raise UsageError("--node needs --intervals: values and lanes are of all outputs")
+        raise UsageError("--node needs --intervals: values and lanes always show all outputs")
     ranged = drawn is not None or intervals or interval is not None or question is not None
     start, end = between(from_, to, ranged, "--every, --intervals or --format lanes (svg, html, png)")
     asked = plan.result if node is None else plan.find(node)
