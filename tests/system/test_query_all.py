@@ -126,7 +126,7 @@ async def test_without_events(timelines: Client) -> None:
         wanted, await timelines.questions.request(wanted, agg="count, avg(rebuffering)")
     )
     assert (result.rows, result.positions) == ([{"count": 0, "avg(rebuffering)": None}], [None, None])
-    with pytest.raises(NotFoundError, match="has had no events"):
+    with pytest.raises(NotFoundError, match="has no events yet"):
         await timelines.questions.request(wanted, every=1_000, agg="count")
     await timelines.registry.remove(wanted.name)
 
