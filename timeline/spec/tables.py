@@ -117,7 +117,8 @@ class SpecLimits(Part):
 
     allowed_lateness: Duration = Field(
         default=60_000,
-        description="An event that is older than the `watermark` by more than this is refused as late.",
+        description="An event that is older by more than this than the newest of its key, or than the "
+        "stream's time (as `watermark` says), is refused as late.",
     )
     retention: Duration = Field(
         default=3_600_000,
