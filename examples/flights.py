@@ -16,8 +16,6 @@ import duckdb
 import pyarrow as pa
 
 import timeline as tl
-from timeline.aggregate import Request, kinds_of, merge, partial
-from timeline.values.times import tick
 
 AIRPORTS = ("ATL", "BOS", "DEN", "EWR", "JFK", "LAX", "LGA", "MIA", "ORD", "SFO")
 BEGIN, END = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 4, 1, tzinfo=UTC)
@@ -51,18 +49,12 @@ def evaluate(table: pa.Table) -> tl.Evaluation:
     )
 
 
-def ask(result: tl.Evaluation, start: datetime, end: datetime, **words: Any) -> list[dict[str, Any]]:
-    """A question over all aircraft, from one time to another."""
-    request = Request.parse(kinds_of(result.plan), start=tick(start), end=tick(end), **words)
-    return list(merge(request, [partial(result, request)]).rows)
-
-
 def at_airports(result: tl.Evaluation) -> list[tuple[Any, ...]]:
     """How long was each aircraft at each airport, by month?"""
     return [
         (month, row["key"], row["place"], row["duration_by(place)"])
         for month, after in pairwise(MONTHS)
-        for row in ask(result, month, after, agg="duration_by(place)", group_by=["key"])
+        for row in result.aggregate("duration_by(place)", "key", start=month, end=after).rows
     ]
 
 
@@ -73,7 +65,7 @@ def at_two_places(result: tl.Evaluation) -> list[tuple[Any, ...]]:
 
 def share_delayed(result: tl.Evaluation) -> list[tuple[Any, ...]]:
     """Which share of the time was the latest arrival of an aircraft delayed, by day?"""
-    days = ask(result, BEGIN, END, agg="duration(late), duration", per=86_400_000)
+    days = result.aggregate("duration(late), duration", start=BEGIN, end=END, per="1d").rows
     return [
         (datetime.fromtimestamp(day["from"] / 1000, UTC), day["duration(late)"] / day["duration"])
         for day in days

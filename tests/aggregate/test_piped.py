@@ -87,3 +87,38 @@ def test_in_a_spec() -> None:
         SpecError, match=r"expression: line 1, column 27: there is no aggregate sun.*\n.*\n +\^\^\^"
     ):
         spec_of({"name": "n", "expression": "count(a == 1) | aggregate(sun)"}, "here")
+
+
+def test_the_only_output_of_a_spec() -> None:
+    text = "count(a == 1) | aggregate(group_by(cdn, often: @errors > 2), sum)"
+    spec = spec_of({"name": "n", "outputs": {"errors": text}}, "here")
+    assert spec.plan.result.text == (
+        "{errors: count(a == 1), cdn: latest_event_to_state(cdn), often: count(a == 1) > 2}"
+    )
+    assert spec.question is not None
+    assert spec.question.words == {"agg": "sum(errors)", "group_by": ["cdn", "often"]}
+    assert spec.question.unless({"agg": "max", "group_by": []}) == {
+        "agg": "max",
+        "group_by": ["cdn", "often"],
+    }
+    assert type(spec).from_wire(spec.to_wire()) == spec
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"n": "count(a == 1) | aggregate(sun)"}, r"outputs.n: line 1, column 27: there is no aggregate sun"),
+        (
+            {"n": "{b: sum(b)} | aggregate(sum(b))"},
+            r"outputs.n: line 1, column 1: an output is one expression",
+        ),
+        ({"key": "sum(b) | aggregate(sum)"}, r"outputs.key: line 1, column 1: an output cannot be named key"),
+        (
+            {"n": "count(a == 1)", "m": "@n | aggregate(sum)"},
+            r"outputs.m: line 1, column 4: .*of several outputs write expression = '\{a: ",
+        ),
+    ],
+)
+def test_outputs_that_cannot_be_piped(outputs: dict[str, str], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        spec_of({"name": "n", "outputs": outputs}, "here")

@@ -149,4 +149,13 @@ async def test_a_piped_expression_asks_its_question(cli: Cli, timelines: Client)
         "A    1      3           3",
         "B    2      7           3.5",
     ]
+    rows = [
+        {"cdn": "A", "count": 1, "sum(value)": 3, "avg(value)": 3},
+        {"cdn": "B", "count": 2, "sum(value)": 7, "avg(value)": 3.5},
+    ]
+    assert (await timelines.aggregate(name)).rows == rows
+    assert (await timelines.aggregate(name, "count")).rows == [
+        {"cdn": "A", "count": 1},
+        {"cdn": "B", "count": 2},
+    ]
     await timelines.remove(name)

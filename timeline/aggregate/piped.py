@@ -36,11 +36,15 @@ class Piped:
         """The question in the words of `timeline.aggregate.Request.parse`."""
         return {"agg": self.agg, "group_by": list(self.group_by)}
 
+    def unless(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Those words, where ``said`` does not say them."""
+        return {word: said.get(word) or meant for word, meant in self.words.items()}
 
-def read_piped(text: str) -> Piped | None:
+
+def read_piped(text: str, name: str = VALUE) -> Piped | None:
     """What a text with a pipe into ``aggregate(...)`` says; ``None`` if it has none.
 
-    The outputs are those of the expression before the pipe, called ``value`` if it has no names, and what is
+    The outputs are those of the expression before the pipe, called ``name`` if it has no names, and what is
     grouped by: a column (its latest state), or ``name: expression``, which may say ``@value``.
 
     Raises:
@@ -57,7 +61,7 @@ def read_piped(text: str) -> Piped | None:
     if pipe is None or into is None:
         return None
     try:
-        return _read(plain, pipe, into.end())
+        return _read(plain, pipe, into.end(), name)
     except (ExpressionError, RequestError) as error:
         error.source = text
         raise
@@ -73,22 +77,24 @@ def _pipe(text: str) -> int | None:
     return None
 
 
-def _read(text: str, pipe: int, begin: int) -> Piped:
+def _read(text: str, pipe: int, begin: int, name: str) -> Piped:
     arguments, end = _arguments(text, begin)
     if text[end:].strip():
         place = len(text) - len(text[end:].lstrip())
         raise ExpressionError("nothing can follow aggregate(...)", span=_span(text, place))
     base = parse(text[:pipe])
     named = isinstance(base, Outputs)
-    outputs: dict[str, Expression] = {VALUE: base}
+    outputs: dict[str, Expression] = {name: base}
     if isinstance(base, Outputs):
+        if name != VALUE:
+            raise ExpressionError("an output is one expression, not a set of outputs", span=base.span)
         outputs = dict(zip(base.names, base.operands, strict=True))
     groups: list[str] = []
     if (grouped := _GROUP_BY.match(text, arguments[0][0])) is not None:
         for first, last in _arguments(text, grouped.end())[0]:
-            name, tree = _group(text, first, last, outputs)
-            outputs[name] = tree
-            groups.append(name)
+            group, tree = _group(text, first, last, outputs)
+            outputs[group] = tree
+            groups.append(group)
         del arguments[0]
     listed = "count"
     if arguments:
@@ -97,8 +103,8 @@ def _read(text: str, pipe: int, begin: int) -> Piped:
             raise ExpressionError("group_by(...) comes first", span=_span(text, late.start(), late.end()))
     whole = Outputs(tuple(outputs), tuple(outputs.values()))
     check(whole)
-    kinds = {name: kind_of(tree) for name, tree in outputs.items()}
-    agg = ", ".join(a.label for a in parse_aggregates(listed, kinds, None if named else VALUE))
+    kinds = {output: kind_of(tree) for output, tree in outputs.items()}
+    agg = ", ".join(a.label for a in parse_aggregates(listed, kinds, None if named else name))
     return Piped(whole, agg, tuple(groups))
 
 

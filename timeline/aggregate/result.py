@@ -54,6 +54,8 @@ class Result(Framed):
     counted: int = 0
     counted_from: int | None = None
     timed: tuple[str, ...] = ()
+    #: That of times in tables, as of `timeline.tables.framed.time_column`.
+    zone: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The answer as JSON, its positions by the number of the stream."""
@@ -87,7 +89,7 @@ class Result(Framed):
         from timeline.aggregate.arrow import to_arrow
 
         functions = {a.label: a.function for a in self.request.aggregates}
-        table = to_arrow(self.columns, self.rows, functions, self.kinds, self.timed)
+        table = to_arrow(self.columns, self.rows, functions, self.kinds, self.timed, self.zone)
         if self.counted:
             late = {"counted_keys": str(self.counted), "counted_from": str(self.counted_from)}
             table = table.replace_schema_metadata(late)

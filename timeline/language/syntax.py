@@ -128,7 +128,8 @@ def _unexpected_character(rest: str, place: Span, expected: tuple[str, ...]) -> 
         return ExpressionError("the string is never closed", span=replace(place, length=length))
     if re.match(r"\|\s*aggregate\b", rest):
         return ExpressionError(
-            "a pipe into aggregate(...) asks over all keys: it ends a whole expression, of -e or of a spec",
+            "a pipe into aggregate(...) asks over all keys: it ends a whole expression, or the only output "
+            "of a spec; of several outputs write expression = '{a: ..., b: ...} | aggregate(...)'",
             span=place,
         )
     for wrong, right in _MEANT.items():

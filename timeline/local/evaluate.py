@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 
@@ -26,9 +26,38 @@ from timeline.values.life_names import LifeKeys, key_named
 from timeline.values.vocabulary import I64, Keys
 
 if TYPE_CHECKING:  # pyarrow takes 0.1 s to import
+    from timeline.aggregate import Result
+    from timeline.aggregate.piped import Piped
+    from timeline.local.asking import Asking
     from timeline.reading.frames import Frame
 
 
+@overload
+def evaluate(
+    expression: Build | Expression | Plan,
+    events: Events | Frame,
+    limits: Limits | None = None,
+    jobs: int | None = None,
+    marks: Sequence[Position] = (),
+    *,
+    key: str = "key",
+    time: str = "time",
+    unit: TimeUnit = "ms",
+) -> Evaluation: ...
+# A text with a pipe asks, and what it is answered is a `timeline.aggregate.Result`.
+@overload
+def evaluate(
+    expression: str,
+    events: Events | Frame,
+    limits: Limits | None = None,
+    jobs: int | None = None,
+    marks: Sequence[Position] = (),
+    *,
+    key: str = "key",
+    time: str = "time",
+    unit: TimeUnit = "ms",
+    **asking: Unpack[Asking],
+) -> Evaluation | Any: ...
 def evaluate(
     expression: str | Build | Expression | Plan,
     events: Events | Frame,
@@ -39,7 +68,8 @@ def evaluate(
     key: str = "key",
     time: str = "time",
     unit: TimeUnit = "ms",
-) -> Evaluation:
+    **asking: Unpack[Asking],
+) -> Evaluation | Result:
     """The value of an expression over events, for every key at every tick.
 
     ``events`` are `Events`, or a table whose rows they are: of pandas, Polars or pyarrow, a relation of
@@ -53,8 +83,13 @@ def evaluate(
     there are); the result does not depend on it. ``marks`` are those of the stream, in order
     (`timeline.tables.marks`).
 
+    A text that is piped into ``aggregate(...)`` asks over all keys: what is returned is the answer, a
+    `timeline.aggregate.Result`, and ``asking`` says when and of which keys (``at``, ``start``, ``end``,
+    ``every``, ``per``, ``where``, ``top``, ``by``, ``lives``), as in `Evaluation.aggregate`.
+
     Raises:
         ExpressionError: text that cannot be understood, or parts that do not fit.
+        RequestError: what cannot be asked, or words of a question where there is none.
         EventError: a table that cannot be read, or has no such column.
         LimitError: more keys than a table can hold.
 
@@ -69,8 +104,15 @@ def evaluate(
     >>> result = evaluate('duration_where(latest_event_to_state(state) == "buffer")', events)
     >>> list(result.values(at=[4000, 6500]))
     [Row(key='s', at=4000, value=0), Row(key='s', at=6500, value=2.5)]
+    >>> evaluate("count(state == 'play') | aggregate(group_by(state), count, sum)", events, at="3s").rows
+    [{'time': 3000, 'state': 'play', 'count': 1, 'sum(value)': 1}]
     """
-    plan = expression if isinstance(expression, Plan) else make_plan(expression)
+    piped = _piped(expression)
+    if asking and piped is None:
+        from timeline.local.asking import no_question
+
+        raise no_question(asking)
+    plan = expression if isinstance(expression, Plan) else make_plan(piped.outputs if piped else expression)
     limits = limits or Limits()
     rejected: Sequence[Rejected] = ()
     zone = None
@@ -96,7 +138,16 @@ def evaluate(
         events = replace(events, keys=encoded.names, key=judged.life)
     accepted, refused = len(judged.live), len(judged.refused)
     made = compute(plan, events, encoded, limits, accepted, refused, stream_time, jobs or cores())
-    return replace(made, rejected=rejected, zone=zone)
+    made = replace(made, rejected=rejected, zone=zone)
+    return made if piped is None else made.aggregate(piped.agg, piped.group_by, **asking)
+
+
+def _piped(expression: object) -> Piped | None:
+    if not isinstance(expression, str) or "aggregate" not in expression:
+        return None
+    from timeline.aggregate.piped import read_piped  # which most expressions do not need
+
+    return read_piped(expression)
 
 
 def _times(events: Events, marks: Sequence[Position]) -> tuple[I64, int]:

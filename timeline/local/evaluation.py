@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from timeline.errors import NotFoundError
 from timeline.language.output_names import VALUE, name_of_time
 from timeline.limits import Limits
-from timeline.local.places import Places
+from timeline.local.places import Places, no_such_key
 from timeline.local.spells import known_of
 from timeline.operators.outputs import Outputs
 from timeline.pictures.lanes import Panel, panel, plan_lanes
@@ -34,6 +33,9 @@ from timeline.values.vocabulary import I64, Keys
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from timeline.aggregate import Result
+    from timeline.local.asking import Asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +192,7 @@ class Evaluation(Framed):
         node = node or self.plan.result
         asked = self._asked(node)
         kind = check_kind({name: one.kind for name, one in asked.items()}, node.text)
-        utc = self.zone == ""
-        first = None if start is None else tick(start, utc=utc)
-        last = None if end is None else tick(end, utc=utc)
+        first, last = self._tick(start), self._tick(end)
         lives = range(len(self.codes)) if keys is None else [i for key in keys for i in self._lives(key)]
         index = np.array(lives, np.int64)
         names = [self._names[i] for i in lives]
@@ -200,6 +200,22 @@ class Evaluation(Framed):
         every = known_of(table, names, self.codes[index], self.newest[index], self.limits, self.stream_time)
         found = tuple(one for known in every for one in intervals_of(known, first, last))
         return Intervals(found, kind, self.zone)
+
+    def aggregate(
+        self, agg: str | None = None, group_by: str | Sequence[str] = (), **asking: Unpack[Asking]
+    ) -> Result:
+        """The answer to a question over all keys: ``docs/aggregates.md`` says what can be asked, and
+        `timeline.local.asking.Asking` in which other words. What is over time begins at the earliest origin
+        and ends at the newest event, unless it is said.
+
+        Raises:
+            RequestError, ExpressionError: what cannot be asked of these outputs.
+            LimitError: more than one answer holds; with what to ask instead.
+            NotFoundError: there is no event, and nothing says from when to when.
+        """
+        from timeline.local.asking import ask  # which most evaluations do not need
+
+        return ask(self, agg, group_by, asking)
 
     def _head(self) -> tuple[pyarrow.Table, int]:
         return self.to_arrow(keys=self.names()[:SHOWN_ROWS]), len(self._ranges)
@@ -229,16 +245,18 @@ class Evaluation(Framed):
         node: PlanNode | None,
     ) -> Iterator[tuple[I64, I64, list[list[Scalar]]]]:
         """Which codes, by their places, ticks, and what each column says there, some rows at a time."""
-        utc = self.zone == ""
-        fixed = None if at is None else ticks(at, utc=utc)
-        first = None if start is None else tick(start, utc=utc)
-        last = None if end is None else tick(end, utc=utc)
+        fixed = None if at is None else ticks(at, utc=self.zone == "")
+        first, last = self._tick(start), self._tick(end)
         step = None if every is None else milliseconds(every)
         asked = list(self._asked(node or self.plan.result).values())
         wanted = list(self._ranges.values()) if keys is None else [self._lives(key) for key in keys]
         for index, when in self._places.asked(wanted, fixed, step, first, last):
             places = pack(self.codes[index], when)
             yield index, when, [self._column(one, places) for one in asked]
+
+    def _tick(self, time: Time | None) -> int | None:
+        """A time as ms; without a zone in UTC where the events' times have none."""
+        return None if time is None else tick(time, utc=self.zone == "")
 
     def most_rows(self, at: int, every: int | None, start: int | None, end: int | None) -> int:
         """How many rows `values` gives of all keys at most, at so many times ``at``; ticks and ms."""
@@ -300,10 +318,7 @@ class Evaluation(Framed):
             NotFoundError: a key without events.
         """
         rows = {node.index: self.timeline(key, node).json_rows() for node in self.plan.nodes}
-        utc = self.zone == ""
-        first = None if start is None else tick(start, utc=utc)
-        last = None if end is None else tick(end, utc=utc)
-        return panel(key, plan_lanes(self.plan, rows), *self.span(key), first, last)
+        return panel(key, plan_lanes(self.plan, rows), *self.span(key), self._tick(start), self._tick(end))
 
     def plot(self, *keys: str, start: Time | None = None, end: Time | None = None) -> Picture:
         """A picture of some keys: the lane of every node over time, from ``start`` (the origin) to ``end`` (a
@@ -332,10 +347,3 @@ class Evaluation(Framed):
 def _outputs(node: PlanNode) -> Sequence[str] | None:
     """The names of the outputs of a node that is a set of them."""
     return node.operator.names if isinstance(node.operator, Outputs) else None
-
-
-def no_such_key(key: str, names: Sequence[str]) -> NotFoundError:
-    """What to say of a key without events, where there are those of ``names``."""
-    some = ", ".join(repr(name) for name in names[:5])
-    more = ", ..." if len(names) > 5 else ""
-    return NotFoundError(f"no events of key {key!r}; there are {some or 'none'}{more}")

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from timeline.errors import NotFoundError
 from timeline.limits import Limits
 from timeline.tables.lateness import now
 from timeline.tables.packing import pack
@@ -95,3 +96,10 @@ class Places:
         for number, lives in enumerate(self.ranges):
             rank[lives.start : lives.stop] = number
         return rank, pack(rank, self.origin)
+
+
+def no_such_key(key: str, names: Sequence[str]) -> NotFoundError:
+    """What to say of a key without events, where there are those of ``names``."""
+    some = ", ".join(repr(name) for name in names[:5])
+    more = ", ..." if len(names) > 5 else ""
+    return NotFoundError(f"no events of key {key!r}; there are {some or 'none'}{more}")

@@ -18,7 +18,8 @@ from timeline.errors import EventError
 from timeline.jobs import cores
 from timeline.limits import Limits
 from timeline.local.evaluate import compute
-from timeline.local.evaluation import Evaluation, Row, no_such_key
+from timeline.local.evaluation import Evaluation, Row
+from timeline.local.places import no_such_key
 from timeline.plan import Plan
 from timeline.tables.events import EventColumn, Events
 from timeline.values.life_names import LifeKeys, key_named

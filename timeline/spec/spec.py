@@ -73,7 +73,12 @@ class Spec(Part):
     @field_validator("outputs")
     @classmethod
     def _outputs_understood(cls, texts: dict[str, str]) -> dict[str, str]:
-        _, problems = read_outputs(texts)
+        problems: dict[str, ExpressionError | RequestError] = {}
+        try:
+            if _question(None, texts) is None:
+                problems |= read_outputs(texts)[1]
+        except (ExpressionError, RequestError) as error:
+            problems |= dict.fromkeys(texts, error)
         if problems:
             _refuse({name: (_with_caret(error), texts[name]) for name, error in problems.items()})
         return texts
@@ -142,8 +147,8 @@ class Spec(Part):
 
     @cached_property
     def question(self) -> Piped | None:
-        """What the expression asks over all keys, if it is piped into ``aggregate(...)``."""
-        return None if self.expression is None else read_piped(self.expression)
+        """What the expression, or the only output, asks over all keys by a pipe into ``aggregate(...)``."""
+        return _question(self.expression, self.outputs)
 
     @cached_property
     def fragments(self) -> tuple[Fragment, ...]:
@@ -250,10 +255,19 @@ def _from_wire(text: str) -> Spec:
     return Spec.model_validate(json.loads(text))
 
 
-def _plan(expression: str | None, outputs: Mapping[str, str]) -> Plan:
+def _question(expression: str | None, outputs: Mapping[str, str]) -> Piped | None:
     if expression is not None:
-        piped = read_piped(expression)
-        return make_plan(expression if piped is None else piped.outputs)
+        return read_piped(expression)
+    # Of several outputs none can be piped: the question is of all of them.
+    return read_piped(*outputs.values(), *outputs) if len(outputs) == 1 else None
+
+
+def _plan(expression: str | None, outputs: Mapping[str, str]) -> Plan:
+    piped = _question(expression, outputs)
+    if piped is not None:
+        return make_plan(piped.outputs)
+    if expression is not None:
+        return make_plan(expression)
     trees, _ = read_outputs(outputs)
     return make_plan(Outputs(tuple(trees), tuple(trees.values())))
 

@@ -196,7 +196,8 @@ class Client:
         """The answer to a question over all keys: ``docs/aggregates.md`` says what can be asked.
 
         A series (``every``), and what is over time (``per``, or a ``duration``), begins at the earliest
-        origin and ends at the newest event unless it is said.
+        origin and ends at the newest event unless it is said. Of an expression that is piped into
+        ``aggregate(...)`` its question is asked, where ``agg`` and ``group_by`` say no other.
 
         Raises:
             RequestError: what cannot be asked of the timeline's outputs.
@@ -204,10 +205,11 @@ class Client:
             LimitError: more than one answer holds; with what to ask instead.
         """
         spec = await self.registry.spec(name)
+        groups = [group_by] if isinstance(group_by, str) else group_by
+        said = {"agg": agg, "group_by": groups}
         request = await self.questions.request(
             spec,
-            agg=agg,
-            group_by=[group_by] if isinstance(group_by, str) else group_by,
+            **(said if spec.question is None else spec.question.unless(said)),
             where=where,
             at=None if at is None else ticks(at),
             start=None if start is None else tick(start),

@@ -148,7 +148,7 @@ def query(
         if piped:
             if spec.question is None:
                 raise UsageError("give a KEY, or --all for a question over all keys")
-            words.update({word: said for word, said in spec.question.words.items() if not words[word]})
+            words.update(spec.question.unless(words))
         words["at"] = None if ats is None else await _known(timelines, spec, ats)
         return spec, await timelines.questions.aggregate(
             spec, await timelines.questions.request(spec, **words)

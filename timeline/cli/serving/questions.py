@@ -186,8 +186,10 @@ async def aggregate(
     lives: Annotated[bool, Query(description="All lives of each key.")] = False,
     exact: Annotated[bool, Query(description="Without keys counted from later than they begin.")] = False,
 ) -> models.Aggregate | Response:
-    """A question over all keys: `docs/aggregates.md` says what can be asked."""
+    """A question over all keys: `docs/aggregates.md` says what can be asked. Of an expression that is piped
+    into `aggregate(...)` its question, where `agg` and `group_by` say no other."""
     words: dict[str, Any] = {"agg": agg, "group_by": group_by or [], "where": where, "top": top, "by": by}
+    words |= {} if spec.question is None else spec.question.unless(words)
     asked = await timelines.questions.request(
         spec,
         **words,
