@@ -96,6 +96,7 @@ def test_lives_and_jobs() -> None:
     for jobs in (1, 2):
         for lives, counted in ((False, 2), (True, 3)):
             result = tl.evaluate(text, tl.from_rows(rows), tl.Limits(key_ttl=10_000), jobs, lives=lives)
+            assert isinstance(result, Result)
             assert result.rows == [{"count": counted, "sum(value)": 15 if lives else 12}]
 
 

@@ -132,27 +132,29 @@ def _measures(of: Aggregate) -> tuple[Measure, ...]:
     return (Measure("bins", of.output, of.arguments),)
 
 
-def answer(of: Aggregate, cell: Mapping[Measure, State]) -> Any:
-    """The value of an aggregate, as a user sees it; null where there is no number to make it of."""
-    states = [cell[measure] for measure in _measures(of)]
+def answers(of: Aggregate, known: Mapping[Measure, Sequence[State]]) -> list[Any]:
+    """The values of an aggregate in some cells, of which the states of each measure are known, as a user sees
+    them; null where there is no number to make it of."""
+    states, *rest = (known[measure] for measure in _measures(of))
     match of.function:
         case "count" | "rises" | "keys":
-            return states[0]
+            return list(states)
         case "duration":
-            return _shown(Fraction(states[0], 1000))
+            return [user_fraction(ms, 1000) for ms in states]
         case "sum" | "change":
-            return _shown(states[0]) if states[1] else None
+            return [_shown(one) if many else None for one, many in zip(states, *rest, strict=True)]
         case "avg" | "time_avg":
-            return _shown(states[0] / states[1]) if states[1] else None
+            return [_shown(one / many) if many else None for one, many in zip(states, *rest, strict=True)]
         case "min" | "max":
-            return _shown(states[0])
+            return [_shown(one) for one in states]
         case "quantile":
-            return _shown(states[0].quantiles([Fraction(of.arguments[0])])[0])
+            percent = [Fraction(of.arguments[0])]
+            return [_shown(one.quantiles(percent)[0]) for one in states]
     measure = _measures(of)[0]
     bounds = measure.bounds()
     edges = [None, *map(_shown, bounds), None]
-    bins = range(len(bounds) + 1) if of.arguments else sorted(states[0])
-    return [[edges[i], edges[i + 1], states[0][i]] for i in bins]
+    bins = range(len(bounds) + 1) if of.arguments else None
+    return [[[edges[i], edges[i + 1], one[i]] for i in bins or sorted(one)] for one in states]
 
 
 def _shown(number: Fraction | None) -> int | float | None:

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from timeline.aggregate.measures import Measure, State, answer, measures_of
-from timeline.aggregate.parts import Cell, Partial, best, merge_cells
+from timeline.aggregate.measures import answers, measures_of
+from timeline.aggregate.parts import Cell, Partial, States, best, merge_cells, values_of
 from timeline.aggregate.request import Request
 from timeline.aggregate.result import Excluded, Result
-from timeline.aggregate.samples import ACCURACY, Sample
+from timeline.aggregate.samples import ACCURACY
 from timeline.language.output_names import name_of_time
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
+from timeline.values.vocabulary import I64
 
 
 def merge(request: Request, partials: Sequence[Partial], kinds: Mapping[str, Kind] | None = None) -> Result:
@@ -68,48 +69,65 @@ def merge(request: Request, partials: Sequence[Partial], kinds: Mapping[str, Kin
 def _groups(
     request: Request,
     partials: Sequence[Partial],
-    ticks: np.ndarray[Any, np.dtype[np.int64]] | None,
+    ticks: I64 | None,
     errors: dict[str, float],
     time: str,
 ) -> list[dict[str, Any]]:
     measures = measures_of(request.aggregates)
-    cells: dict[Cell, list[State]] = {}
+    cells: dict[Cell, States] = {}
     if not request.group_by:
         # All keys are one group, which is there although it may have none.
-        for index in range(1 if ticks is None else len(ticks)):
-            cells[Cell(index, ())] = [m.nothing() for m in measures]
+        for number in range(1 if ticks is None else len(ticks)):
+            cells[number,] = tuple(m.nothing() for m in measures)
     for part in partials:
         merge_cells(cells, part.cells, measures)
-    found: list[tuple[Cell, dict[str, Any]]] = []
-    for cell, states in cells.items():
-        known: dict[Measure, State] = dict(zip(measures, states, strict=True))
-        found.append((cell, {a.label: answer(a, known) for a in request.aggregates}))
-        sketched = {m.output for m, s in known.items() if isinstance(s, Sample) and s.bins is not None}
-        for aggregate in request.aggregates:
-            if aggregate.function == "quantile" and aggregate.output in sketched:
-                errors[aggregate.label] = ACCURACY
-    found.sort(key=lambda one: (one[0].index, [_order(value) for value in one[0].group]))
+    if not cells:
+        return []
+    known = dict(zip(measures, zip(*cells.values(), strict=True), strict=True))
+    sketched = {
+        measure.output
+        for measure, states in known.items()
+        if measure.kind == "sample" and any(sample.bins is not None for sample in states)
+    }
+    index, *groups = zip(*cells, strict=True)
+    columns: dict[str, Sequence[Any]] = {}
+    if request.over is not None:
+        edges = request.edges().tolist()
+        columns |= {"from": [edges[i] for i in index], "to": [edges[i + 1] for i in index]}
+    elif ticks is not None:
+        columns[time] = ticks[np.array(index)].tolist()
+    columns |= {n: values_of(group) for n, group in zip(request.group_by, groups, strict=True)}
+    for aggregate in request.aggregates:
+        columns[aggregate.label] = answers(aggregate, known)
+        if aggregate.function == "quantile" and aggregate.output in sketched:
+            errors[aggregate.label] = ACCURACY
+    order = np.lexsort([*map(_ranks, reversed(groups)), np.array(index)]).tolist()
     if request.top is not None and request.by is not None:
-        found = _top(found, request.top, request.by)
-    rows = []
-    edges = None if request.over is None else request.edges().tolist()
-    for cell, values in found:
-        at = {} if ticks is None else {time: int(ticks[cell.index])}
-        if edges is not None:
-            at = {"from": edges[cell.index], "to": edges[cell.index + 1]}
-        rows.append(at | dict(zip(request.group_by, cell.group, strict=True)) | values)
-    return rows
+        order = _top(order, index, columns[request.by], request.top)
+    names = list(columns)
+    inorder = ([column[place] for place in order] for column in columns.values())
+    return [dict(zip(names, row, strict=True)) for row in zip(*inorder, strict=True)]
 
 
-def _top(found: list[tuple[Cell, dict[str, Any]]], top: int, by: str) -> list[tuple[Cell, dict[str, Any]]]:
+def _ranks(told: Sequence[Any]) -> I64:
+    """Of a column of groups, as it stands in cells, numbers that sort as its values do."""
+    every = list(dict.fromkeys(told))
+    values = values_of(every)
+    ordered = sorted(range(len(every)), key=lambda place: _order(values[place]))
+    rank = {every[place]: number for number, place in enumerate(ordered)}
+    return np.fromiter(map(rank.__getitem__, told), np.int64, len(told))
+
+
+def _top(order: Sequence[int], index: Sequence[int], by: Sequence[Any], top: int) -> list[int]:
+    """Of cells in order the ``top`` of each tick, the largest first."""
     # Stable: of equal ones the first by name comes first.
-    ranked = sorted(found, key=lambda one: (one[0].index, one[1][by] is None, -(one[1][by] or 0)))
+    ranked = sorted(order, key=lambda place: (index[place], by[place] is None, -(by[place] or 0)))
     places: Counter[int] = Counter()
     kept = []
-    for cell, values in ranked:
-        places[cell.index] += 1
-        if places[cell.index] <= top:
-            kept.append((cell, values))
+    for place in ranked:
+        places[index[place]] += 1
+        if places[index[place]] <= top:
+            kept.append(place)
     return kept
 
 

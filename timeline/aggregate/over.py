@@ -17,7 +17,7 @@ from timeline.aggregate.functions import KEY
 from timeline.aggregate.instants import CHUNK, COUNTED, MAX_VALUES, QUARANTINED, TOO_OLD, UNKNOWN
 from timeline.aggregate.measures import Measure, State, measures_of
 from timeline.aggregate.numbers import Numbers, extremes, numbers, sums
-from timeline.aggregate.parts import Cell, Partial, merge_cells
+from timeline.aggregate.parts import Partial, cells_of, merge_cells
 from timeline.aggregate.request import Request, with_key
 from timeline.aggregate.steps import Steps, steps_of
 from timeline.aggregate.where import names_in, parse_where, table_of
@@ -247,12 +247,9 @@ def _fold(
     ordered = stretches.take(order)
     states = [_states(m, lines.get(m.output), ordered, starts) for m in measures]
     values = [user_values(table.take(np.sort(heads))) for table in groups.values()]
-    place = np.argsort(np.argsort(heads))
-    cells = [
-        Cell(index, tuple(of[p] for of in values))
-        for index, p in zip(stretches.index[heads].tolist(), place.tolist(), strict=True)
-    ]
-    merge_cells(made.cells, {c: list(s) for c, *s in zip(cells, *states, strict=True)}, measures)
+    place = np.argsort(np.argsort(heads)).tolist()
+    cells = cells_of(stretches.index[heads].tolist(), [[of[p] for p in place] for of in values])
+    merge_cells(made.cells, dict(zip(cells, zip(*states, strict=True), strict=True)), measures)
 
 
 def _one_each(table: Table, row: I64, places: I64, at: I64) -> Table:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -23,22 +23,30 @@ MAX_CELLS = 10_000
 MAX_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A group at a tick: the index of the tick, and the group's values."""
+#: A group at a tick: the index of the tick, and what tells each of the group's values from others. A plain
+#: tuple, since an answer has one a row, and so is what each measure knows of it.
+Cell: TypeAlias = tuple[Any, ...]
+States: TypeAlias = tuple[State, ...]
 
-    index: int
-    group: tuple[Scalar, ...]
-    _identity: tuple[Any, ...] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_identity", tuple(map(identity, self.group)))
+def cells_of(index: Iterable[int], groups: Sequence[Sequence[Scalar]]) -> Iterator[Cell]:
+    """The cells of rows: of each the index of its tick, and its value in each column of the groups.
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cell) and (self.index, self._identity) == (other.index, other._identity)
+    >>> list(cells_of([0, 0], [["A", "B"], [True, 1]]))
+    [(0, 'A', (True, True)), (0, 'B', 1)]
+    """
+    told = (map(identity, column) if bool in set(map(type, column)) else column for column in groups)
+    return zip(index, *told, strict=True)
 
-    def __hash__(self) -> int:
-        return hash((self.index, self._identity))
+
+def cell_of(index: int, group: Sequence[Scalar]) -> Cell:
+    """One cell."""
+    return (index, *map(identity, group))
+
+
+def values_of(told: Sequence[Any]) -> list[Scalar]:
+    """The values of a group, or of a column of them, as they stand in cells."""
+    return [one[1] if type(one) is tuple else one for one in told]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ class Partial:
     position: Position | None
     keys: int
     outputs: tuple[str, ...] = ()
-    cells: dict[Cell, list[State]] = field(default_factory=dict)
+    cells: dict[Cell, States] = field(default_factory=dict)
     rows: list[KeyRow] = field(default_factory=list)
     excluded: Counter[tuple[int, str]] = field(default_factory=Counter)
     forgotten_before: int | None = None
@@ -90,8 +98,8 @@ class Partial:
             "keys": self.keys,
             "outputs": list(self.outputs),
             "cells": [
-                [cell.index, list(cell.group), [m.to_wire(s) for m, s in zip(measures, states, strict=True)]]
-                for cell, states in self.cells.items()
+                [index, values_of(group), [m.to_wire(s) for m, s in zip(measures, states, strict=True)]]
+                for (index, *group), states in self.cells.items()
             ],
             "rows": [
                 [r.index, r.at, r.key, None if r.rank is None else str(r.rank), list(r.values)]
@@ -119,7 +127,7 @@ class Partial:
             wire["keys"],
             tuple(wire["outputs"]),
             {
-                Cell(index, tuple(group)): [m.from_wire(s) for m, s in zip(measures, states, strict=True)]
+                cell_of(index, group): tuple(m.from_wire(s) for m, s in zip(measures, states, strict=True))
                 for index, group, states in wire["cells"]
             },
             [
@@ -155,20 +163,21 @@ def best(rows: list[KeyRow], request: Request) -> list[KeyRow]:
     return rows
 
 
-def merge_cells(
-    into: dict[Cell, list[State]], more: Mapping[Cell, list[State]], measures: Sequence[Measure]
-) -> None:
+def merge_cells(into: dict[Cell, States], more: Mapping[Cell, States], measures: Sequence[Measure]) -> None:
     """Adds what is known of cells to what is known of them already.
 
     Raises:
         LimitError: there are too many.
     """
+    if not into:
+        into.update(more)
+        more = {}
     for cell, states in more.items():
         known = into.get(cell)
         if known is None:
-            into[cell] = list(states)
+            into[cell] = states
         else:
-            into[cell] = [m.merged(a, b) for m, a, b in zip(measures, known, states, strict=True)]
+            into[cell] = tuple(m.merged(a, b) for m, a, b in zip(measures, known, states, strict=True))
     if len(into) > MAX_CELLS:
         raise LimitError(
             f"more than {MAX_CELLS} groups (times the ticks asked for); group by fewer outputs, choose keys "
@@ -176,5 +185,5 @@ def merge_cells(
         )
     for place, measure in enumerate(measures):
         if measure.kind == "sample":
-            for states, sample in zip(into.values(), bounded([s[place] for s in into.values()]), strict=True):
-                states[place] = sample
+            for cell, sample in zip(into, bounded([s[place] for s in into.values()]), strict=True):
+                into[cell] = (*into[cell][:place], sample, *into[cell][place + 1 :])

@@ -15,7 +15,7 @@ from timeline.aggregate.instants import Instants, instants
 from timeline.aggregate.measures import measures_of
 from timeline.aggregate.numbers import Numbers, exact, numbers
 from timeline.aggregate.over import over_intervals
-from timeline.aggregate.parts import Cell, KeyRow, Partial, best, merge_cells
+from timeline.aggregate.parts import KeyRow, Partial, best, cells_of, merge_cells
 from timeline.aggregate.request import MAX_ROWS, Request, with_key
 from timeline.aggregate.where import holds, names_in, parse_where
 from timeline.tables.columns import Columns
@@ -46,8 +46,8 @@ def partial(node: Asked, request: Request, in_time: Callable[[], bool] = lambda:
     >>> events = from_rows([("s", 1, {"cdn": "A"}), ("t", 2, {"cdn": "B"}), ("u", 3, {"cdn": "B"})])
     >>> result = evaluate("{cdn: latest_event_to_state(cdn)}", events)
     >>> request = Request.parse({"cdn": Kind.STATE}, group_by=["cdn"])
-    >>> [(cell.group, states) for cell, states in partial(result, request).cells.items()]
-    [(('A',), [1]), (('B',), [2])]
+    >>> partial(result, request).cells
+    {(0, 'A'): (1,), (0, 'B'): (2,)}
     """
     columns = node.columns()
     kinds = {name: table.kind for name, table in columns.tables.items()}
@@ -127,9 +127,9 @@ class _Folding:
         columns = {name: numbers(values.tables[name]).take(order) for name in self.outputs}
         one_of_each = values.take(order[starts])
         groups = [user_values(one_of_each.tables[name]) for name in self.request.group_by]
-        made = [Cell(i, tuple(of)) for i, *of in zip(one_of_each.index.tolist(), *groups, strict=True)]
+        made = cells_of(one_of_each.index.tolist(), groups)
         known = [m.of(columns.get(m.output or ""), starts, len(values)) for m in self.measures]
-        more = {name: list(states) for name, *states in zip(made, *known, strict=True)}
+        more = dict(zip(made, zip(*known, strict=True), strict=True))
         merge_cells(self.made.cells, more, self.measures)
 
 

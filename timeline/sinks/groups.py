@@ -11,6 +11,7 @@ import orjson
 from timeline.aggregate import Partial, Request
 from timeline.aggregate.functions import CLOSED
 from timeline.aggregate.measures import measures_of
+from timeline.aggregate.parts import values_of
 from timeline.aggregate.result import Result
 from timeline.errors import LimitError
 from timeline.language.output_names import name_of_time
@@ -89,10 +90,10 @@ def parts_of(made: Partial, asked: Request) -> list[Part]:
     first, _, every = asked.grid
     measures = measures_of(asked.aggregates)
     parts: dict[int, Part] = {}
-    for cell, states in made.cells.items():
-        at = first + cell.index * every
+    for (index, *group), states in made.cells.items():
+        at = first + index * every
         wire = [measure.to_wire(state) for measure, state in zip(measures, states, strict=True)]
-        parts.setdefault(at, Part(at=at, cells=[]))["cells"].append([list(cell.group), wire])
+        parts.setdefault(at, Part(at=at, cells=[]))["cells"].append([values_of(group), wire])
     size = len(orjson.dumps(found := list(parts.values())))
     if size > MAX_BYTES:
         raise LimitError(

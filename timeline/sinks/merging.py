@@ -13,7 +13,7 @@ import orjson
 
 from timeline.aggregate import Partial, kinds_of, merge
 from timeline.aggregate.measures import measures_of
-from timeline.aggregate.parts import Cell
+from timeline.aggregate.parts import cell_of
 from timeline.errors import WireError, shortened
 from timeline.sinks.batches import Row
 from timeline.sinks.groups import COUNTED, Part, rows_of, types_of, with_times
@@ -140,6 +140,6 @@ class Merging:
     def _partial(self, part: Part) -> Partial:
         made = Partial(None, 0)
         for group, states in part["cells"]:
-            known = [measure.from_wire(s) for measure, s in zip(self.measures, states, strict=True)]
-            made.cells[Cell(0, tuple(group))] = known
+            known = (measure.from_wire(s) for measure, s in zip(self.measures, states, strict=True))
+            made.cells[cell_of(0, group)] = tuple(known)
         return made
