@@ -96,11 +96,14 @@ def test_any_partition_of_the_keys_gives_what_a_loop_over_all_keys_gives(
     agg = (
         "count, count(cdn), sum(n), avg, min, max, sum(playing), avg(share), max, p50(n), p99.9, p0(share), "
     )
-    agg += "sum(cdn), histogram(n, -1, 0, 0.5), histogram(when)"
+    agg += (
+        "sum(cdn), histogram(n, -1, 0, 0.5), histogram(when), distinct(cdn), distinct(n), distinct(playing)"
+    )
     request = Request.parse(KINDS, agg=agg, group_by=group_by, where=text, at=ticks)
     whole = evaluate(PLAN, from_rows(events))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("timeline.aggregate.samples.EXACT_VALUES", few)
+        patch.setattr("timeline.aggregate.different.EXACT", few)
         one = through_json(request, [partial(whole, request)])
         parts = []
         for stream in range(4):
@@ -136,6 +139,10 @@ def test_any_partition_of_the_keys_gives_what_a_loop_over_all_keys_gives(
         ]
         for low, high, count in row["histogram(when)"]:
             assert count == sum(low <= x < high for x in map(shown, when)) > 0
+        for name in ("cdn", "n", "playing"):
+            if f"distinct({name})" not in one.errors:
+                different = {json.dumps(v[name]) for v in values if v[name] is not None}
+                assert row[f"distinct({name})"] == len(different)
         for label, of, percent in (("p50(n)", n, "50"), ("p99.9(n)", n, "99.9"), ("p0(share)", share, "0")):
             exact = nearest_rank(of, Fraction(percent))
             if label in one.errors and exact is not None:
@@ -167,14 +174,19 @@ def quality() -> tuple[list[Any], Evaluation]:
 def test_equal_to_duckdb_over_the_local_evaluation(quality: tuple[list[Any], Evaluation]) -> None:
     events, whole = quality
     ticks = list(range(30_000, 180_000, 15_000))
-    agg = "count, sum(rebuffering), avg, min, max, p50, p99"
+    agg = "count, sum(rebuffering), avg, min, max, p50, p99, distinct, distinct(cdn)"
     request = Request.parse(kinds_of(whole.plan), agg=agg, group_by=["cdn"], at=ticks)
     parts = []
     for stream in range(4):
         mine = [e for e in events if int(e[0][1:]) % 4 == stream]
         parts.append(partial(evaluate(whole.plan, from_rows(mine)), request))
     got = merge(request, parts)
-    assert got.errors == {"p50(rebuffering)": ACCURACY, "p99(rebuffering)": ACCURACY}
+    estimated = {"p50(rebuffering)": ACCURACY, "p99(rebuffering)": ACCURACY, "distinct(rebuffering)": 0.044}
+    assert got.errors == estimated
+    assert got.inexact()[1:] == [
+        "p99(rebuffering) is within 0.5% of its value",
+        "distinct(rebuffering) is within 4.4% of its value, in 95 of 100 answers",
+    ]
     at, cdn, ms = [], [], []
     for (tick, _), values in reference(whole, ticks, lambda v: True, []).items():
         at += [tick] * len(values)
@@ -183,16 +195,23 @@ def test_equal_to_duckdb_over_the_local_evaluation(quality: tuple[list[Any], Eva
     truth = pa.table({"t": at, "cdn": cdn, "ms": ms})
     wanted = duckdb.execute(
         "SELECT t, cdn, count(*), sum(ms)::BIGINT, min(ms), max(ms), quantile_disc(ms, 0.5), "
-        "quantile_disc(ms, 0.99) FROM truth GROUP BY ALL ORDER BY ALL"
+        "quantile_disc(ms, 0.99), count(DISTINCT ms), count(DISTINCT cdn) FROM truth "
+        "GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     assert len(got.rows) == len(wanted) == 30
-    for row, (t, group, count, total, least, most, median, high) in zip(got.rows, wanted, strict=True):
+    for row, (t, group, count, total, least, most, median, high, different, one) in zip(
+        got.rows, wanted, strict=True
+    ):
         assert (row["time"], row["cdn"], row["count"]) == (t, group, count)
         assert row["sum(rebuffering)"] == total / 1000
         assert row["avg(rebuffering)"] == float(Fraction(total, 1000 * count))
         assert (row["min(rebuffering)"], row["max(rebuffering)"]) == (least / 1000, most / 1000)
         assert row["p50(rebuffering)"] == pytest.approx(median / 1000, rel=ACCURACY, abs=0)
         assert row["p99(rebuffering)"] == pytest.approx(high / 1000, rel=ACCURACY, abs=0)
+        # Two standard errors are 4.4 %; of these 30 none is further than three.
+        assert row["distinct(rebuffering)"] == pytest.approx(different, rel=0.066 if different > 2_048 else 0)
+        assert row["distinct(cdn)"] == one == 1
+    assert sum(row[8] > 2_048 for row in wanted) > 5
     assert truth.num_rows > EXACT_VALUES
 
 

@@ -35,7 +35,7 @@ CONDITIONS: list[tuple[str | None, Where]] = [
     ("share >= 100", lambda v: v["share"] is not None and v["share"] >= 100),
 ]
 AGG = "count, duration, duration(playing), rises, avg, avg(n), min, max, avg(when), min, max, "
-AGG += "avg(cdn), min, max, change(n), change(when), change(cdn)"
+AGG += "avg(cdn), min, max, change(n), change(when), change(cdn), distinct, distinct(playing)"
 CHANGING = ("n", "when", "cdn")
 LIMITS = (Limits(), Limits(allowed_lateness=100, key_ttl=4), Limits(allowed_lateness=3, key_ttl=7))
 
@@ -110,6 +110,8 @@ def _row(of: list[dict[str, Any]]) -> dict[str, Any]:
         row[f"max({name})"] = shown(max(known, default=None))
         changes = [m[f"change {name}"] for m in of if m[f"change {name}"] is not None]
         row[f"change({name})"] = shown(sum(changes, Fraction(0))) if changes else None
+    for name in ("cdn", "playing"):
+        row[f"distinct({name})"] = len({json.dumps(m[name]) for m in of if m[name] is not None})
     return row
 
 

@@ -24,7 +24,7 @@ OUTPUTS = {"state": "latest_event_to_state(a)", "long": 'duration_where(@state =
 STREAMS = 3
 SINKS: list[dict[str, Any]] = [
     {"agg": "count, avg(long)", "group_by": ["state"]},
-    {"agg": "count, sum(long), max(long)"},
+    {"agg": "count, sum(long), max(long), distinct(long)"},
     {"agg": "count, p50(long), histogram(long)", "where": "long > 0.002"},
 ]
 steps = st.lists(

@@ -40,6 +40,8 @@ from intervals join spells on time < "to" and until > "from" group by all order 
 QUESTIONS: list[dict[str, Any]] = [
     {"agg": "duration_by(cdn, buffering), count, rises(buffering), avg(rebuffering), max", "per": "10m"},
     {"agg": "change(rebuffering), duration(buffering)", "group_by": "cdn", "per": "10m"},
+    {"agg": "distinct(cdn), distinct(rebuffering)", "group_by": "buffering", "every": "10m"},
+    {"agg": "distinct(cdn)", "group_by": "buffering", "per": "10m"},
     {"agg": "duration(buffering), avg", "where": "rebuffering > 5", "start": "20m", "end": "40m"},
     {"agg": "duration_by(cdn)", "group_by": "key", "top": 7, "by": "duration_by(cdn)"},
 ]

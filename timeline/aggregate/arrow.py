@@ -48,7 +48,7 @@ def _column(
     if functions.get(name) == "histogram":
         bins = [None if v is None else [dict(zip(_BIN_NAMES, b, strict=True)) for b in v] for v in values]
         return pa.array(bins, pa.list_(_BIN))
-    if functions.get(name) in ("count", "keys", "rises"):
+    if functions.get(name) in ("count", "keys", "rises", "distinct"):
         return pa.array(values, pa.int64())
     if name in (*timed, "counted_from"):
         return time_column(values, zone)

@@ -26,6 +26,7 @@ FUNCTIONS: dict[str, tuple[Kind, ...]] = {
     "p50": _NUMBERS,
     "p99": _NUMBERS,
     "histogram": _NUMBERS,
+    "distinct": (Kind.STATE, Kind.NUMERIC, Kind.BOOL),
     "duration": (Kind.BOOL,),
     "duration_by": (Kind.STATE, Kind.BOOL),
     "rises": (Kind.BOOL,),
@@ -43,6 +44,7 @@ INTERVAL_FUNCTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
     "avg": ("time_avg", (Kind.BOOL, Kind.NUMERIC, Kind.STATE)),
     "min": ("min", (Kind.NUMERIC, Kind.STATE)),
     "max": ("max", (Kind.NUMERIC, Kind.STATE)),
+    "distinct": ("distinct", (Kind.STATE, Kind.BOOL)),
 }
 
 

@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from timeline.aggregate import different
 from timeline.aggregate.functions import Aggregate
 from timeline.aggregate.numbers import Numbers, counts, extremes, sums
-from timeline.aggregate.samples import Sample, samples
+from timeline.aggregate.samples import ACCURACY, Sample, samples
 from timeline.values.exact import user_fraction
 from timeline.values.vocabulary import I64
 
@@ -34,7 +35,8 @@ BOUNDS: tuple[Fraction, ...] = tuple(
     )
 )
 #: What a measure knows of one cell: "rows" and "known" a number, "total" and the extremes a fraction
-#: (an extreme may be ``None``), "sample" a `Sample`, "bins" how many are in which bin. Over intervals:
+#: (an extreme may be ``None``), "sample" a `Sample`, "bins" how many are in which bin, "distinct" the least
+#: hashes (`timeline.aggregate.different`). Over intervals:
 #: "held" and "defined" are ms (in all or of truth, and in which there is a number), "area" the sum of the
 #: numbers of all ticks, "change" how much it changed, "rises" and "keys" a number.
 State: TypeAlias = Any
@@ -50,8 +52,10 @@ class Measure:
         """The bounds of bins."""
         return tuple(map(Fraction, self.arguments)) or BOUNDS
 
-    def of(self, column: Numbers | None, starts: I64, rows: int) -> list[State]:
+    def of(self, column: Numbers | different.Told | None, starts: I64, rows: int) -> list[State]:
         """What is known of each run of rows of the output's column."""
+        if isinstance(column, different.Told):
+            return different.least(column, starts)
         if column is None:
             return np.diff(np.append(starts, rows)).tolist()  # type: ignore[no-any-return]
         match self.kind:
@@ -76,6 +80,8 @@ class Measure:
                 return Sample()
             case "bins":
                 return Counter()
+            case "distinct":
+                return b""
         return 0
 
     def merged(self, a: State, b: State) -> State:
@@ -84,7 +90,17 @@ class Measure:
             if a is None or b is None:
                 return b if a is None else a
             return max(a, b) if self.kind == "max" else min(a, b)
+        if self.kind == "distinct":
+            return different.united(a, b)
         return a.with_(b) if self.kind == "sample" else a + b
+
+    def accuracy(self, states: Sequence[State]) -> float:
+        """How far what is made of these may be from the true value, as a part of it; 0: it is exact."""
+        if self.kind == "sample" and any(sample.bins is not None for sample in states):
+            return ACCURACY
+        return (
+            different.ACCURACY if self.kind == "distinct" and any(map(different.is_estimate, states)) else 0
+        )
 
     def to_wire(self, state: State) -> Any:
         """A state as JSON."""
@@ -92,6 +108,8 @@ class Measure:
             return state.to_wire()
         if self.kind == "bins":
             return sorted(state.items())
+        if self.kind == "distinct":
+            return different.to_wire(state)
         return str(state) if isinstance(state, Fraction) else state
 
     def from_wire(self, wire: Any) -> State:
@@ -100,6 +118,8 @@ class Measure:
             return Sample.from_wire(wire)
         if self.kind == "bins":
             return Counter(dict(wire))
+        if self.kind == "distinct":
+            return different.from_wire(wire)
         return Fraction(wire) if isinstance(wire, str) else wire
 
 
@@ -117,7 +137,7 @@ def _measures(of: Aggregate) -> tuple[Measure, ...]:
             return (Measure("rows" if of.output is None else "known", of.output),)
         case "sum" | "avg":
             return (Measure("total", of.output), Measure("known", of.output))
-        case "min" | "max":
+        case "min" | "max" | "distinct":
             return (Measure(of.function, of.output),)
         case "quantile":
             return (Measure("sample", of.output),)
@@ -147,6 +167,8 @@ def answers(of: Aggregate, known: Mapping[Measure, Sequence[State]]) -> list[Any
             return [_shown(one / many) if many else None for one, many in zip(states, *rest, strict=True)]
         case "min" | "max":
             return [_shown(one) for one in states]
+        case "distinct":
+            return [different.number(one) for one in states]
         case "quantile":
             percent = [Fraction(of.arguments[0])]
             return [_shown(one.quantiles(percent)[0]) for one in states]

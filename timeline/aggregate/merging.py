@@ -12,7 +12,6 @@ from timeline.aggregate.measures import answers, measures_of
 from timeline.aggregate.parts import Cell, Partial, States, best, merge_cells, values_of
 from timeline.aggregate.request import Request
 from timeline.aggregate.result import Excluded, Result
-from timeline.aggregate.samples import ACCURACY
 from timeline.language.output_names import name_of_time
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Scalar
@@ -84,11 +83,7 @@ def _groups(
     if not cells:
         return []
     known = dict(zip(measures, zip(*cells.values(), strict=True), strict=True))
-    sketched = {
-        measure.output
-        for measure, states in known.items()
-        if measure.kind == "sample" and any(sample.bins is not None for sample in states)
-    }
+    estimated = {(m.kind, m.output): found for m, states in known.items() if (found := m.accuracy(states))}
     index, *groups = zip(*cells, strict=True)
     columns: dict[str, Sequence[Any]] = {}
     if request.over is not None:
@@ -99,8 +94,9 @@ def _groups(
     columns |= {n: values_of(group) for n, group in zip(request.group_by, groups, strict=True)}
     for aggregate in request.aggregates:
         columns[aggregate.label] = answers(aggregate, known)
-        if aggregate.function == "quantile" and aggregate.output in sketched:
-            errors[aggregate.label] = ACCURACY
+        kind = "sample" if aggregate.function == "quantile" else aggregate.function
+        if (kind, aggregate.output) in estimated:
+            errors[aggregate.label] = estimated[kind, aggregate.output]
     order = np.lexsort([*map(_ranks, reversed(groups)), np.array(index)]).tolist()
     if request.top is not None and request.by is not None:
         order = _top(order, index, columns[request.by], request.top)

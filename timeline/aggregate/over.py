@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from timeline.aggregate.cells import busy, codes_of, combined, forgotten_before, user_values
+from timeline.aggregate.different import least, told
 from timeline.aggregate.functions import KEY
 from timeline.aggregate.instants import CHUNK, COUNTED, MAX_VALUES, QUARANTINED, TOO_OLD, UNKNOWN
 from timeline.aggregate.measures import Measure, State, measures_of
@@ -242,10 +243,15 @@ def _fold(
     measures = measures_of(request.aggregates)
     lines: dict[str | None, _Lines] = {
         name: _lines(tables[name], rows[name], stretches, order, steps.get(name))
-        for name in {m.output for m in measures if m.output is not None}
+        for name in {m.output for m in measures if m.output is not None and m.kind != "distinct"}
     }
     ordered = stretches.take(order)
-    states = [_states(m, lines.get(m.output), ordered, starts) for m in measures]
+    states = [
+        least(told(_one_each(tables[m.output], rows[m.output], stretches.at, at)).take(order), starts)
+        if m.kind == "distinct" and m.output is not None
+        else _states(m, lines.get(m.output), ordered, starts)
+        for m in measures
+    ]
     values = [user_values(table.take(np.sort(heads))) for table in groups.values()]
     place = np.argsort(np.argsort(heads)).tolist()
     cells = cells_of(stretches.index[heads].tolist(), [[of[p] for p in place] for of in values])

@@ -36,8 +36,8 @@ def parse_aggregates(text: str, kinds: Mapping[str, Kind], of: str | None = None
     Traceback (most recent call last):
     ...
     timeline.errors.RequestError: line 1, column 8: there is no aggregate sun; expected count, sum, avg, \
-min, max, p50, p99, histogram, duration, duration_by, rises, change (or p and another number up to 100); \
-did you mean sum?
+min, max, p50, p99, histogram, distinct, duration, duration_by, rises, change (or p and another number up to \
+100); did you mean sum?
     """
     if len(text) > MAX_LENGTH:
         raise RequestError(f"a list of aggregates has at most {MAX_LENGTH} characters, got {len(text)}")

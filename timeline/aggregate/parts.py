@@ -114,7 +114,7 @@ class Partial:
         if size > MAX_BYTES:
             raise LimitError(
                 f"the answer of one stream has {size} bytes, and a message takes {MAX_BYTES}; ask for fewer "
-                "times or groups, a smaller top, or leave out quantiles and histograms"
+                "times or groups, a smaller top, or leave out quantiles, histograms and distinct"
             )
         return wire
 

@@ -311,7 +311,7 @@ def _over(
         if one.function not in INTERVAL_FUNCTIONS or (one.function == "count" and one.output is not None):
             raise RequestError(
                 f"{one.label} is of values at one time; over intervals there are count, duration, "
-                "duration(OUTPUT), duration_by(OUTPUT), rises, change, avg, min, max"
+                "duration(OUTPUT), duration_by(OUTPUT), rises, change, avg, min, max, distinct"
             )
         output: str | None = one.output
         if one.function == "duration_by":

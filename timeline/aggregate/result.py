@@ -70,6 +70,15 @@ class Result(Framed):
             **({"counted": {"keys": self.counted, "from": self.counted_from}} if self.counted else {}),
         }
 
+    def inexact(self) -> list[str]:
+        """What to say of each column that is not exact."""
+        functions = {a.label: a.function for a in self.request.aggregates}
+        often = {label: ", in 95 of 100 answers" for label in functions if functions[label] == "distinct"}
+        return [
+            f"{label} is within {error:.1%} of its value{often.get(label, '')}"
+            for label, error in self.errors.items()
+        ]
+
     def _title(self) -> str:
         return f"{many(len(self.rows), 'row')} of {many(self.keys, 'key')}"
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from timeline.aggregate.cells import busy, codes_of, combined, forgotten_before, user_values
+from timeline.aggregate.different import told
 from timeline.aggregate.functions import CLOSED
 from timeline.aggregate.instants import Instants, instants
 from timeline.aggregate.measures import measures_of
@@ -114,7 +115,7 @@ class _Folding:
         self.request = request
         self.made = made
         self.measures = measures_of(request.aggregates)
-        self.outputs = {m.output for m in self.measures if m.output is not None}
+        self.outputs = {(m.output, m.kind == "distinct") for m in self.measures if m.output is not None}
 
     def fold(self, values: Instants) -> None:
         cell, cells = combined([values.index, *(codes_of(values.tables[n]) for n in self.request.group_by)])
@@ -124,11 +125,17 @@ class _Folding:
             # For 16 bits numpy has a radix sort.
             order = np.argsort(cell.astype(np.uint16) if cells <= 1 << 16 else cell, kind="stable")
         starts = first_of_runs(cell[order])
-        columns = {name: numbers(values.tables[name]).take(order) for name in self.outputs}
+        columns = {
+            (name, apart): (told if apart else numbers)(values.tables[name]).take(order)
+            for name, apart in self.outputs
+        }
         one_of_each = values.take(order[starts])
         groups = [user_values(one_of_each.tables[name]) for name in self.request.group_by]
         made = cells_of(one_of_each.index.tolist(), groups)
-        known = [m.of(columns.get(m.output or ""), starts, len(values)) for m in self.measures]
+        known = [
+            m.of(columns.get((m.output or "", m.kind == "distinct")), starts, len(values))
+            for m in self.measures
+        ]
         more = dict(zip(made, zip(*known, strict=True), strict=True))
         merge_cells(self.made.cells, more, self.measures)
 

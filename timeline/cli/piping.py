@@ -39,6 +39,6 @@ def print_answer(
     result = merge(request, [partial(part, request) for part in spill.evaluations()], kinds)
     print_result(result, format, raw, times)
     about = [f"{result.keys} key{'' if result.keys == 1 else 's'}"]
-    about += [f"{label} is within {error:.1%} of its value" for label, error in result.errors.items()]
+    about += result.inexact()
     for line in about:
         say(line, err=format is not Format.TABLE)

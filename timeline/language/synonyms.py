@@ -46,6 +46,9 @@ AGGREGATES: Mapping[str, str] = {
     **dict.fromkeys(("total",), "sum"),
     **dict.fromkeys(("keys", "n", "size"), "count"),
     **dict.fromkeys(("hist", "buckets"), "histogram"),
+    **dict.fromkeys(
+        ("count_distinct", "approx_distinct", "nunique", "unique", "uniq", "cardinality"), "distinct"
+    ),
     **dict.fromkeys(("duration_where", "time_in"), "duration"),
     **dict.fromkeys(("count_rises", "rising_edges"), "rises"),
     **dict.fromkeys(("delta", "increase", "diff"), "change"),

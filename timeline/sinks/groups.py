@@ -49,7 +49,7 @@ class Handed(TypedDict):
 def types_of(request: Request, kinds: Mapping[str, Kind]) -> dict[str, str]:
     """The columns of rows of groups, with what they hold in files of columns."""
     types = {name: TYPES.get(kinds[name], "float") for name in request.group_by}
-    functions = {"count": "int", "histogram": "text"}
+    functions = {"count": "int", "distinct": "int", "histogram": "text"}
     return types | {a.label: functions.get(a.function, "float") for a in request.aggregates}
 
 
@@ -98,7 +98,7 @@ def parts_of(made: Partial, asked: Request) -> list[Part]:
     if size > MAX_BYTES:
         raise LimitError(
             f"the groups of one stream at one time have {size} bytes, and a message takes {MAX_BYTES}; group "
-            "by fewer outputs, choose keys with where, or leave out quantiles and histograms"
+            "by fewer outputs, choose keys with where, or leave out quantiles, histograms and distinct"
         )
     return found
 

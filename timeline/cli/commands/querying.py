@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 #: Of the times at which keys were left out so many are named.
 MAX_NAMED = 5
 AGGREGATES = (
-    "count, sum(X), avg, min, max, p50, p99, histogram of outputs X; over time duration, duration(X), "
-    "duration_by(X), rises, change"
+    "count, sum(X), avg, min, max, p50, p99, histogram, distinct of outputs X; over time duration, "
+    "duration(X), duration_by(X), rises, change"
 )
 
 
@@ -240,8 +240,7 @@ def _about(result: Result, times: Times | None) -> list[str]:
             f"{result.counted} {keys_are} counted not from where they begin but from as late as "
             f"{said(result.counted_from, chosen(times, result.counted_from))} on; --exact leaves them out"
         )
-    for label, error in result.errors.items():
-        lines.append(f"{label} is within {error:.1%} of its value")
+    lines += result.inexact()
     if result.forgotten_before is not None:
         since = said(result.forgotten_before, chosen(times, result.forgotten_before))
         lines.append(f"keys without an event since {since} may be forgotten")
