@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from fractions import Fraction
 from typing import Any
@@ -18,6 +19,7 @@ from timeline.aggregate import Partial, Request, Result, kinds_of, merge, partia
 from timeline.errors import BusyError, ExpressionError, LimitError, RequestError, TimelineError
 from timeline.limits import Limits
 from timeline.local.evaluate import evaluate
+from timeline.plan import make_plan
 from timeline.tables.events import from_rows
 
 
@@ -31,6 +33,18 @@ def test_groups_by_their_columns_and_the_largest_first() -> None:
         {"cdn": "C2", "sum(n)": 7.5, "count": 3},
         {"cdn": "C1", "sum(n)": 6, "count": 3},
     ]
+
+
+def test_groups_are_told_apart_and_ordered_by_type_then_value_first_by_the_first() -> None:
+    values = [True, 1, "x", None, False, 2.5, "1"]
+    events: list[Any] = [(f"{a!r} {i}", 1, {"a": a, "b": i // 4}) for a in values for i in range(6)]
+    plan = make_plan("{a: latest_event_to_state(a), b: latest_event_to_state(b)}")
+    request = Request.parse(kinds_of(plan), group_by=["b", "a"])
+    parts = [partial(evaluate(plan, from_rows(events[stream::2])), request) for stream in (0, 1)]
+    ordered = [None, False, True, 1, 2.5, "1", "x"]
+    want = [[b, a, 4 - 2 * b] for b in (0, 1) for a in ordered]
+    # In JSON, where true and 1 differ.
+    assert json.dumps([list(row.values()) for row in through_json(request, parts).rows]) == json.dumps(want)
 
 
 def test_a_series_begins_when_sessions_begin_and_has_a_row_where_there_are_none() -> None:
