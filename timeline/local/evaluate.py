@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -26,38 +26,11 @@ from timeline.values.life_names import LifeKeys, key_named
 from timeline.values.vocabulary import I64, Keys
 
 if TYPE_CHECKING:  # pyarrow takes 0.1 s to import
-    from timeline.aggregate import Result
     from timeline.aggregate.piped import Piped
     from timeline.local.asking import Asking
     from timeline.reading.frames import Frame
 
 
-@overload
-def evaluate(
-    expression: Build | Expression | Plan,
-    events: Events | Frame,
-    limits: Limits | None = None,
-    jobs: int | None = None,
-    marks: Sequence[Position] = (),
-    *,
-    key: str = "key",
-    time: str = "time",
-    unit: TimeUnit = "ms",
-) -> Evaluation: ...
-# A text with a pipe asks, and what it is answered is a `timeline.aggregate.Result`.
-@overload
-def evaluate(
-    expression: str,
-    events: Events | Frame,
-    limits: Limits | None = None,
-    jobs: int | None = None,
-    marks: Sequence[Position] = (),
-    *,
-    key: str = "key",
-    time: str = "time",
-    unit: TimeUnit = "ms",
-    **asking: Unpack[Asking],
-) -> Evaluation | Any: ...
 def evaluate(
     expression: str | Build | Expression | Plan,
     events: Events | Frame,
@@ -69,7 +42,7 @@ def evaluate(
     time: str = "time",
     unit: TimeUnit = "ms",
     **asking: Unpack[Asking],
-) -> Evaluation | Result:
+) -> Evaluation | Any:
     """The value of an expression over events, for every key at every tick.
 
     ``events`` are `Events`, or a table whose rows they are: of pandas, Polars or pyarrow, a relation of
@@ -83,9 +56,10 @@ def evaluate(
     there are); the result does not depend on it. ``marks`` are those of the stream, in order
     (`timeline.tables.marks`).
 
-    A text that is piped into ``aggregate(...)`` asks over all keys: what is returned is the answer, a
-    `timeline.aggregate.Result`, and ``asking`` says when and of which keys (``at``, ``start``, ``end``,
-    ``every``, ``per``, ``where``, ``top``, ``by``, ``lives``), as in `Evaluation.aggregate`.
+    A text that is piped into ``aggregate(...)`` asks over all keys. What is returned then is the answer, a
+    `timeline.aggregate.Result` (for which the type says ``Any``); ``asking`` says when and of which keys:
+    ``at``, ``start``, ``end``, ``every``, ``per``, ``where``, ``top``, ``by`` and ``lives``, as in
+    `Evaluation.aggregate`.
 
     Raises:
         ExpressionError: text that cannot be understood, or parts that do not fit.

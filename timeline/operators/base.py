@@ -136,16 +136,26 @@ class Leaf(Operator):
 Lowered: TypeAlias = tuple[Operator, Sequence[Expression]]
 
 
+@dataclass(frozen=True)
+class OfColumn(Leaf):
+    """A leaf whose one argument is the event column that it reads."""
+
+    column: str
+
+    @classmethod
+    def lower(cls, part: Expression) -> Lowered:
+        (column,) = part.parts
+        assert isinstance(column, Column)
+        return cls(column.column), ()
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return frozenset((self.column,))
+
+
 def constant(part: Expression) -> Constant | None:
     """The part if it is a constant, wherever it stands; else ``None``."""
     return replace(part, span=None) if isinstance(part, Constant) else None
-
-
-def column_of(part: Expression) -> str:
-    """The column that is the one argument of a call."""
-    (column,) = part.parts
-    assert isinstance(column, Column)
-    return column.column
 
 
 def sort_rows(at: I64, *, keep: str) -> I64:

@@ -15,7 +15,8 @@ import numpy as np
 from timeline.language.expression import Expression
 from timeline.language.signatures import EVENTS, Signature
 from timeline.operators.base import Lowered
-from timeline.operators.predicate import columns_of, matches
+from timeline.operators.matching import OfEvents
+from timeline.operators.predicate import matches
 from timeline.operators.running import Running, added_up
 from timeline.tables.events import Events
 from timeline.tables.table import Table
@@ -24,7 +25,7 @@ from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True)
-class Count(Running):
+class Count(OfEvents, Running):
     """At t: the number of events at or before t that match; several at one tick all count.
 
     >>> from timeline.local.example import run
@@ -37,15 +38,9 @@ class Count(Running):
 
     signature = Signature("count", (EVENTS,), Kind.NUMERIC, rank=8)
 
-    predicate: Expression
-
     @classmethod
     def lower(cls, part: Expression) -> Lowered:
         return cls(part.parts[0]), ()
-
-    @property
-    def columns(self) -> frozenset[str]:
-        return columns_of(self.predicate)
 
     def read(self, events: Events, at: I64, raw: Table) -> Table:
         places = at[matches(self.predicate, events)]

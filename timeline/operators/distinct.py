@@ -18,9 +18,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from timeline.language.expression import Expression
 from timeline.language.signatures import COLUMN, Signature
-from timeline.operators.base import Leaf, Lowered, column_of
+from timeline.operators.base import OfColumn
 from timeline.tables.events import Events
 from timeline.tables.history import History
 from timeline.tables.packing import Bools, begin_of, first_of_runs, key_of, start_of
@@ -58,7 +57,7 @@ def estimate(least: int) -> int:
 
 
 @dataclass(frozen=True)
-class Distinct(Leaf):
+class Distinct(OfColumn):
     """At t: how many different values of ``column`` the events at or before t carry; 1 and 1.0 are one.
 
     It is exact up to 2 048. Above, it is an estimate from the 2 049 least hashes of the values, with a
@@ -76,19 +75,9 @@ class Distinct(Leaf):
 
     needs_whole = True
 
-    column: str
-
-    @classmethod
-    def lower(cls, part: Expression) -> Lowered:
-        return cls(column_of(part)), ()
-
     @property
     def kind(self) -> Kind:
         return Kind.NUMERIC
-
-    @property
-    def columns(self) -> frozenset[str]:
-        return frozenset((self.column,))
 
     def empty_raw(self) -> Table:
         return empty(Kind.STATE, Vocabulary())

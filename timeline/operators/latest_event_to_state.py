@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.language.expression import Expression
 from timeline.language.signatures import COLUMN, Signature
-from timeline.operators.base import Leaf, Lowered, column_of, sort_rows, with_start
+from timeline.operators.base import OfColumn, sort_rows, with_start
 from timeline.tables.events import Events
 from timeline.tables.splicing import coalesce
 from timeline.tables.table import Table, Window, empty
@@ -23,7 +22,7 @@ from timeline.values.vocabulary import I64, NULL_CODE, Vocabulary
 
 
 @dataclass(frozen=True)
-class LatestEventToState(Leaf):
+class LatestEventToState(OfColumn):
     """At t: ``column`` of the latest event at or before t that carries it; null before the first.
 
     Of two events at one tick the later in the stream counts. Raw rows keep repeated values: after
@@ -37,16 +36,6 @@ class LatestEventToState(Leaf):
     """
 
     signature = Signature("latest_event_to_state", (COLUMN,), Kind.STATE, rank=1)
-
-    column: str
-
-    @classmethod
-    def lower(cls, part: Expression) -> Lowered:
-        return cls(column_of(part)), ()
-
-    @property
-    def columns(self) -> frozenset[str]:
-        return frozenset((self.column,))
 
     def empty_raw(self) -> Table:
         return empty(Kind.STATE, Vocabulary())

@@ -1,4 +1,4 @@
-"""What the operators over predicates share: leaves whose raw rows are the events that match."""
+"""What the operators over predicates share: it, and mostly that raw rows are the events that match."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True)
-class Matching(Leaf):
-    """A leaf over a predicate: one true raw row for each tick at which an event matches."""
+class OfEvents(Leaf):
+    """A leaf over a predicate."""
 
     predicate: Expression
 
     @property
     def columns(self) -> frozenset[str]:
         return columns_of(self.predicate)
+
+
+@dataclass(frozen=True)
+class Matching(OfEvents):
+    """One true raw row for each tick at which an event matches."""
 
     def empty_raw(self) -> Table:
         return empty(Kind.BOOL)

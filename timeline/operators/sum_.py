@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.language.expression import Expression
 from timeline.language.signatures import COLUMN, Signature
-from timeline.operators.base import Lowered, column_of
+from timeline.operators.base import OfColumn
 from timeline.operators.running import Running, added_up
 from timeline.tables.events import Events
 from timeline.tables.table import Table
@@ -23,7 +22,7 @@ from timeline.values.vocabulary import I64
 
 
 @dataclass(frozen=True)
-class Sum(Running):
+class Sum(OfColumn, Running):
     """At t: the sum of the numbers that the events at or before t carry in ``column``.
 
     Exact, with all digits (to 400) that the numbers are written with: ten times 0.1 is 1. What is no
@@ -37,16 +36,6 @@ class Sum(Running):
     """
 
     signature = Signature("sum", (COLUMN,), Kind.NUMERIC, rank=9)
-
-    column: str
-
-    @classmethod
-    def lower(cls, part: Expression) -> Lowered:
-        return cls(column_of(part)), ()
-
-    @property
-    def columns(self) -> frozenset[str]:
-        return frozenset((self.column,))
 
     def read(self, events: Events, at: I64, raw: Table) -> Table:
         column = events.column(self.column)
