@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 
 import timeline as tl
-from timeline.aggregate import Result
-from timeline.errors import DurationError, ExpressionError, NotFoundError, RequestError
+from timeline.aggregate import Request, Result, partial
+from timeline.errors import DurationError, ExpressionError, LimitError, NotFoundError, RequestError
+from timeline.values.kinds import Kind
 
 BUFFERED = 'duration_where(latest_event_to_state(state) == "buffer")'
 PIPED = f"{BUFFERED} | aggregate(group_by(cdn), count, sum, avg)"
@@ -98,6 +99,17 @@ def test_lives_and_jobs() -> None:
             result = tl.evaluate(text, tl.from_rows(rows), tl.Limits(key_ttl=10_000), jobs, lives=lives)
             assert isinstance(result, Result)
             assert result.rows == [{"count": counted, "sum(value)": 15 if lives else 12}]
+
+
+def test_an_answer_that_no_message_carries_may_be_longer() -> None:
+    events = tl.from_rows([(f"k{i}", 0, {"n": i}) for i in range(10_001)])
+    result = tl.evaluate("{n: sum(n)}", events)
+    assert sum(row["count"] for row in result.aggregate(group_by="n").rows) == 10_001
+    assert len(result.aggregate(at=5).rows) == 10_001
+    assert len(result.aggregate("change(n)", "key", start=0, end=10).rows) == 10_001
+    request = Request.parse({"n": Kind.NUMERIC}, group_by=["n"])
+    with pytest.raises(LimitError, match="more than 10000 groups"):
+        partial(result, request)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def _groups(
         for number in range(1 if ticks is None else len(ticks)):
             cells[number,] = tuple(m.nothing() for m in measures)
     for part in partials:
-        merge_cells(cells, part.cells, measures)
+        merge_cells(cells, part.cells, measures, request.most)
     if not cells:
         return []
     known = dict(zip(measures, zip(*cells.values(), strict=True), strict=True))

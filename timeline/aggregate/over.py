@@ -255,7 +255,8 @@ def _fold(
     values = [user_values(table.take(np.sort(heads))) for table in groups.values()]
     place = np.argsort(np.argsort(heads)).tolist()
     cells = cells_of(stretches.index[heads].tolist(), [[of[p] for p in place] for of in values])
-    merge_cells(made.cells, dict(zip(cells, zip(*states, strict=True), strict=True)), measures)
+    more = dict(zip(cells, zip(*states, strict=True), strict=True))
+    merge_cells(made.cells, more, measures, request.most)
 
 
 def _one_each(table: Table, row: I64, places: I64, at: I64) -> Table:

@@ -11,14 +11,12 @@ from typing import Any, TypeAlias
 import orjson
 
 from timeline.aggregate.measures import Measure, State, measures_of
-from timeline.aggregate.request import MAX_ROWS, Request
+from timeline.aggregate.request import Request
 from timeline.aggregate.samples import bounded
 from timeline.errors import LimitError
 from timeline.tables.events import Position
 from timeline.values.scalars import Scalar, identity
 
-#: The most cells (groups times ticks) that one answer has.
-MAX_CELLS = 10_000
 #: The most bytes of a partial, as JSON.
 MAX_BYTES = 1_000_000
 
@@ -155,19 +153,21 @@ def best(rows: list[KeyRow], request: Request) -> list[KeyRow]:
             if places[row.index] <= request.top:
                 kept.append(row)
         rows = kept
-    if len(rows) > MAX_ROWS:
+    if len(rows) > request.most:
         raise LimitError(
-            f"more than {MAX_ROWS} rows; choose some with where or top, ask for fewer times, "
+            f"more than {request.most} rows; choose some with where or top, ask for fewer times, "
             "or for aggregates"
         )
     return rows
 
 
-def merge_cells(into: dict[Cell, States], more: Mapping[Cell, States], measures: Sequence[Measure]) -> None:
+def merge_cells(
+    into: dict[Cell, States], more: Mapping[Cell, States], measures: Sequence[Measure], most: int
+) -> None:
     """Adds what is known of cells to what is known of them already.
 
     Raises:
-        LimitError: there are too many.
+        LimitError: there are more than ``most``.
     """
     if not into:
         into.update(more)
@@ -178,9 +178,9 @@ def merge_cells(into: dict[Cell, States], more: Mapping[Cell, States], measures:
             into[cell] = states
         else:
             into[cell] = tuple(m.merged(a, b) for m, a, b in zip(measures, known, states, strict=True))
-    if len(into) > MAX_CELLS:
+    if len(into) > most:
         raise LimitError(
-            f"more than {MAX_CELLS} groups (times the ticks asked for); group by fewer outputs, choose keys "
+            f"more than {most} groups (times the ticks asked for); group by fewer outputs, choose keys "
             "with where, or ask for fewer times"
         )
     for place, measure in enumerate(measures):

@@ -25,8 +25,9 @@ from timeline.values.kinds import Kind
 from timeline.values.ticks import MAX_TICK, format_duration
 from timeline.values.vocabulary import I64
 
-#: The most rows of keys, and the most ticks, that one request asks for.
+#: The most rows, and the most ticks, that one request asks for; and rows where no message carries them.
 MAX_ROWS = 10_000
+MAX_ROWS_HERE = 10_000_000
 MAX_TICKS = 10_000
 
 
@@ -42,6 +43,8 @@ class Request:
 
     ``over``: instead of ticks, the time from ``over[0]`` up to (and without) ``over[1]``, cut at the
     multiples of ``over[2]`` (ms; 0: in one piece). Groups, ``where`` and aggregates are then of each moment.
+
+    ``most`` rows has an answer. On the wire it is not said: whoever asks others cannot ask for more.
 
     >>> kinds = {"cdn": Kind.STATE, "rebuffering": Kind.NUMERIC}
     >>> request = Request.parse(kinds, agg="count, sum(rebuffering), avg", group_by=["cdn"])
@@ -59,6 +62,7 @@ class Request:
     lives: bool = False
     exact: bool = False
     over: tuple[int, int, int] | None = None
+    most: int = MAX_ROWS
 
     @classmethod
     def parse(
@@ -239,7 +243,9 @@ class Request:
 
     def to_wire(self) -> dict[str, Any]:
         """The request as JSON, from which `from_wire` makes it again."""
-        return asdict(self)
+        wire = asdict(self)
+        del wire["most"]
+        return wire
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Request:

@@ -17,7 +17,7 @@ from timeline.aggregate.measures import measures_of
 from timeline.aggregate.numbers import Numbers, exact, numbers
 from timeline.aggregate.over import over_intervals
 from timeline.aggregate.parts import KeyRow, Partial, best, cells_of, merge_cells
-from timeline.aggregate.request import MAX_ROWS, Request, with_key
+from timeline.aggregate.request import Request, with_key
 from timeline.aggregate.where import holds, names_in, parse_where
 from timeline.tables.columns import Columns
 from timeline.tables.lateness import now
@@ -137,7 +137,7 @@ class _Folding:
             for m in self.measures
         ]
         more = dict(zip(made, zip(*known, strict=True), strict=True))
-        merge_cells(self.made.cells, more, self.measures)
+        merge_cells(self.made.cells, more, self.measures, self.request.most)
 
 
 def _key_rows(values: Instants, asked: Columns, outputs: Sequence[str], request: Request) -> list[KeyRow]:
@@ -149,8 +149,8 @@ def _key_rows(values: Instants, asked: Columns, outputs: Sequence[str], request:
         values, column = values.take(rows), column.take(rows)
         pairs = zip(column.value.tolist(), column.known.tolist(), strict=True)
         ranks = [exact(value, column.unit) if known else None for value, known in pairs]
-    elif len(values) > MAX_ROWS:
-        values = values.take(np.arange(MAX_ROWS + 1))  # already too many
+    elif len(values) > request.most:
+        values = values.take(np.arange(request.most + 1))  # already too many
     columns = [user_values(values.tables[name]) for name in outputs]
     return [
         KeyRow(index, tick, names[code], rank, tuple(of), int(asked.counted_from[code]) or None)

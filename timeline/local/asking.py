@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypedDict
 
 from timeline.aggregate import Request, Result, kinds_of, merge, needs_span, partial, span
+from timeline.aggregate.request import MAX_ROWS_HERE
 from timeline.errors import NotFoundError, RequestError
 from timeline.plan import Plan
 from timeline.tables.columns import Columns
@@ -75,5 +76,5 @@ def ask(result: Evaluated, agg: str | None, group_by: str | Sequence[str], askin
             )
         for word, when in zip(("start", "end"), known, strict=True):
             words[word] = when if words[word] is None else words[word]
-    request = Request.parse(kinds, **words)
+    request = replace(Request.parse(kinds, **words), most=MAX_ROWS_HERE)
     return replace(merge(request, [partial(result, request)], kinds), zone=result.zone)
