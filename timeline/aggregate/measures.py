@@ -20,6 +20,7 @@ from timeline.aggregate.functions import Aggregate
 from timeline.aggregate.numbers import Numbers, counts, extremes, sums
 from timeline.aggregate.samples import ACCURACY, Sample, samples
 from timeline.values.exact import user_fraction
+from timeline.values.ticks import format_seconds
 from timeline.values.vocabulary import I64
 
 #: The bounds of histograms that are given none: 1, 2 and 5 times the powers of ten, and 0.
@@ -160,7 +161,7 @@ def answers(of: Aggregate, known: Mapping[Measure, Sequence[State]]) -> list[Any
         case "count" | "rises" | "keys":
             return list(states)
         case "duration":
-            return [user_fraction(ms, 1000) for ms in states]
+            return list(map(format_seconds, states))
         case "sum" | "change":
             return [_shown(one) if many else None for one, many in zip(states, *rest, strict=True)]
         case "avg" | "time_avg":

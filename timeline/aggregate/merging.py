@@ -101,7 +101,7 @@ def _groups(
     if request.top is not None and request.by is not None:
         order = _top(order, index, columns[request.by], request.top)
     names = list(columns)
-    inorder = ([column[place] for place in order] for column in columns.values())
+    inorder = (map(column.__getitem__, order) for column in columns.values())
     return [dict(zip(names, row, strict=True)) for row in zip(*inorder, strict=True)]
 
 

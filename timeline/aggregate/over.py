@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timeline.aggregate.cells import busy, codes_of, combined, forgotten_before, user_values
+from timeline.aggregate.cells import busy, codes_of, combined, forgotten_before
 from timeline.aggregate.different import least, told
 from timeline.aggregate.functions import KEY
 from timeline.aggregate.instants import CHUNK, COUNTED, MAX_VALUES, QUARANTINED, TOO_OLD, UNKNOWN
@@ -200,6 +200,8 @@ def _known(
     pair = stretches.code * (int(stretches.index.max(initial=0)) + 1) + stretches.index
     left = np.ones(len(stretches), bool)
     for reason, mask in reasons:
+        if not mask.any():
+            continue
         gone = np.isin(pair, np.unique(pair[mask & left])) & left
         _, one_of_each = np.unique(pair[gone], return_index=True)
         for index, many in Counter(stretches.index[gone][one_of_each].tolist()).items():
@@ -252,9 +254,8 @@ def _fold(
         else _states(m, lines.get(m.output), ordered, starts)
         for m in measures
     ]
-    values = [user_values(table.take(np.sort(heads))) for table in groups.values()]
-    place = np.argsort(np.argsort(heads)).tolist()
-    cells = cells_of(stretches.index[heads].tolist(), [[of[p] for p in place] for of in values])
+    values = [table.python_values(heads, table.at[heads]) for table in groups.values()]
+    cells = cells_of(stretches.index[heads].tolist(), values)
     more = dict(zip(cells, zip(*states, strict=True), strict=True))
     merge_cells(made.cells, more, measures, request.most)
 
