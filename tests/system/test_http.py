@@ -117,6 +117,21 @@ async def test_its_own_schema(alone: tuple[Client, Cli]) -> None:
     assert "Tested: 19" in done.stdout
 
 
+async def test_a_piped_expression_asks_its_question(alone: tuple[Client, Cli]) -> None:
+    client, cli = alone
+    piped = 'count(state == "buffer") | aggregate(group_by(cdn), count, sum)'
+    spec = Spec.from_wire({"name": "buffers", **BUFFERS, "expression": piped})
+    await client.register(spec)
+    await feed_files(client, spec, [CDN.with_suffix(".jsonl")])
+    async with serving(cli) as api:
+        at = f"{api}/timelines/buffers/aggregate?at=10s"
+        answer, other = await asyncio.gather(asked(at), asked(f"{at}&agg=max(value)"))
+    assert answer.json["columns"] == ["time", "cdn", "count", "sum(value)"]
+    assert answer.json["rows"] == (await client.aggregate("buffers", at="10s")).rows
+    assert [row["count"] for row in answer.json["rows"]] == [1, 2]
+    assert other.json["columns"] == ["time", "cdn", "max(value)"]
+
+
 async def test_a_version_that_was_not_seen(alone: tuple[Client, Cli]) -> None:
     _, cli = alone
     async with serving(cli) as api:
