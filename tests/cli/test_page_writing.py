@@ -63,6 +63,18 @@ def test_events_show_doubts_in_the_text_that_has_them() -> None:
     assert 'count(\n  delay == "5")'[doubt.start : doubt.end] == 'delay == "5"'
 
 
+def test_an_expression_with_its_question() -> None:
+    text = 'count(delay == "5") | aggregate(group_by(often: @value > 2), sum)'
+    for name, one in (("", text), ("n", text.replace("@value", "@n"))):
+        assert wrong_in({name: one}) == {}
+        seen = Seen(3, {"delay": frozenset({"number"})}, ["key", "time", "delay"])
+        [doubt] = wrong_in({name: one}, seen)[name]
+        assert (doubt.sure, one[doubt.start : doubt.end]) == (False, 'delay == "5"')
+        [wrong] = wrong_in({name: one.replace(", sum", ", sun")})[name]
+        assert (wrong.sure, one[wrong.start :]) == (True, "sum)")
+        assert "did you mean sum?" in wrong.message
+
+
 def test_what_can_be_written() -> None:
     words = {one["label"]: one for one in completions(["state"], ["n"])}
     assert words["has_existed_within"]["detail"] == "has_existed_within(p, d)"

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from timeline.aggregate.piped import read_piped
 from timeline.errors import ExpressionError, PlacedError, Span
 from timeline.language.expression import Expression, Outputs
 from timeline.language.mistakes import Seen, mistakes_in
-from timeline.language.output_names import name_problem
+from timeline.language.output_names import VALUE, name_problem
 from timeline.language.parser import parse
 from timeline.language.references import read_outputs
 from timeline.language.signatures import operator_classes
@@ -47,16 +48,23 @@ def wrong_in(texts: Mapping[str, str], seen: Seen | None = None) -> dict[str, li
     found: dict[str, list[Wrong]] = {}
     whole = trees[""] if list(trees) == [""] else Outputs(tuple(trees), tuple(trees.values()))
     for mistake in mistakes_in(whole, seen or Seen()):
-        text = texts[mistake.output]
-        start, end = _place(text, mistake.span)
+        # The outputs of what is piped are all in one text.
+        name = mistake.output if mistake.output in texts else next(iter(texts))
+        start, end = _place(texts[name], mistake.span)
         told = mistake.text + (f"; did you mean {mistake.suggestion}?" if mistake.suggestion else "")
-        fixed = _fixed(mistake.output, texts, start, end, mistake.suggestion, None)
-        wrong = Wrong(told, start, end, False, mistake.suggestion, fixed)
-        found.setdefault(mistake.output, []).append(wrong)
+        fixed = _fixed(name, texts, start, end, mistake.suggestion, None)
+        found.setdefault(name, []).append(Wrong(told, start, end, False, mistake.suggestion, fixed))
     return found
 
 
-def _read(texts: Mapping[str, str]) -> tuple[dict[str, Expression], dict[str, ExpressionError]]:
+def _read(texts: Mapping[str, str]) -> tuple[Mapping[str, Expression], Mapping[str, PlacedError]]:
+    for name, text in texts.items() if len(texts) == 1 else ():
+        try:
+            piped = read_piped(text, name or VALUE)
+        except PlacedError as error:
+            return {}, {name: error}
+        if piped is not None:
+            return dict(zip(piped.outputs.names, piped.outputs.operands, strict=True)), {}
     if list(texts) != [""]:
         return read_outputs(texts)
     try:
