@@ -62,3 +62,42 @@ def test_what_does_not_go_together(here: Here, file: str) -> None:
     bad = here.bad("eval", "-e", "sum(a) | aggregate(median)", file)
     assert "did you mean p50?\n" in bad
     assert bad.rstrip().endswith("^^^^^^")
+
+
+STATES = '{s: latest_event_to_state(s), cdn: latest_event_to_state(cdn), n: count(s == "buffer")}'
+
+
+def rows(here: Here, file: str, *options: str) -> list[dict[str, object]]:
+    out = here.run("eval", "-e", STATES, file, *options, "--format", "jsonl")[1]
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_options_ask_over_all_keys_too(here: Here, file: str) -> None:
+    assert rows(here, file, "--agg", "duration_by(s)", "--per", "5s") == [
+        {"from": 0, "to": 5_000, "s": "buffer", "duration_by(s)": 10},
+        {"from": 0, "to": 5_000, "s": "play", "duration_by(s)": 2},
+        {"from": 5_000, "to": 9_000, "s": "buffer", "duration_by(s)": 8},
+        {"from": 5_000, "to": 9_000, "s": "play", "duration_by(s)": 4},
+    ]
+    assert rows(here, file, "--agg", "count, sum(n)", "--group-by", "cdn,s", "--at", "end") == [
+        {"time": 9_000, "cdn": "A", "s": "play", "count": 1, "sum(n)": 1},
+        {"time": 9_000, "cdn": "B", "s": "buffer", "count": 1, "sum(n)": 1},
+        {"time": 9_000, "cdn": "B", "s": "play", "count": 1, "sum(n)": 1},
+    ]
+    # Of its own keys each at its newest event; nothing of any is in a group.
+    assert rows(here, file, "--where", 's == "play"', "--top", "1", "--by", "n") == [
+        {"key": "a", "time": 3_000, "s": "play", "cdn": "A", "n": 1}
+    ]
+    assert rows(here, file, "--lives", "--agg", "count") == [{"count": 3}]
+    # What is said replaces what is piped.
+    out = here.run("eval", "-e", QUESTION, file, "--agg", "max(value)", "--format", "csv")[1]
+    assert out == "cdn,max(value)\nA,3\nB,7\n"
+
+
+def test_options_that_do_not_go_together(here: Here, file: str) -> None:
+    asked = ("eval", "-e", STATES, file)
+    assert "--top N and --by COLUMN go together" in here.bad(*asked, "--top", "1")
+    assert "give --every (at times) or --per" in here.bad(*asked, "--per", "5s", "--every", "5s")
+    assert "give --at, or a series" in here.bad(*asked, "--agg", "count", "--at", "1s", "--every", "5s")
+    assert "are for single keys: leave out" in here.bad(*asked, "--agg", "count", "--intervals")
+    assert "did you mean count?" in here.bad(*asked, "--agg", "coun")

@@ -21,7 +21,7 @@ from timeline.errors import NotCaughtUpError, PlacedError, TimelineError, shorte
 #: them, with what they need, take longer than most commands do.
 COMMANDS = {
     "eval": "local.evaluate_files",
-    "explain": "local.explain",
+    "explain": "explaining.explain",
     "dev": "service.dev",
     "broker": "service.broker",
     "worker": "service.worker",

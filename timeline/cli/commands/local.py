@@ -1,4 +1,4 @@
-"""Commands that need no server: ``eval`` and ``explain``."""
+"""The command ``eval``, which needs no server."""
 
 from __future__ import annotations
 
@@ -6,26 +6,33 @@ import sys
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from timeline.cli.given import given
 from timeline.cli.options import (
     EveryOption,
     ExpressionOption,
     Format,
-    FragmentsOption,
     FromOption,
-    JsonOption,
     RawOption,
     Shown,
     ToOption,
     UsageError,
     between,
-    expression_file,
     step,
-    utf8,
+)
+from timeline.cli.overall import (
+    AggOption,
+    ByOption,
+    GroupByOption,
+    LivesOption,
+    PerOption,
+    TopOption,
+    WhereOption,
+    check_times,
+    question_words,
 )
 from timeline.cli.piped import InputFormatOption, with_stdin
 from timeline.cli.saying import say
@@ -33,16 +40,12 @@ from timeline.cli.telling import StrictOption, refuse, tell
 from timeline.cli.times import AtOrEndOption, TimesOption, as_they_came, times_or_end, with_end
 
 if TYPE_CHECKING:
-    from timeline.aggregate.piped import Piped
     from timeline.local.spilling import Spill
-    from timeline.plan import Plan
     from timeline.reading import Rejected
     from timeline.reading.looking import Looking
     from timeline.spec.spec import Spec
 
 
-#: What is no file with an expression.
-EVENTS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".pq", ".gz", ".zst")
 #: More rows are told of before they come.
 MANY = 1_000_000
 #: Files are read in blocks of this size: small enough that all cores have some.
@@ -81,6 +84,13 @@ def evaluate_files(
     every: EveryOption = None,
     from_: FromOption = None,
     to: ToOption = None,
+    agg: AggOption = None,
+    group_by: GroupByOption = None,
+    where: WhereOption = None,
+    top: TopOption = None,
+    by: ByOption = None,
+    per: PerOption = None,
+    lives: LivesOption = False,
     intervals: Annotated[
         bool, typer.Option("--intervals", help="List from when to when a State or a Bool has each value.")
     ] = False,
@@ -107,8 +117,9 @@ def evaluate_files(
     """Evaluate an expression over files of events, here and now.
 
     Without --at or --every you get one row for each key, at the key's newest event. Warns on
-    standard error of likely mistakes, such as a column that no event has. An expression may ask over all
-    keys, as `query --all` does: EXPR | aggregate(group_by(COLUMN), count, avg).
+    standard error of likely mistakes, such as a column that no event has. With --agg, --group-by, --where,
+    --top, --per or --lives it asks over all keys, as `query --all` does; so does an expression that says it
+    itself: EXPR | aggregate(group_by(COLUMN), count, avg).
     """
     from timeline.jobs import cores
     from timeline.local.spilling import Spill
@@ -117,7 +128,7 @@ def evaluate_files(
     from timeline.values.zones import zone_named
 
     jobs = jobs or cores()
-    spec, plan, paths, question = _what(expression, files or [])
+    spec, plan, paths, question = given(expression, files or [])
     source = spec.source if spec else None
     unit: Literal["ms", "s", "us", "ns"] = source.numeric_unit if source else "ms"
     if time_unit is not None:
@@ -133,22 +144,30 @@ def evaluate_files(
     binary = rows_format in (Format.ARROW, Format.PARQUET)
     if intervals and (drawn or ats or interval):
         raise UsageError("--intervals goes with --from and --to, not with --at, --every or a picture")
-    if question is not None and (drawn or intervals):
-        raise UsageError("pictures and --intervals are for single keys: leave out `| aggregate(...)`")
+    words = question_words(agg, group_by, where, top, by, per, lives)
+    overall = question is not None or any(words.values())
+    if overall and (drawn or intervals):
+        raise UsageError(
+            "pictures and --intervals are for single keys: leave out `| aggregate(...)`, --agg and what "
+            "else asks over all keys"
+        )
+    if overall:
+        check_times(at, from_ or to, every, per)
+        words |= {} if question is None else question.unless(words)
     if node is not None and not intervals:
         raise UsageError("--node needs --intervals: values and lanes always show all outputs")
-    ranged = drawn is not None or intervals or interval is not None or question is not None
+    ranged = drawn is not None or intervals or interval is not None or overall
     start, end = between(from_, to, ranged, "--every, --intervals or --format lanes (svg, html, png)")
     asked = plan.result if node is None else plan.find(node)
     wanted = list(dict.fromkeys(key)) if key else None
     with (
-        with_stdin(paths, input_format) as given,
+        with_stdin(paths, input_format) as there,
         Spill(plan, spec.node_limits if spec else None, only=wanted, jobs=jobs) as spill,
     ):
         option = 'unit = "{}"' if spec and time_unit is None else "--time-unit {}"
         zone = timezone or (source.timezone if source else None)
         looking = Looking(plan.result.expression, plan.columns, time_name, unit, option, zone)
-        paths = files_of(given)
+        paths = files_of(there)
         _read(paths, key_name, looking, spill, jobs, strict, _latest(spec))
         if spill.refused:
             events_were = "event" if spill.refused == 1 else "events"
@@ -176,10 +195,11 @@ def evaluate_files(
             print_columns(COLUMNS, rows, rows_format, raw, ("from", "to"), times)
             return
         ticks = None if ats is None else with_end(ats, spill.stream_time)
-        if question is not None:
-            from timeline.cli.piping import print_answer
+        if overall:
+            from timeline.cli.answering import print_answer
 
-            print_answer(spill, question, ticks, interval, start, end, rows_format, raw, times)
+            words |= {"at": ticks, "every": interval, "start": start, "end": end}
+            print_answer(spill, words, rows_format, raw, times)
             return
         from timeline.cli.rows import print_rows
 
@@ -200,81 +220,6 @@ def _tell_many(rows: int) -> None:
     """Warns of more rows than a person wants."""
     if rows > MANY:
         say(f"note: {rows:,} rows follow; --key, --from, --to or a longer --every make it fewer", err=True)
-
-
-def explain(
-    spec: Annotated[
-        str | None,
-        typer.Argument(metavar="SPEC", help="A spec (.toml) or a file with an expression."),
-    ] = None,
-    expression: ExpressionOption = None,
-    shared: Annotated[
-        bool, typer.Option("--shared", help="Ask the server which nodes run already, and who uses them.")
-    ] = False,
-    cost: Annotated[
-        float | None,
-        typer.Option(metavar="RATE", min=0, help="Say how many Temporal actions RATE waves a second are."),
-    ] = None,
-    fragments: FragmentsOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Show the plan of a timeline as a tree: its nodes, their kinds, where they live, what a wave costs.
-
-    A wave is what a batch of events sets off: signals to the workflows that read it and between them.
-    """
-    from timeline.cli.render import print_plan
-
-    if spec is not None and expression is not None:
-        raise UsageError("give a spec or -e EXPR, not both")
-    if shared and spec is None:
-        raise UsageError("--shared needs a spec: only nodes of one source and limits are shared")
-    loaded, plan, *_ = _what(expression, [] if spec is None else [spec])
-    if shared and loaded is None:
-        raise UsageError(f"--shared needs a spec (.toml), got {spec}")
-    if loaded is None and (cost is not None or fragments is not None):
-        raise UsageError("--cost and --fragments need a spec (.toml): it says what runs as workflows")
-    if loaded is not None and fragments is not None:
-        loaded = loaded.by_policy(fragments.policy)
-        plan = loaded.plan
-    print_plan(plan, loaded, as_json=json, users=_users() if shared else None, rate=cost)
-
-
-def _users() -> dict[str, list[str]]:
-    """Who uses which running node."""
-    from timeline.cli.connecting import connected
-
-    return connected(lambda timelines: timelines.registry.users())
-
-
-def _what(
-    expression: str | None, arguments: Sequence[str]
-) -> tuple[Spec | None, Plan, list[str], Piped | None]:
-    """The spec if there is one, the plan, the files of events, and what is asked over all keys, if it is."""
-    rest = list(arguments)
-    if expression is not None:
-        if rest and Path(rest[0]).suffix == ".toml":
-            raise UsageError(f"give a spec or -e EXPR, not both, got -e and {rest[0]}")
-        return None, *_understood(utf8(expression, "EXPR"), rest)
-    if not rest:
-        raise UsageError("give a spec (.toml), a file with an expression, or -e EXPR")
-    first = Path(rest.pop(0))
-    if first.suffix == ".toml":
-        # Pydantic, which an expression does not need, takes 0.2 s to import.
-        from timeline.spec.loading import load_spec
-
-        spec = load_spec(first)
-        return spec, spec.plan, rest or list(spec.source.files), spec.question
-    if first.suffix in EVENTS:
-        raise UsageError(f"{first} holds events; say what to evaluate with a spec or -e EXPR")
-    return None, *_understood(expression_file(first), rest)
-
-
-def _understood(text: str, rest: list[str]) -> tuple[Plan, list[str], Piped | None]:
-    from timeline.aggregate.piped import read_piped
-    from timeline.plan import make_plan
-
-    question = read_piped(text)
-    return make_plan(text if question is None else question.outputs), rest, question
 
 
 def _latest(spec: Spec | None) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,17 @@ from timeline.cli.options import (
     between,
     step,
     utf8,
+)
+from timeline.cli.overall import (
+    AggOption,
+    ByOption,
+    GroupByOption,
+    LivesOption,
+    PerOption,
+    TopOption,
+    WhereOption,
+    check_times,
+    question_words,
 )
 from timeline.cli.saying import printable, say
 from timeline.cli.times import (
@@ -38,10 +49,6 @@ if TYPE_CHECKING:
 
 #: Of the times at which keys were left out so many are named.
 MAX_NAMED = 5
-AGGREGATES = (
-    "count, sum(X), avg, min, max, p50, p99, histogram, distinct of outputs X; over time duration, "
-    "duration(X), duration_by(X), rises, change"
-)
 
 
 def query(
@@ -52,29 +59,16 @@ def query(
     all_: Annotated[
         bool, typer.Option("--all", help="Ask over all keys. The options below need it.")
     ] = False,
-    where: Annotated[
-        str | None,
-        typer.Option(metavar="CONDITION", help="Only keys for which this is true, such as 'x > 5'."),
-    ] = None,
-    group_by: Annotated[
-        list[str] | None,
-        typer.Option(metavar="OUTPUT,...", help="A row for each combination of their values."),
-    ] = None,
-    agg: Annotated[str | None, typer.Option(metavar="LIST", help=f"Columns: {AGGREGATES}.")] = None,
-    top: Annotated[int | None, typer.Option(metavar="N", help="The N rows with the largest --by.")] = None,
-    by: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="An output, or a column of groups.")
-    ] = None,
+    where: WhereOption = None,
+    group_by: GroupByOption = None,
+    agg: AggOption = None,
+    top: TopOption = None,
+    by: ByOption = None,
     from_: FromOption = None,
     to: ToOption = None,
     every: EveryOption = None,
-    per: Annotated[
-        str | None,
-        typer.Option(metavar="D", help="Over intervals of this length (5m, 1h), from --from to --to."),
-    ] = None,
-    lives: Annotated[
-        bool, typer.Option("--lives", help="All lives of each key. --group-by key puts them together.")
-    ] = False,
+    per: PerOption = None,
+    lives: LivesOption = False,
     exact: Annotated[
         bool, typer.Option("--exact", help="Leave out keys that were not counted from their first event.")
     ] = False,
@@ -121,27 +115,11 @@ def query(
         raise UsageError("--node goes with a KEY; over all keys the outputs of the result are asked")
     if json and format is not None:
         raise UsageError("give --json or --format, not both")
-    if (top is None) != (by is None):
-        raise UsageError("--top N and --by COLUMN go together: the N rows with the largest COLUMN")
-    if at and (from_ or to or every or per):
-        raise UsageError("give --at, or a series with --every or --per (and --from, --to), not both")
-    if every and per:
-        raise UsageError("give --every (at times) or --per (over the time between them), not both")
+    check_times(at, from_ or to, every, per)
     start, end = between(from_, to)
     ats = times_or_end(at)
-    words: dict[str, Any] = {
-        "agg": None if agg is None else utf8(agg, "--agg"),
-        "group_by": [w.strip() for text in group_by or [] for w in utf8(text, "--group-by").split(",")],
-        "where": None if where is None else utf8(where, "--where"),
-        "top": top,
-        "by": None if by is None else utf8(by, "--by"),
-        "start": start,
-        "end": end,
-        "every": step(every),
-        "per": step(per, "--per"),
-        "lives": lives,
-        "exact": exact,
-    }
+    words = question_words(agg, group_by, where, top, by, per, lives)
+    words |= {"start": start, "end": end, "every": step(every), "exact": exact}
 
     async def work(timelines: Client) -> tuple[Spec, Result]:
         spec = await timelines.registry.spec(name)
