@@ -200,24 +200,3 @@ async def test_read_only_has_none_of_it(alone: tuple[Client, Cli], browser: Brow
             browser.reads("404")
 
     await asyncio.to_thread(look)
-
-
-async def test_without_the_token_there_is_nothing(alone: tuple[Client, Cli], browser: Browser) -> None:
-    _, cli = alone
-    (cli.folder / "token").write_text("0123456789abcdef\n")
-    url = await serve(cli, "--token-file=token")
-
-    def look() -> None:
-        for path in ("/", "/new", "/api/v1/timelines"):
-            browser.driver.get(f"{url}{path}")
-            browser.reads("give the token: Authorization: Bearer TOKEN")
-        headers = {"Authorization": "Bearer wrong-but-long-enough"}
-        browser.driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": headers})
-        browser.driver.get(f"{url}/api/v1/timelines?of=somebody")
-        browser.reads("give the token: Authorization: Bearer TOKEN")
-        headers = {"Authorization": "Bearer 0123456789abcdef"}
-        browser.driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": headers})
-        browser.driver.get(f"{url}/api/v1/timelines")
-        browser.reads('{"timelines":[],"next":null}')
-
-    await asyncio.to_thread(look)

@@ -64,7 +64,7 @@ def serve(
     """Serve the page (/) and the HTTP API (/api/v1): timelines and questions. Needs the extra "page".
 
     Connects as TEMPORAL_ADDRESS and its kin say. On another address than this machine's own it needs a token,
-    and then has no page, or a proxy's header.
+    with which one signs in to the page, or a proxy's header.
     """
     if not is_installed():
         raise UsageError(f"`timeline serve` needs more: {TO_GET}")
@@ -104,14 +104,15 @@ def _token(file: Path | None) -> str | None:
 
 
 async def _serve(host: str, port: int, access: Access, observed: Observed, temporal_ui: str | None) -> None:
-    from timeline.cli.serving.app import has_page
     from workflows.client import Client
 
     announce = observed.begin()
     client = await Client.connect()
     with listen(host, port) as listening:
         url = address_of(host, listening)
-        page = f"; the page is at {url}" if has_page(access) else ""
-        announce(f"Serving {url}/api/v1, described by {url}/api/v1/openapi.json{page}. Stop with Ctrl-C.")
+        announce(
+            f"Serving {url}/api/v1, described by {url}/api/v1/openapi.json; the page is at {url}. "
+            "Stop with Ctrl-C."
+        )
         await answering(client, access, listening, temporal_ui)
     raise ServiceError(f"the service at {url} ended by itself; its log says why")

@@ -10,16 +10,13 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from timeline.cli.serving import letters, models, page, problems, questions, timelines
-from timeline.cli.serving.guard import OPEN, Access, Guard
+from timeline.cli.serving.guard import LOGIN, LOGOUT, OPEN, Access, Guard
+from timeline.cli.serving.login import make_login
+from timeline.cli.serving.sessions import Sessions
 from workflows.client import Client
 from workflows.connection import trouble
 
 ABOUT = "Timelines: questions about state over time. Every answer says which prefix of its streams it is of."
-
-
-def has_page(access: Access) -> bool:
-    """Whether there is a page: a browser has no token to give."""
-    return access.token is None or access.header is not None
 
 
 def make_app(client: Client, access: Access | None = None, workflows: str | None = None) -> ASGIApp:
@@ -60,13 +57,17 @@ def make_app(client: Client, access: Access | None = None, workflows: str | None
         return JSONResponse(models.Health(status="failing", reason=reason).model_dump(), 503)
 
     access = access or Access()
-    if not has_page(access):
-        return Guard(app, access)
+    sessions = None if access.token is None else Sessions(access.token)
+    login = make_login(access.token, sessions)
     people = page.make_page(client, access.read_only, workflows)
 
-    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+    async def every(scope: Scope, receive: Receive, send: Send) -> None:
         """Apart, so that the page takes nothing that the API has to answer."""
-        ours = scope["type"] == "http" and scope["path"].startswith(("/api/", *OPEN))
-        await (app if ours else people)(scope, receive, send)
+        asked: ASGIApp = people
+        if scope["type"] == "http" and scope["path"].startswith(("/api/", *OPEN)):
+            asked = app
+        elif scope["type"] == "http" and scope["path"] in (LOGIN, LOGOUT):
+            asked = login
+        await asked(scope, receive, send)
 
-    return Guard(both, access)
+    return Guard(every, access, sessions)

@@ -2,6 +2,12 @@
 
 document.addEventListener("visibilitychange", () => emitEvent("tl-shown", !document.hidden));
 
+// Who is signed out meanwhile is asked to sign in.
+tlWhen(() => window.socket, (socket) => socket.on("connect_error", async () => {
+  const answer = await fetch(window.location.href, { method: "HEAD", redirect: "manual" });
+  if (answer.type === "opaqueredirect") window.location.reload();
+}), Infinity);
+
 // Calls `then` with what `find` finds, once it does: elements come after the script that speaks of them.
 function tlWhen(find, then, tries = 400) {
   const found = find();

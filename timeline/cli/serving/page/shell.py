@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from nicegui import ui
 
+from timeline.cli.serving.guard import COOKIE, LOGOUT
 from timeline.errors import TimelineError
 from workflows.client import Client
 
@@ -53,6 +54,10 @@ async def frame(service: Service, title: str, name: str | None = None, here: str
             ui.link("New", "/new").classes("tl-brand")
         button = ui.button(icon="contrast", on_click=lambda: _switch(dark))
         button.props('flat round dense color=white aria-label="Light or dark" title="Light or dark"')
+        if COOKIE in ui.context.client.request.cookies:
+            with ui.element("form").props(f"method=post action={LOGOUT}"):
+                leave = ui.button(icon="logout").props("flat round dense color=white type=submit")
+                leave.props('aria-label="Sign out" title="Sign out"')
     with ui.column().classes("tl-page"):
         if name is not None:
             with ui.row().classes("tl-tabs").props('role=navigation aria-label="Views"'):
