@@ -185,6 +185,24 @@ class LetterBox(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who takes part in a subscription, and since when (ms); of several one ``reads``, and the others wait to
+    take over."""
+
+    name: str
+    since: int
+    reads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a source knows of a subscription: its readers, and up to where all was acknowledged."""
+
+    readers: tuple[Reader, ...]
+    acknowledged: Position | None
+
+
 class Partition(Protocol):
     """One of the ordered logs that a source consists of. A key's events are in one of them."""
 
@@ -205,8 +223,13 @@ class Partition(Protocol):
         """A reader that begins as `Cursor.seek` says."""
         ...
 
-    def subscribe(self, name: str) -> Subscription:
-        """Takes part under a name; one that is new begins with the first message."""
+    def subscribe(self, name: str, reader: str | None = None) -> Subscription:
+        """Takes part in a subscription; one that is new begins with the first message. ``reader`` is what
+        others call who does."""
+        ...
+
+    def reading(self, name: str) -> Reading | None:
+        """Who takes part in a subscription; ``None`` if the source does not say."""
         ...
 
     def letter_box(self) -> LetterBox:

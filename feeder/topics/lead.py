@@ -19,6 +19,18 @@ from workflows.client import Client
 from workflows.protocol.node import Leader
 
 
+def feeder_of(leader: Leader) -> str:
+    """What the feeder that has a lead is called; of one that gave no name, the beginning of the lead's own.
+
+    >>> feeder_of("0000000002-plays-1:4711-0123456789abcdef")
+    'plays-1:4711'
+    >>> feeder_of("0000000002-0123456789abcdef")
+    '01234567'
+    """
+    name, _, own = leader.partition("-")[2].rpartition("-")
+    return name or own[:8]
+
+
 class TakenError(Exception):
     """This feeder has just taken the lead: where leaves stand has to be asked anew."""
 
@@ -29,11 +41,12 @@ class OvertakenError(Exception):
 
 class Lead:
     """The lead of a partition, for as long as nobody else takes it. ``leader`` is what leaves are told with
-    each batch; ``None``: it is not held."""
+    each batch; ``None``: it is not held. ``name`` is what the feeder is called."""
 
-    def __init__(self, timelines: Client) -> None:
+    def __init__(self, timelines: Client, name: str = "") -> None:
         self.leader: Leader | None = None
         self._timelines = timelines
+        self._name = name
 
     async def take(self, leaves: Iterable[str]) -> None:
         """Takes the lead of some leaves, at least one, from whoever has it; when it returns they have taken
@@ -48,7 +61,7 @@ class Lead:
         stands = self._timelines.leaves.stands
         known = [(await stands(leaf)).leader for leaf in leaves]
         number = max((int(leader.partition("-")[0]) for leader in known if leader is not None), default=0)
-        leader: Leader = f"{number + 1:010}-{uuid.uuid4().hex}"
+        leader: Leader = f"{number + 1:010}-{self._name}-{uuid.uuid4().hex}"
         await asyncio.gather(*(self._timelines.leaves.lead(leaf, leader) for leaf in leaves))
 
         async def settled() -> bool:

@@ -34,7 +34,8 @@ from workflows.metrics import FeederMetrics
 
 
 class PartitionFeeder:
-    """Feeds one partition of ``partitions`` to timelines, by the subscription of that name."""
+    """Feeds one partition of ``partitions`` to timelines, by the subscription of that name; ``name`` is what
+    the feeder is called."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class PartitionFeeder:
         turns: Turns | None = None,
         telling: Telling | None = None,
         accept_gap: bool = False,
+        name: str = "",
     ) -> None:
         self.source = source
         self.counts = Counts()
@@ -59,7 +61,8 @@ class PartitionFeeder:
         self._keys = KeyCheck(source, partitions, say)
         self._telling = telling or Telling(source.name, say)
         self._pauses = Pauses()
-        self._lead = Lead(timelines)
+        self._name = name
+        self._lead = Lead(timelines, name)
         self._accept_gap = accept_gap
         #: The registry was looked at; it has said something new, and that is not followed yet.
         self._looked = asyncio.Event()
@@ -113,7 +116,7 @@ class PartitionFeeder:
 
     async def _run(self, stack: AsyncExitStack) -> None:
         partition, timelines = self.source.partition, self._timelines
-        subscription = await asyncio.to_thread(partition.subscribe, self._subscription)
+        subscription = await asyncio.to_thread(partition.subscribe, self._subscription, self._name or None)
         stack.push_async_callback(asyncio.to_thread, subscription.close)
         box = await asyncio.to_thread(partition.letter_box)
         stack.push_async_callback(asyncio.to_thread, box.close)

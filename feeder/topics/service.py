@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ from feeder.leaves import to_feed
 from feeder.sources.base import Connector, ends_of
 from feeder.topics.partition import PartitionFeeder
 from feeder.topics.settling import Counts
-from feeder.topics.source import Input
+from feeder.topics.source import Input, subscription_of
 from feeder.topics.telling import Telling
 from feeder.topics.turns import Turns
 from timeline.errors import ServiceError, TimelineError
@@ -23,6 +25,11 @@ from workflows.protocol import Topic
 LOOK = 1.0
 #: After a failure a partition waits so long (s) before it is tried again, twice as long each time up to.
 PAUSE, MAX_PAUSE = 0.5, 15.0
+
+
+def own_name() -> str:
+    """What a feeder is called that was given no name: by its machine and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @dataclass(slots=True)
@@ -40,6 +47,7 @@ class Feeder:
 
     ``only`` restricts it to the timelines on the source of that one. ``say`` is told what a person should
     hear. ``accept_gap``: it goes on where a topic no longer has what timelines have not had, after a restore.
+    ``name`` is what others call it; no two have the same.
     """
 
     def __init__(
@@ -50,12 +58,14 @@ class Feeder:
         only: str | None = None,
         say: Callable[[str], None] = print,
         accept_gap: bool = False,
+        name: str | None = None,
     ) -> None:
         self.connector = connector
         self.timelines = timelines
         self.only = only
         self.say = say
         self.accept_gap = accept_gap
+        self.name = name or own_name()
         self._turns = Turns()
         self._sources: dict[str, _Fed] = {}
         self._complaints: dict[str, str] = {}
@@ -156,13 +166,14 @@ class Feeder:
                 PartitionFeeder(
                     self.timelines,
                     entry,
-                    f"timeline-{source_id}",
+                    subscription_of(source_id),
                     specs,
                     self.say,
                     count,
                     self._turns,
                     telling,
                     self.accept_gap,
+                    self.name,
                 )
             )
         self._sources[source_id] = fed

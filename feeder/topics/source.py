@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from feeder.sources.base import NONE, Cursor, Messages, Partition, Piece, in_a_row
+from feeder.sources.base import NONE, Cursor, Messages, Partition, Piece, Reading, Source, in_a_row
 from feeder.topics.batches import Decoder, decode
 from timeline.errors import ServiceError
 from timeline.reading.messages import MessageReader
@@ -17,6 +17,16 @@ from timeline.values.ticks import parse_time
 PATIENCE_MS = 10_000
 #: Messages that are decoded at once.
 AT_ONCE = 20_000
+
+
+def subscription_of(source_id: str) -> str:
+    """The subscription of all feeders of a source."""
+    return f"timeline-{source_id}"
+
+
+def feeding(spec: Spec, source: Source) -> list[Reading | None]:
+    """Who feeds each partition of a timeline's source, as far as that is known. Blocks."""
+    return [one.reading(subscription_of(spec.source_id)) for one in source.partitions()]
 
 
 class Input:

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from feeder.sources.base import NONE, DeadLetter, Message, Messages
+from feeder.sources.base import NONE, DeadLetter, Message, Messages, Reading
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
 
@@ -88,8 +88,11 @@ class SegmentPartition:
     def read(self, after: Position | None) -> SegmentCursor:
         return SegmentCursor(self, after)
 
-    def subscribe(self, name: str) -> SegmentSubscription:
+    def subscribe(self, name: str, reader: str | None = None) -> SegmentSubscription:
         return SegmentSubscription(self, name)
+
+    def reading(self, name: str) -> Reading | None:
+        return None
 
     def letter_box(self) -> SegmentLetterBox:
         return SegmentLetterBox(self, self._letters)

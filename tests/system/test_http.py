@@ -114,7 +114,7 @@ async def test_its_own_schema(alone: tuple[Client, Cli]) -> None:
             timeout=PATIENCE,
         )
     assert done.returncode == 0, done.stdout
-    assert "Tested: 19" in done.stdout
+    assert "Tested: 20" in done.stdout
 
 
 async def test_a_piped_expression_asks_its_question(alone: tuple[Client, Cli]) -> None:

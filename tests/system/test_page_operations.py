@@ -35,14 +35,18 @@ async def served(tmp_path: Path, broker: Broker) -> AsyncIterator[tuple[Client, 
         temporal = await connect_embedded(server.address)
         async with make_worker(temporal):
             client, cli = Client(temporal), Cli(server.address, tmp_path)
-            cli.environment["PULSAR_SERVICE_URL"] = broker.service_url
+            cli.environment |= {
+                "PULSAR_SERVICE_URL": broker.service_url,
+                "PULSAR_ADMIN_URL": broker.web_url,
+            }
             await broker.create_topic(NAME, 1)
             await client.registry.register(Spec.from_wire(SPEC))
             pulsar = await asyncio.to_thread(connect)
             producer = pulsar.create_producer(NAME)
             for text in (GOOD % ("a", 1_000), "{oops", GOOD % ("a", 2_000), "[]"):
                 producer.send(text.encode())
-            feeding = asyncio.create_task(Feeder(PulsarConnector(pulsar), client, say=lambda _: None).run())
+            feeder = Feeder(PulsarConnector(pulsar), client, say=lambda _: None, name="plays-feeder")
+            feeding = asyncio.create_task(feeder.run())
             process, url = await asyncio.to_thread(cli.page, "--temporal-ui=http://127.0.0.1:8233")
             yield client, url
             assert await asyncio.to_thread(stop, process, signal.SIGTERM) == 0
@@ -64,6 +68,8 @@ async def test_operations(served: tuple[Client, str], browser: Browser) -> None:
             # Of the stream: its newest message is broken, and its time is that of the newest event.
             browser.until(lambda: browser.rows(1)[0][2] != "-")
             browser.shows([["2000 ms", "2", "0"]], slice(5, 8), table=1)
+            browser.shows([["0", "plays-feeder"]], slice(0, 2), table=2)
+            browser.shows([["reads"]], slice(3, 4), table=2)
             browser.reads("None: no operator has failed on a key.")
 
     def letters() -> None:

@@ -130,12 +130,15 @@ class PulsarSubscription(PulsarCursor):
     topic = name = ""
 
     @classmethod
-    def subscribe(cls, client: pulsar.Client, topic: str, name: str) -> PulsarSubscription:
+    def subscribe(
+        cls, client: pulsar.Client, topic: str, name: str, reader: str | None = None
+    ) -> PulsarSubscription:
         with plainly():
             handle = client.subscribe(
                 topic,
                 name,
                 consumer_type=pulsar.ConsumerType.Failover,
+                consumer_name=reader,
                 initial_position=pulsar.InitialPosition.Earliest,
                 receiver_queue_size=QUEUE,
                 batch_index_ack_enabled=True,

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pulsar
 
-from feeder.sources.base import DeadLetter
+from feeder.sources.base import DeadLetter, Reading
 from feeder.sources.pulsar import letters
+from feeder.sources.pulsar.acknowledged import reading
 from feeder.sources.pulsar.reading import PulsarCursor, PulsarSubscription, plainly
 from producer.pulsar import connection
 from producer.pulsar.positions import follows, place_of
@@ -40,8 +41,11 @@ class PulsarPartition:
     def read(self, after: Position | None) -> PulsarCursor:
         return PulsarCursor.open(self._client, self.name, after)
 
-    def subscribe(self, name: str) -> PulsarSubscription:
-        return PulsarSubscription.subscribe(self._client, self.name, name)
+    def subscribe(self, name: str, reader: str | None = None) -> PulsarSubscription:
+        return PulsarSubscription.subscribe(self._client, self.name, name, reader)
+
+    def reading(self, name: str) -> Reading | None:
+        return reading(self.name, name)
 
     def letter_box(self) -> letters.PulsarLetterBox:
         return letters.PulsarLetterBox.open(self._client, self._dead, self.name)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 KINDS = ("broken", "ahead", "late", "closed")
 #: Of the keys of a timeline so many are shown.
 ROWS = 15
+#: Characters of a feeder's name.
+MAX_NAME = 100
 
 
 def feeder(
@@ -39,6 +41,14 @@ def feeder(
             help="Go on although messages are missing: after a restore, if the topic no longer has them.",
         ),
     ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="TIMELINE_FEEDER_NAME",
+            help="What it is called where one sees who feeds [default: host and process].",
+        ),
+    ] = None,
     metrics_address: MetricsOption = None,
     health_address: HealthOption = None,
     log_format: LogFormatOption = LogFormat.TEXT,
@@ -49,11 +59,15 @@ def feeder(
     It notices timelines that are registered or removed meanwhile. Several feeders share the partitions.
     When one dies, another takes over. PULSAR_SERVICE_URL and TEMPORAL_ADDRESS say where to connect.
     """
+    if name is not None and not (0 < len(name) <= MAX_NAME and name.isprintable()):
+        raise UsageError(f"--name has 1 to {MAX_NAME} characters that can be printed, got {name[:80]!r}")
     observed = Observed(metrics_address, health_address, log_format, log_level)
-    run_until_signalled(run_feeder(None, accept_gap, observed))
+    run_until_signalled(run_feeder(None, accept_gap, observed, name))
 
 
-async def run_feeder(only: str | None, accept_gap: bool = False, observed: Observed | None = None) -> None:
+async def run_feeder(
+    only: str | None, accept_gap: bool = False, observed: Observed | None = None, name: str | None = None
+) -> None:
     """Runs a feeder, for one timeline's source or for all."""
     from feeder.sources import opening
     from feeder.topics.service import Feeder
@@ -63,7 +77,7 @@ async def run_feeder(only: str | None, accept_gap: bool = False, observed: Obser
     timelines = await connect()
     connector = await asyncio.to_thread(opening.connect)
     try:
-        feeder = Feeder(connector, timelines, only=only, say=announce, accept_gap=accept_gap)
+        feeder = Feeder(connector, timelines, only=only, say=announce, accept_gap=accept_gap, name=name)
 
         async def trouble() -> str | None:
             return feeder.trouble
@@ -72,7 +86,9 @@ async def run_feeder(only: str | None, accept_gap: bool = False, observed: Obser
             if observed.health is not None:
                 place = host_and_port(observed.health, "--health-address")
                 stack.enter_context(HealthServer(*place, trouble))
-            announce(f"Feeder is ready: {connector.where}. Stop with Ctrl-C.")
+            announce(
+                f"Feeder is ready, called {printable(feeder.name)}: {connector.where}. Stop with Ctrl-C."
+            )
             await feeder.run()
     finally:
         await asyncio.to_thread(connector.close)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from timeline.cli.serving import letters, models, page, problems, questions, timelines
+from timeline.cli.serving import models, page, problems, questions, timelines, topics
 from timeline.cli.serving.guard import LOGIN, LOGOUT, OPEN, Access, Guard
 from timeline.cli.serving.login import make_login
 from timeline.cli.serving.sessions import Sessions
@@ -38,7 +38,7 @@ def make_app(client: Client, access: Access | None = None, workflows: str | None
     )
     app.state.timelines = client
     problems.install(app)
-    for router in (timelines.router, questions.router, letters.router):
+    for router in (timelines.router, questions.router, topics.router):
         app.include_router(router, prefix="/api/v1")
 
     @app.get("/healthz", tags=["health"])

@@ -279,32 +279,6 @@ class RefusedPage(Part):
     next: str | None
 
 
-class DeadLetter(Part):
-    """A message that no timeline took, and why; ``message`` is its text."""
-
-    kind: str
-    reason: str
-    partition: int
-    position: list[int]
-    key: str
-    published: int
-    message: str
-
-
-class DeadLetters(Part):
-    """Dead letters of a topic, oldest first; ``more``: there are others behind them."""
-
-    letters: list[DeadLetter]
-    more: bool
-
-
-class SentAgain(Part):
-    """So many messages were sent to the topic again."""
-
-    kind: Literal["broken", "ahead", "late", "closed"]
-    sent: int
-
-
 class Recent(Part):
     """A key with its value at its newest event."""
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from feeder.sources.base import Reading
+from feeder.topics.lead import feeder_of
 from timeline.cli.render import place_text
 from timeline.cli.serving.page.lanes import moment
 from timeline.pictures.axis import DATED
@@ -136,10 +138,22 @@ def stream_rows(
                 "stream time": "-" if one.newest < 0 else moment(one.newest),
                 "accepted": one.accepted,
                 "refused": one.refused,
-                "feeder": "" if leader is None else leader.partition("-")[2][:8],
+                "feeder": "" if leader is None else feeder_of(leader),
             }
         )
     return rows
+
+
+def feeder_rows(found: Sequence[Reading | None]) -> list[dict[str, Any]]:
+    """A row for each feeder of each partition, first who reads; ``found`` is what is known of each."""
+    return [
+        {"id": f"{number} {i}", "partition": number, "feeder": one.name, "since": moment(one.since)}
+        | {"state": "reads" if one.reads else "waits to take over"}
+        | {"acknowledged": place_text(known.acknowledged) if one.reads else ""}
+        for number, known in enumerate(found)
+        if known is not None
+        for i, one in enumerate(known.readers)
+    ]
 
 
 def place_of_sink(one: SinkReport) -> str:

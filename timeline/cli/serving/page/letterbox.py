@@ -8,9 +8,9 @@ from typing import Any
 from nicegui import ui
 
 from feeder.sources.base import DeadLetter, Source, ends_of
-from timeline.cli.serving.letters import of_topic
 from timeline.cli.serving.page.shell import heading
 from timeline.cli.serving.page.tables import ROWS, columns, fill
+from timeline.cli.serving.topics import of_topic
 from timeline.errors import TimelineError
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position

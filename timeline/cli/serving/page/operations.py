@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from nicegui import ui
 
+from feeder.sources.base import Reading
+from feeder.topics.source import feeding
 from timeline.cli.render import place_text
 from timeline.cli.serving.page.figures import (
     Stream,
     bytes_text,
+    feeder_rows,
     node_rows,
     place_of_sink,
     stream_rows,
@@ -18,6 +23,7 @@ from timeline.cli.serving.page.figures import (
 from timeline.cli.serving.page.letterbox import Letterbox, ends
 from timeline.cli.serving.page.shell import Service, complain, frame, heading, watching
 from timeline.cli.serving.page.tables import ROWS, columns, fill
+from timeline.cli.serving.topics import of_topic
 from timeline.errors import TimelineError
 from timeline.spec.spec import Spec
 from timeline.tables.events import Position
@@ -28,8 +34,10 @@ OF_STREAMS = (
     *("stream", "partition", "newest message", "result at", "lag"),
     *("stream time", "accepted", "refused", "feeder"),
 )
+OF_FEEDERS = ("partition", "feeder", "since", "state", "acknowledged")
 OF_SINKS = ("sink", "stream", "position", "rows", "waiting", "bytes", "trouble")
 OF_KEYS = ("key", "node", "since", "error")
+UNKNOWN = "Pulsar's admin API knows them: set PULSAR_ADMIN_URL for the page."
 #: A cell with a link into Temporal's UI where there is one.
 LINKED = """<q-td :props="props" class="tl-wrap">
   <a v-if="props.row.link" class="text-primary" :href="props.row.link" target="_blank" rel="noopener">
@@ -69,6 +77,10 @@ class _View:
         )
         self.nodes.add_slot("body-cell-node", LINKED)
         self.parts = self._table("Streams", columns(*OF_STREAMS))
+        self.feeders = None
+        if self.spec.source.topic is not None:
+            self.feeders = self._table("Feeders", columns(*OF_FEEDERS))
+            self.feeders.add_slot("no-data", UNKNOWN)
         self.sinks = None
         if self.spec.sinks:
             self.sinks = self._table("Sinks", columns(*OF_SINKS, wrapped=("sink", "trouble")))
@@ -139,9 +151,16 @@ class _View:
             self.ends = await ends(spec)
             leaves = [node_id(spec, spec.plan.leaves[0], stream.number) for stream in self.streams]
             self.leaders = [(await self.timelines.leaves.stands(leaf)).leader for leaf in leaves]
+            self._show_feeders(await of_topic(spec, partial(feeding, spec)))
         except TimelineError:
             self.ends = None
         self._show_streams()
+
+    def _show_feeders(self, found: Sequence[Reading | None]) -> None:
+        assert self.feeders is not None
+        if None not in found:
+            self.feeders.slots.pop("no-data", None)
+        fill(self.feeders, feeder_rows(found))
 
     async def _rest(self) -> None:
         name = self.spec.name

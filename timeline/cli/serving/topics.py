@@ -1,9 +1,11 @@
-"""Routes of dead letters: the messages of a topic that no timeline took."""
+"""Routes of a timeline's topic: dead letters, the messages that no timeline took; and who feeds it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from typing import Annotated, Literal, TypeVar
 
@@ -11,14 +13,15 @@ from fastapi import APIRouter, Query
 
 from feeder.sources.base import DeadLetter, Source
 from feeder.sources.opening import connect
-from timeline.cli.serving import models
+from feeder.topics.source import feeding
+from timeline.cli.serving import topic_models as models
 from timeline.cli.serving.common import Of
 from timeline.cli.serving.problems import responses
 from timeline.spec.spec import Spec
 
 T = TypeVar("T")
 
-router = APIRouter(prefix="/timelines/{name}/dead-letters", tags=["dead letters"])
+router = APIRouter(prefix="/timelines/{name}", tags=["topics"])
 Kind = Literal["broken", "ahead", "late", "closed"]
 
 
@@ -35,7 +38,7 @@ async def of_topic(spec: Spec, work: Callable[[Source], T]) -> T:
     return await asyncio.to_thread(connected)
 
 
-@router.get("", responses=responses(404))
+@router.get("/dead-letters", responses=responses(404))
 async def dead_letters(
     spec: Of,
     kind: Annotated[Kind | None, Query(description="Only these.")] = None,
@@ -66,7 +69,26 @@ async def dead_letters(
     )
 
 
-@router.post("/send-again", responses=responses(404))
+@router.post("/dead-letters/send-again", responses=responses(404))
 async def send_again(spec: Of, kind: Annotated[Kind, Query(description="Which.")]) -> models.SentAgain:
     """Send the dead letters of a kind to the topic again, each but once."""
     return models.SentAgain(kind=kind, sent=await of_topic(spec, lambda source: source.send_again(kind)))
+
+
+@router.get("/feeders", responses=responses(404))
+async def feeders(spec: Of) -> models.Feeders:
+    """Who feeds each partition of the topic, and who waits to take over: for this the service asks Pulsar's
+    admin API, at `PULSAR_ADMIN_URL`."""
+    found = await of_topic(spec, partial(feeding, spec))
+    return models.Feeders(
+        partitions=[
+            models.Fed(
+                partition=number,
+                feeders=[models.Feeder(**asdict(one)) for one in known.readers],
+                acknowledged=None if known.acknowledged is None else list(known.acknowledged),
+            )
+            for number, known in enumerate(found)
+            if known is not None
+        ],
+        unknown=[number for number, known in enumerate(found) if known is None],
+    )
