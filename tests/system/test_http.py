@@ -70,7 +70,7 @@ async def test_the_examples_of_the_page(alone: tuple[Client, Cli]) -> None:
     await fed(client)
     blocks = re.findall(r"```console\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     commands = [part for block in blocks for part in block.removeprefix("$ ").split("\n$ ")]
-    assert len(commands) == 14
+    assert len(commands) == 15
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     async with serving(cli) as api:
         for text in commands:
@@ -114,7 +114,7 @@ async def test_its_own_schema(alone: tuple[Client, Cli]) -> None:
             timeout=PATIENCE,
         )
     assert done.returncode == 0, done.stdout
-    assert "Tested: 20" in done.stdout
+    assert "Tested: 21" in done.stdout
 
 
 async def test_a_piped_expression_asks_its_question(alone: tuple[Client, Cli]) -> None:

@@ -14,6 +14,7 @@ from feeder.files.feed import feed_files
 from tests.support.browser import Browser, needs_browser, nothing_wrong
 from tests.support.cli import Cli
 from tests.support.places import ROOT
+from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.server import DevServer
@@ -195,8 +196,40 @@ async def test_read_only_has_none_of_it(alone: tuple[Client, Cli], browser: Brow
             "Operations",
         ]
         assert "Pause" not in browser.text()
+        assert "Remove" not in browser.text()
         for path in ("/new", "/t/cirr/change"):
             browser.driver.get(f"{url}{path}")
             browser.reads("404")
 
     await asyncio.to_thread(look)
+
+
+async def test_removing_needs_its_name(alone: tuple[Client, Cli], browser: Browser) -> None:
+    client, cli = alone
+    for name, least in (("often", 1), ("more-often", 2)):
+        wire = {
+            "name": name,
+            "expression": f'count(state == "buffer") > {least}',
+            "source": {"key": "session", "name": "plays"},
+        }
+        # So that the two share a workflow.
+        await client.register(Spec.from_wire(wire).by_policy("operator"))
+    url = await serve(cli)
+
+    def look() -> None:
+        with nothing_wrong(browser, f"{url}/t/often/operations"):
+            opening = "//*[text()='Remove this timeline']"
+            browser.until(lambda: browser.driver.find_element(By.XPATH, opening)).click()
+            browser.reads('goes   count(state == "buffer") > 1')
+            browser.reads('stays  count(state == "buffer")  (of more-often too)')
+            browser.reads("stays  the files that were fed")
+            for text in ("", "ofte", "often "):
+                browser.fill("Type often to remove it", text)
+                browser.until(lambda: not browser.button("Remove").is_enabled())
+            browser.fill("Type often to remove it", "often")
+            browser.press("Remove")
+            browser.until(lambda: browser.driver.current_url == f"{url}/")
+            browser.reads("more-often")
+
+    await asyncio.to_thread(look)
+    assert list(await client.timelines()) == ["more-often"]

@@ -230,6 +230,34 @@ class Lives(Part):
     lives: list[Life]
 
 
+class Interval(Part):
+    """A key has a value from a time up to, and without, another (ms); ``open``: it goes on there."""
+
+    key: str
+    value: Any
+    begin: int = Field(alias="from")
+    end: int = Field(alias="to")
+    seconds: int | float
+    open: bool
+
+
+class LeftOut(Part):
+    """A key that has no intervals, and why."""
+
+    key: str
+    reason: str
+
+
+class Intervals(Part):
+    """Intervals of a node, key by key in order of time."""
+
+    timeline: str
+    node: str
+    kind: str
+    intervals: list[Interval]
+    left_out: list[LeftOut]
+
+
 class Keys(Part):
     """Keys in the order of their names, from behind one on; how many there are, and where the next page
     begins."""

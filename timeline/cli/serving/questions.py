@@ -160,6 +160,34 @@ async def lives(spec: Of, timelines: Timelines, key: Key, node: Node = None) -> 
 
 
 @router.get(
+    "/intervals",
+    response_model=models.Intervals,
+    responses={**responses(404, 409), **ALSO_ARROW},  # type: ignore[dict-item]
+)
+async def intervals(
+    request: Request,
+    spec: Of,
+    timelines: Timelines,
+    key: Annotated[list[OneKey], Query(min_length=1, max_length=MOST, description="The keys.")],
+    node: Node = None,
+    start: At = None,
+    end: At = None,
+) -> models.Intervals | Response:
+    """From when to when a State or a Bool has each of its values."""
+    asked = _node(spec, node)
+    found = await timelines.questions.intervals(spec, asked, key, tick(start), tick(end))
+    if wants_arrow(request):
+        return as_arrow(found.to_arrow())
+    return models.Intervals(
+        timeline=spec.name,
+        node=asked.text,
+        kind=found.kind.value,
+        intervals=[models.Interval(**one.row()) for one in found],
+        left_out=[models.LeftOut(key=key, reason=why) for key, why in found.left_out.items()],
+    )
+
+
+@router.get(
     "/aggregate",
     response_model=models.Aggregate,
     responses={**responses(404, 409), **ALSO_ARROW},  # type: ignore[dict-item]

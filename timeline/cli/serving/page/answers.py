@@ -27,15 +27,15 @@ def command(name: str, words: Mapping[str, str]) -> str:
 
 
 def request(api: str, name: str, words: Mapping[str, str]) -> str:
-    """The question as a request.
+    """The question as an address.
 
     >>> request("http://127.0.0.1:8280/api/v1", "plays", {"agg": "count", "group_by": "a, b"})
-    'curl "http://127.0.0.1:8280/api/v1/timelines/plays/aggregate?agg=count&group_by=a&group_by=b"'
+    'http://127.0.0.1:8280/api/v1/timelines/plays/aggregate?agg=count&group_by=a&group_by=b'
     """
     said = [(word, text) for word, text in words.items() if text and word != "group_by"]
     groups = [part.strip() for part in words.get("group_by", "").split(",") if part.strip()]
     query = urlencode([*said, *(("group_by", group) for group in groups)])
-    return f'curl "{api}/timelines/{name}/aggregate{"?" if query else ""}{query}"'
+    return f"{api}/timelines/{name}/aggregate{'?' if query else ''}{query}"
 
 
 def height(options: Mapping[str, Any]) -> int:

@@ -11,7 +11,16 @@ from starlette.requests import Request
 from timeline.aggregate import Result
 from timeline.cli.serving.page.answers import chart, command, height, request
 from timeline.cli.serving.page.lanes import moment
-from timeline.cli.serving.page.shell import Service, address, complain, copyable, frame, heading, watching
+from timeline.cli.serving.page.shell import (
+    Service,
+    address,
+    complain,
+    copyable,
+    curl,
+    frame,
+    heading,
+    watching,
+)
 from timeline.cli.serving.page.tables import ROWS, fill
 from timeline.errors import RequestError, TimelineError
 from timeline.pictures.texts import value_text
@@ -159,7 +168,7 @@ class _View:
         when = f", at {moment(max(times))}" if times and not self.words["every"] else ""
         self.about.text = f"{result.keys} keys; positions {places}{when}{more}{left}"
         self.command.text = command(self.spec.name, self.words)
-        self.request.text = request(self.api, self.spec.name, self.words)
+        self.request.text = curl(request(self.api, self.spec.name, self.words))
 
 
 def _whole(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nicegui import ui
 
@@ -61,13 +61,13 @@ class Deploying:
 
 def _tell(proposal: Proposal) -> None:
     if (change := proposal.change) is None:
-        _lines("new", [node.text for node in proposal.spec.plan.nodes])
+        lines("new", [node.text for node in proposal.spec.plan.nodes])
         return
     ui.label(f"Version {proposal.version} is replaced.").classes("tl-note")
     _settings(change)
-    _lines("stays", change.stays)
-    _lines("new", change.new)
-    _lines("goes", change.goes)
+    lines("stays", change.stays)
+    lines("new", change.new)
+    lines("goes", change.goes)
     if change.moves:
         ui.label("Other workflows host the nodes: they get all that is known.").classes("tl-note")
     if change.anew:
@@ -80,6 +80,7 @@ def _settings(change: Change) -> None:
         ui.label(f"{place}: {was} → {now}").classes("tl-mono")
 
 
-def _lines(title: str, texts: list[str] | tuple[str, ...]) -> None:
+def lines(title: str, texts: Sequence[str]) -> None:
+    """What stays, is new or goes, each in a line."""
     for text in texts:
         ui.label(f"{title:<5}  {text}").classes(f"tl-mono tl-{title}")

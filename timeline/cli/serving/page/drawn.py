@@ -25,11 +25,12 @@ class Drawn:
     newest: int
 
 
-def lanes_of(lanes: list[Lane], position: Position | None) -> Drawn:
-    """Lanes from their origin until a little behind their last change."""
+def lanes_of(lanes: list[Lane], position: Position | None, over: int | None = None) -> Drawn:
+    """Lanes from their origin until a little behind their last change, but not to where they are ``over``."""
     start, newest = min(lane.origin for lane in lanes), max(lane.newest for lane in lanes)
     last = max([newest, *(piece.start for lane in lanes for piece in lane.pieces)])
-    return Drawn(lanes, position, start, last + max(1_000, (last - start) // 2), newest)
+    end = last + max(1_000, (last - start) // 2)
+    return Drawn(lanes, position, start, end if over is None else min(end, over - 1), newest)
 
 
 def nodes_of(plan: Plan) -> list[PlanNode]:

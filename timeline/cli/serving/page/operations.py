@@ -21,6 +21,7 @@ from timeline.cli.serving.page.figures import (
     streams_of,
 )
 from timeline.cli.serving.page.letterbox import Letterbox, ends
+from timeline.cli.serving.page.removing import Removing
 from timeline.cli.serving.page.shell import Service, complain, frame, heading, watching
 from timeline.cli.serving.page.tables import ROWS, columns, fill
 from timeline.cli.serving.topics import of_topic
@@ -93,6 +94,8 @@ class _View:
         if self.spec.source.topic is not None:
             Letterbox(self.spec, self.service.read_only)
             watching(self._look_at_topic)
+        if not self.service.read_only:
+            Removing(self.timelines, self.spec)
         await self._look()
         watching(self._look)
 

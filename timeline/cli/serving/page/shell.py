@@ -20,6 +20,7 @@ from workflows.client import Client
 EVERY, LEISURE, LONGEST = 1.0, 4.0, 10.0
 #: How long (s) a browser may take to come back for what is below the bar.
 PATIENCE = 60.0
+TOKEN = '-H "Authorization: Bearer $TIMELINE_TOKEN" '
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text("utf-8")
 
@@ -54,7 +55,7 @@ async def frame(service: Service, title: str, name: str | None = None, here: str
             ui.link("New", "/new").classes("tl-brand")
         button = ui.button(icon="contrast", on_click=lambda: _switch(dark))
         button.props('flat round dense color=white aria-label="Light or dark" title="Light or dark"')
-        if COOKIE in ui.context.client.request.cookies:
+        if is_signed_in():
             with ui.element("form").props(f"method=post action={LOGOUT}"):
                 leave = ui.button(icon="logout").props("flat round dense color=white type=submit")
                 leave.props('aria-label="Sign out" title="Sign out"')
@@ -104,6 +105,16 @@ def copyable(text: str) -> ui.label:
         line = ui.label(text).classes("tl-mono")
     button.on_click(lambda: ui.clipboard.write(line.text))
     return line
+
+
+def is_signed_in() -> bool:
+    """Whether who looks has signed in with a token."""
+    return COOKIE in ui.context.client.request.cookies
+
+
+def curl(url: str) -> str:
+    """A request as a command; where a token is asked for it is that of the environment."""
+    return f'curl {TOKEN if is_signed_in() else ""}"{url}"'
 
 
 def watching(look: Callable[[], Awaitable[None]], seconds: float = EVERY) -> None:
