@@ -103,6 +103,9 @@ async def test_with_the_token_one_gets_where_one_wanted(served: str, browser: Br
         assert browser.run("return document.cookie") == ""
         [cookie] = [one for one in browser.driver.get_cookies() if one["name"] == COOKIE]
         assert (cookie["httpOnly"], cookie["sameSite"], TOKEN in cookie["value"]) == (True, "Strict", False)
+        # What is to be copied gives the token, which the page does not know.
+        browser.driver.get(f"{served}/t/cirr/all?agg=count")
+        browser.reads(f'curl -H "Authorization: Bearer $TIMELINE_TOKEN" "{served}/api/v1/')
         # A link of another site leads where it says, though the browser keeps the cookie back at first.
         with another_site(f"{served}{VIEW}") as elsewhere:
             browser.driver.get(elsewhere)

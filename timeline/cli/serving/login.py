@@ -30,6 +30,7 @@ form { display: grid; gap: 0.75rem; width: min(22rem, calc(100vw - 2rem)); }
 h1 { font-size: 1.3rem; margin: 0; }
 p { margin: 0; opacity: 0.8; font-size: 0.9rem; overflow-wrap: anywhere; }
 label { font-weight: 600; }
+code { white-space: nowrap; }
 input, button { font: inherit; padding: 0.5rem 0.75rem; border-radius: 6px; border: 1px solid #8888; }
 button { background: #1d4ed8; color: #fff; border-color: transparent; cursor: pointer; }
 button:hover { background: #1e40af; }
@@ -55,7 +56,8 @@ FORM = """{head}<style>{style}</style></head><body><form method="post" action="{
 <label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 {trouble}<button>Sign in</button>
-<p>The token is what <code>timeline serve</code> was given: --token-file, or TIMELINE_TOKEN.</p>
+<p>The token is what <code>timeline serve</code> was given: <code>--token-file</code>,
+or <code>TIMELINE_TOKEN</code>.</p>
 </form></body></html>"""
 
 

@@ -17,7 +17,7 @@ from timeline.tables.events import Position
 
 KINDS = ("broken", "ahead", "late", "closed")
 #: Letters that are shown, and characters of a message.
-MOST, LONGEST = 200, 300
+MOST, LONGEST = 200, 160
 
 
 async def ends(spec: Spec) -> list[Position | None]:

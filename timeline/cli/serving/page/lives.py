@@ -59,7 +59,7 @@ class Lives:
         self._number = 0
         self._choice: ui.select | None = None
         if self.ttl is not None:
-            self._choice = ui.select({}, label="Life").style("min-width: 18rem")
+            self._choice = ui.select({}, label="Life").classes("tl-choice")
             self._choice.on("update:model-value", self._choose)
 
     @property
