@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from timeline.plan import make_plan
 from timeline.sinks.emission import Emission
 from timeline.spec.parts import Watermark
 from timeline.spec.spec import Spec
-from timeline.tables.events import from_rows
+from timeline.tables.events import Events, Position, from_rows
 from timeline.tables.marks import mark_of
 from timeline.values.life_names import LifeKeys, key_named
 
@@ -120,6 +121,13 @@ def played(
     alone: bool = True,
     renews: bool = False,
 ) -> tuple[list[Any], Any, list[Any]]:
+    """`fed` with events that are cut there."""
+    return fed(spec, marked_batches(from_rows(events), at, marks or {}, alone), policy, renews)
+
+
+def fed(
+    spec: Spec, cut: Iterable[tuple[Events, Position]], policy: Policy, renews: bool = False
+) -> tuple[list[Any], Any, list[Any]]:
     """The rows that a sink writes, what all keys answer at the end, as far back as is kept, and what was
     refused; ``renews``: all go on anew after each batch."""
     graph = WireGraph(spec.plan, spec.node_limits, policy)
@@ -131,7 +139,7 @@ def played(
         while (more := emission.rows()) is not None:
             rows.extend(more)
 
-    for batch, last in marked_batches(from_rows(events), at, marks or {}, alone):
+    for batch, last in cut:
         said = graph.feed(batch, last)
         for index, inputs in emission.inputs().items():
             for number in inputs:
