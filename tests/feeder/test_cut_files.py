@@ -18,8 +18,8 @@ from tests.engine.test_lives import SINKS, cuts, events_of, fed, sink_of, steps
 from timeline.spec.parts import Watermark
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position
+from workflows.logs import had
 from workflows.protocol import Segment
-from workflows.registry import _had
 
 
 def from_files(
@@ -34,7 +34,7 @@ def from_files(
         path.write_bytes(b"".join(lines[0 if grows else begin : end]))
         [segment], known = describe_files([path], log, 0)
         assert known == []
-        log.append(Segment(**{**segment, "after": _had(log, segment)}))
+        log.append(Segment(**{**segment, "after": had(log, segment)}))
         for piece in FileLog(spec, log).pieces(place, ["a"]):
             place = piece.last
             yield piece.events, piece.last

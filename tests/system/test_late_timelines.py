@@ -82,6 +82,13 @@ async def test_what_is_counted_late_is_told_wherever_it_is_asked(late: Spec, cli
     assert "counted from 2987000 ms on, not from where the key begins" in one
 
 
+async def test_programs_are_told_too(late: Spec, timelines: Client) -> None:
+    result = await timelines.aggregate(late.name, "count, sum(secs)")
+    assert (result.rows, result.counted, result.counted_from) == ([{"count": 2, "sum(secs)": 7}], 1, FROM)
+    result = await timelines.aggregate(late.name, "count, sum(secs)", exact=True)
+    assert (result.rows, result.counted) == ([{"count": 1, "sum(secs)": 2}], 0)
+
+
 async def test_questions_over_intervals_own_up_too(late: Spec, cli: Cli) -> None:
     over = (
         late.name,
@@ -109,11 +116,12 @@ async def test_questions_over_intervals_own_up_too(late: Spec, cli: Cli) -> None
 
 
 async def test_rows_of_sinks_own_up_too(late: Spec, tmp_path: Path) -> None:
-    keys = [(r["key"], r["at"], r["secs"], r["counted_from"]) for r in written(tmp_path / "keys")]
+    keys = [(r["key"], r["time"], r["secs"], r["counted_from"]) for r in written(tmp_path / "keys")]
     # Each second "old" begins to count, or stops; what is final are the times before the newest.
     old = [("old", 1_000 * t, (t - 2_987) // 2, FROM) for t in range(2_987, 2_998)]
     assert keys == [*old, ("new", 2_994_000, 0, None), ("new", 2_996_000, 2, None)]
-    groups = [(r["at"], r["count"], r["sum(secs)"], r["counted_keys"]) for r in written(tmp_path / "groups")]
+    rows = written(tmp_path / "groups")
+    groups = [(r["time"], r["count"], r["sum(secs)"], r["counted_keys"]) for r in rows]
     assert groups == [
         (2_988_000, 1, 0, 1),
         (2_990_000, 1, 1, 1),

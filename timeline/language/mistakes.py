@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from timeline.errors import Span
 from timeline.language.advice import quote
@@ -29,6 +29,9 @@ _OF_TEXTS = ("starts_with", "matches")
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 
+Kinds: TypeAlias = Literal["column", "quotes", "type", "number", "never", "unit"]
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """Something that is likely to be meant otherwise: ``place`` is where in the expression (empty: nowhere in
@@ -39,7 +42,7 @@ class Mistake:
     'line 1, column 7: no event carries the column lokation; did you mean location?'
     """
 
-    kind: Literal["column", "quotes", "type", "number", "never", "unit"]
+    kind: Kinds
     text: str
     suggestion: str | None = None
     place: str = ""
