@@ -170,7 +170,7 @@ def renewed(spec: Spec, emission: Emission) -> Emission:
     return other
 
 
-def lives_in(answers: Answers, key: str, kept_from: int) -> list[Any]:
+def lives_in(answers: Answers, key: str, kept_from: int = 0) -> list[Any]:
     spans = [answers.life(code)[1:] for code in answers.lives(key)]
     return [(span, [answers.value(key, tick) for tick in span if tick >= kept_from]) for span in spans]
 
