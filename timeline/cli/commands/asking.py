@@ -234,9 +234,11 @@ def _describe(name: str, json: bool) -> None:
             rows.append([short_text(node, spec.plan), workflow_id, place, *counts, *taken])
         heads = ("node", "workflow", "position", "keys", "rows", "accepted", "refused")
         say_listed(heads, rows, long=("node", "workflow"))
-        for gap in await timelines.registry.gaps(spec.source_id):
+        if gaps := await timelines.registry.gaps(spec.source_id):
+            out.print(f"{len(gaps)} gap{'' if len(gaps) == 1 else 's'} of messages that were never fed:")
+        for gap in gaps:
             places = f"{place_text(gap['after'])} and {place_text(gap['until'])}"
-            out.print(f"gap: partition {gap['partition']} had messages between {places} that were never fed")
+            out.print(f"  partition {gap['partition']}, between {places}")
         for mistake in mistakes:
             out.print(Text(printable(f"warning: {mistake}"), style="yellow"))
         for (node, _, _), state in zip(found, states, strict=True):
