@@ -199,8 +199,8 @@ class Client:
 
         A series (``every``), and what is over time (``per``, or a ``duration``), begins at the earliest
         origin and ends at the newest event unless it is said. Of an expression that is piped into
-        ``aggregate(...)`` its question is asked, where ``agg`` and ``group_by`` say no other. ``lives``: of all
-        lives that are known, not of each key's newest. ``exact``: without keys that are counted only from
+        ``aggregate(...)`` its question is asked, where ``agg`` and ``group_by`` say no other. ``lives``: of
+        all lives that are known, not of each key's newest. ``exact``: without keys that are counted only from
         later than their origin.
 
         Raises:
