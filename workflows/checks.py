@@ -152,6 +152,22 @@ def notable(carried: Carried, source: str, gap: Gap) -> None:
     carried.has_room(size)
 
 
+def warnable(carried: Carried, name: str, warnings: Sequence[life.Warned]) -> None:
+    """Looks whether what events show of a timeline can be remembered.
+
+    Raises:
+        TimelineError: it is none of that, or there is no room.
+    """
+    carried.spec(name)
+    if (size := len(orjson.dumps(warnings))) > MAX_NAME:
+        raise TimelineError(f"warnings have at most {MAX_NAME} bytes as JSON together, got {size}")
+    for one in warnings:
+        texts = [one.get(part) for part in ("kind", "place", "text")]
+        if not all(isinstance(text, str) for text in [*texts, one.get("suggestion") or ""]):
+            raise TimelineError(f"a warning has no kind, place, text and suggestion: {str(one)[:200]}")
+    carried.has_room(size)
+
+
 def storable(store: str, max_state: int) -> None:
     """Looks at what workers say of their store.
 

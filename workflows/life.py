@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
+from timeline.language.mistakes import Kinds
+
 #: Versions of a timeline that are remembered.
 MAX_VERSIONS = 20
 
@@ -17,11 +19,22 @@ class Version(TypedDict):
     spec: dict[str, Any]
 
 
+class Warned(TypedDict):
+    """Something of a timeline that is likely to be meant otherwise (`timeline.language.mistakes`)."""
+
+    kind: Kinds
+    place: str
+    text: str
+    suggestion: str | None
+
+
 class Life(TypedDict):
-    """The last versions, oldest first; a timeline that was registered before there were any has none."""
+    """The last versions, oldest first; a timeline that was registered before there were any has none.
+    ``warnings`` is what events have shown of the last."""
 
     versions: list[Version]
     paused: NotRequired[bool]
+    warnings: NotRequired[list[Warned]]
 
 
 class Standing(TypedDict):

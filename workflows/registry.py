@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from timeline.tables.wire import Wire
     from workflows import checks, life
     from workflows.carrying import Carried
+    from workflows.logs import goes_on, had
     from workflows.names import REGISTRY_TYPE, fragment_id
 
 
@@ -143,8 +144,8 @@ class RegistryWorkflow:
         checks.extendable(self.carried, source, files)
         log = self.state["logs"].setdefault(source, [])
         for file in files:
-            after = 0 if file.get("again") else max(_had(log, file), file["after"])
-            if file["last"] <= after and not _goes_on(log, file):
+            after = 0 if file.get("again") else max(had(log, file), file["after"])
+            if file["last"] <= after and not goes_on(log, file):
                 continue
             if len(log) >= checks.MAX_SEGMENTS:
                 raise checks.too_many_files(source)
@@ -166,6 +167,20 @@ class RegistryWorkflow:
     @protocol.NOTE_GAP.check(note_gap)
     def _may_note_gap(self, source: str, gap: Gap) -> None:
         checks.notable(self.carried, source, gap)
+
+    @protocol.NOTE_WARNINGS.handler
+    async def note_warnings(self, name: str, version: int, warnings: list[life.Warned]) -> None:
+        """Takes note of what events show of a version of a timeline, instead of what was noted before."""
+        wire = self.state["timelines"].get(name)
+        known = self.carried.life(name)
+        if wire is None or life.standing(known, wire)["version"] != version:
+            return  # what was looked at is another timeline by now
+        noted = known or life.Life(versions=life.versions(None, wire))
+        self.state.setdefault("lives", {})[name] = life.Life(**{**noted, "warnings": warnings})
+
+    @protocol.NOTE_WARNINGS.check(note_warnings)
+    def _may_note_warnings(self, name: str, version: int, warnings: list[life.Warned]) -> None:
+        checks.warnable(self.carried, name, warnings)
 
     @protocol.OPEN_TOPIC.handler
     async def open_topic(self, source: str, topic: Topic) -> Topic:
@@ -230,6 +245,12 @@ class RegistryWorkflow:
         """The remembered versions of a timeline, oldest first; none if it is not registered."""
         wire = self.state["timelines"].get(name)
         return [] if wire is None else life.versions(self.carried.life(name), wire)
+
+    @protocol.WARNINGS.handler
+    def warnings(self, name: str) -> list[life.Warned]:
+        """What events have shown of a timeline that is likely to be a mistake."""
+        known = self.carried.life(name)
+        return [] if known is None else known.get("warnings", [])
 
     @protocol.LOG.handler
     def log(self, source: str) -> list[Segment]:
@@ -321,22 +342,3 @@ class RegistryWorkflow:
 def _place(places: protocol.Places, source: str, stream: int) -> list[int] | None:
     streams = places.get(source, [])
     return streams[stream] if stream < len(streams) else None
-
-
-def _goes_on(log: Sequence[Segment], entry: Segment) -> bool:
-    """Whether an entry is a mark, and not what a log ends with already."""
-    return "mark" in entry and not (log and log[-1].get("mark", -1) >= entry["mark"])
-
-
-def _had(log: Sequence[Segment], file: Segment) -> int:
-    """How many lines of a file a log has."""
-    name, content = (file["path"], file["fingerprint"]), file.get("content")
-    return max(
-        (
-            part["last"]
-            for part in log
-            if (part["path"], part["fingerprint"]) == name
-            or (content is not None and (part.get("content"), part["last"]) == (content, file["last"]))
-        ),
-        default=0,
-    )

@@ -167,12 +167,12 @@ class Rows(Told, ABC):
 
 
 def _parts(rows: list[Row], most: int) -> Iterator[list[Row]]:
-    """The rows in pieces of about so many bytes."""
+    """The rows in pieces of about so many bytes, each of rows with the same columns."""
     part: list[Row] = []
     size = 0
     for row in rows:
         own = len(orjson.dumps(row))
-        if part and size + own > most:
+        if part and (size + own > most or row.keys() != part[0].keys()):
             yield part
             part, size = [], 0
         part.append(row)

@@ -136,6 +136,8 @@ class SinkWorkflow(Rows):
                 handed["parts"] += more["parts"]
                 handed["until"] = more["until"]
                 handed["first"] = more["first"] if handed["first"] is None else handed["first"]
+                if "known" in more:
+                    handed["known"] = more["known"]
             if size > HANDED_BYTES:
                 await self._tell(handed)
                 handed, size = None, 0

@@ -137,7 +137,7 @@ class GoingBack:
                 return
             until = "its end" if oldest is None else f"{list(oldest)}"
             what = (
-                f"{name}: the workflows have had messages up to {list(furthest)}, as after a restore of an "
+                f"the workflows have had messages up to {list(furthest)}, as after a restore of an "
                 f"older backup, and the topic no longer has what lies between that and {until}"
             )
             if not self._accept_gap:
@@ -146,7 +146,7 @@ class GoingBack:
                     "feeder go on without them: timeline feeder --accept-gap"
                 )
             await self._timelines.registry.note_gap(self._source.source_id, gap)
-            self._say(f"{what}; going on without them (timeline describe counts the gap)")
+            self._say(f"{name}: {what}; going on without them (timeline describe counts the gap)")
         else:
             self._say(
                 f"{name}: the subscription is ahead of the workflows, as after a restore of an older backup; "

@@ -37,6 +37,7 @@ class _Fed:
     """A source and the tasks that feed its partitions; none while all timelines on it are paused."""
 
     name: str
+    telling: Telling
     parts: list[PartitionFeeder] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -98,6 +99,10 @@ class Feeder:
         for source in self._sources.values():
             for partition in source.parts:
                 partition.look()
+            try:
+                await source.telling.note(self.timelines)
+            except TimelineError as error:  # it was said, and is no reason not to feed
+                self._complain(source.name, error)
         wanted: dict[str, list[Spec]] = {}
         every = await self.timelines.registry.specs()
         only = every[self.only].source_id if self.only in every else None
@@ -158,8 +163,7 @@ class Feeder:
                 "first fed: keys have moved between them, and no stream has all events of such a key; "
                 f"register the timelines on it anew: {', '.join(spec.name for spec in specs)}"
             )
-        fed = _Fed(source.name)
-        telling = Telling(source.name, self.say)
+        fed = _Fed(source.name, Telling(source.name, self.say))
         for number, (partition, begin) in enumerate(zip(partitions, known["starts"], strict=True)):
             entry = Input(partition, number, None if begin is None else tuple(begin), specs[0])
             fed.parts.append(
@@ -171,7 +175,7 @@ class Feeder:
                     self.say,
                     count,
                     self._turns,
-                    telling,
+                    fed.telling,
                     self.accept_gap,
                     self.name,
                 )

@@ -7,10 +7,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 
+from timeline.language.mistakes import Mistake
 from timeline.reading.heads import head_of_records
 from timeline.reading.looking import Looking
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events
+from workflows.client import Client
 
 #: Where something seems wrong, so many messages are looked at before it is told: the first few may just not
 #: carry a column.
@@ -31,6 +33,18 @@ class Telling:
         self._say = say
         # By name; ``None``: that was told.
         self._looks: dict[str, tuple[Spec, _Look | None]] = {}
+        #: What was found, and is not noted yet.
+        self._found: list[tuple[Spec, list[Mistake]]] = []
+
+    async def note(self, timelines: Client) -> None:
+        """Notes what was found at the registry, for whoever asks later.
+
+        Raises:
+            TimelineError: it cannot be noted.
+        """
+        while self._found:
+            spec, found = self._found.pop()
+            await timelines.registry.note_warnings(spec, found)
 
     def look(
         self,
@@ -50,7 +64,9 @@ class Telling:
             if look.messages < ENOUGH and (looking.suspicious or looking.early):
                 continue
             self._looks[spec.name] = spec, None
-            for mistake in looking.mistakes(partial(head_of_records, payloads, looking.time)):
+            found = looking.mistakes(partial(head_of_records, payloads, looking.time))
+            self._found.append((spec, found))
+            for mistake in found:
                 self._say(f"{self._name}: warning: {spec.name}: {mistake}")
 
     def _look_of(self, spec: Spec) -> _Look | None:

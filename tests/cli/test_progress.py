@@ -1,9 +1,9 @@
-"""How far a feed is, where there is no terminal."""
+"""How far a feed is, or a registration, where there is no terminal."""
 
 from __future__ import annotations
 
 from feeder.files.feed import Progress
-from timeline.cli.progress import Lines
+from timeline.cli.progress import Lines, Waiting
 
 
 def test_a_line_now_and_then_says_events_and_seconds_left() -> None:
@@ -21,4 +21,16 @@ def test_a_line_now_and_then_says_events_and_seconds_left() -> None:
     assert said == [
         "feeding: 2,400 events sent, 25% of 10,000 lines read, about 15 s left",
         "feeding: 7,900 events sent, 80% of 10,000 lines read, about 5 s left",
+    ]
+
+
+def test_a_line_now_and_then_says_how_many_streams_are_behind() -> None:
+    times = iter([100.0, 104.9, 105.0, 106.0, 110.0, 130.0])
+    said: list[str] = []
+    waiting = Waiting(lambda: next(times), said.append)
+    for behind in (4, 3, 2, 1, 0):
+        waiting(behind)
+    assert said == [
+        "registered; catching up: 3 streams behind",
+        "registered; catching up: 1 stream behind",
     ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.support.cli import Cli
 from tests.support.waiting import eventually
 from tests.system.test_topics import Topic, event, topic, topic_spec
+from workflows.client import Client
 
 __all__ = ["topic"]
 
@@ -65,8 +67,40 @@ async def test_register_feed_and_describe(cli_with_files: Cli) -> None:
     assert (code, err) == (0, warnings)
     fed = json.loads(out)
     assert (fed["accepted"], fed["warnings"]) == (2, as_json)
+    # What was fed is noted with the timeline, until it is another.
+    assert json.loads((await run("describe", "told-none", "--json"))[1])["warnings"] == as_json
+    described = (await run("describe", "told-none"))[1].splitlines()
+    assert [line for line in described if line.startswith("warning")] == [f"warning: {told}" for told in TOLD]
+    spec = (cli.folder / "told-none.toml").read_text()
+    (cli.folder / "told-none.toml").write_text(spec.replace("lokation", "location").replace('"5"', "5"))
+    await run("register", "told-none.toml", "--yes")
+    assert json.loads((await run("describe", "told-none", "--json"))[1])["warnings"] == []
     for name in ("told-file", "told-gone", "told-none"):
         await run("remove", name)
+
+
+async def test_what_a_later_file_makes_good_is_told_no_more(cli: Cli, timelines: Client) -> None:
+    (cli.folder / "flights.jsonl").write_text(EVENTS)
+    (cli.folder / "more.jsonl").write_text('{"key":"a","time":3000,"diverted":true}\n')
+    (cli.folder / "later.toml").write_text(
+        "name = 'told-later-file'\nexpression = 'count(diverted == true)'\n"
+    )
+    for arguments in (("register", "later.toml"), ("feed", "told-later-file", "flights.jsonl")):
+        await asyncio.to_thread(cli.good, *arguments)
+    [mistake] = await timelines.registry.warnings("told-later-file")
+    assert mistake.text.startswith("no event carries the column diverted")
+    # Of what is another by now nothing is noted.
+    spec = await timelines.registry.spec("told-later-file")
+    other = spec.model_copy(update={"description": "another"})
+    await timelines.registry.note_warnings(other, [])
+    assert await timelines.registry.warnings("told-later-file") == [mistake]
+    await asyncio.to_thread(cli.good, "feed", "told-later-file", "more.jsonl")
+    assert await timelines.registry.warnings("told-later-file") == []
+    # What there is no room for is left out.
+    many = [replace(mistake, text=f"{number}{'x' * 1_000}") for number in range(9)]
+    await timelines.registry.note_warnings(spec, many)
+    assert await timelines.registry.warnings("told-later-file") == many[:3]
+    await timelines.registry.remove("told-later-file")
 
 
 async def test_what_needs_no_events_is_told_at_once(cli: Cli) -> None:
@@ -106,11 +140,20 @@ async def test_the_feeder_says_it_once(topic: Topic, monkeypatch: pytest.MonkeyP
         # Registered in mid-stream, it is looked at with what it is brought up by.
         await topic.timelines.registry.register(later)
         await as_many(2)
+
+        async def noted() -> bool:
+            return all([await topic.timelines.registry.warnings(spec.name) for spec in (bad, later)])
+
+        await eventually(noted)
         await topic.send(event(9_000, "play"))
         assert await topic.value(good, "a", 9_000) == 7
     assert [text.split(" (")[0] for text in told()] == [
         warned,
         "warning: told-later: line 1, column 16: play without quotes is a column, and no event carries it",
+    ]
+    noted_too = [await topic.timelines.registry.warnings(spec.name) for spec in (good, bad, later)]
+    assert [f"{mistake}" for mistakes in noted_too for mistake in mistakes] == [
+        text.split(": ", 2)[2] for text in told()
     ]
     assert told()[0].endswith(" events looked at); did you mean state?")
     assert told()[1].endswith(' events looked at); did you mean "play"?')

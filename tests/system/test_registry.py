@@ -99,6 +99,18 @@ MISTAKES: dict[str, tuple[str, list[Any], str]] = {
     "topic": ("open_topic", ["s", {"partitions": 0, "starts": []}], "partitions"),
     "topic starts": ("open_topic", ["s", {"partitions": 3, "starts": [None]}], "3 partitions and 1 starts"),
     "topic of none": ("open_topic", ["s", TOPIC], "no timeline is registered on source s"),
+    "warnings of nobody": ("note_warnings", ["nobody", 1, []], "no timeline 'nobody' is registered"),
+    "no warnings": ("note_warnings", ["GOOD", 1, ["text"]], "decoding arguments"),
+    "half a warning": (
+        "note_warnings",
+        ["GOOD", 1, [{"kind": "type"}]],
+        "a warning has no kind, place, text and suggestion: {'kind': 'type'}",
+    ),
+    "long warnings": (
+        "note_warnings",
+        ["GOOD", 1, [{"kind": "type", "place": "", "text": "x" * 4_096, "suggestion": None}]],
+        "warnings have at most 4096 bytes as JSON together, got 4",
+    ),
     "store": ("use_store", ["s", -1], "max_state"),
     "unknown": ("take_over", [], "take_over"),
     "too many nodes": (
@@ -121,7 +133,7 @@ async def test_an_update_that_is_not_understood_is_refused(harmed: Client, mista
     good = spec()
     await harmed.registry.register(good)
     with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await raw(harmed, update, *args)
+        await raw(harmed, update, *[good.name if arg == "GOOD" else arg for arg in args])
     message = ""
     cause: BaseException | None = refused.value.cause
     while isinstance(cause, ApplicationError):

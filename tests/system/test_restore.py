@@ -11,21 +11,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pulsar
 import pytest
 
 from feeder.broker import Broker
 from feeder.checks.topic import check_topic
+from feeder.leaves import leaves_of
 from feeder.sources.base import Connector, ends_of
 from feeder.sources.pulsar import PulsarConnector
 from feeder.sources.pulsar.acknowledged import place_in
 from feeder.topics import going_back
 from feeder.topics.service import Feeder
 from producer.pulsar.connection import connect
+from tests.support.cli import Cli, stop
 from tests.support.segments import SegmentPartition, Segments
+from tests.support.sinks import by_key, expected, written
 from tests.support.waiting import eventually
-from tests.system.test_storage import OFTEN, working
+from tests.system.test_storage import OFTEN, started_with, working
 from timeline.errors import NotFoundError
+from timeline.local.evaluate import evaluate
 from timeline.spec.spec import Spec
+from timeline.tables.events import from_rows
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import node_id
@@ -39,8 +45,13 @@ async def temporal(folder: Path) -> AsyncIterator[Client]:
     """A server and a worker, with their database and the store of states in a folder."""
     async with DevServer(folder / "dev.db", options=OFTEN) as server:
         connected = await connect_embedded(server.address)
-        async with working(connected, folder / "store"):
+        async with working(connected, folder / "store", folder.parent):
             yield Client(connected)
+
+
+@pytest.fixture(autouse=True)
+def all_states_in_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflows.stores.store.THRESHOLD", 1)
 
 
 @contextlib.asynccontextmanager
@@ -87,9 +98,10 @@ async def back_up_and_restore(
     database.mkdir()
     async with temporal(database) as timelines:
         await timelines.registry.register(spec)
-        await asyncio.to_thread(send, messages(0, 70))
         async with feeding(connector, timelines, []):
-            await arrived(connector, timelines, spec)
+            for first in range(0, 70, 10):
+                await asyncio.to_thread(send, messages(first, first + 10))
+                await arrived(connector, timelines, spec)
     _put(database, backup)
     async with temporal(database) as timelines:
         await asyncio.to_thread(send, messages(70, 210))
@@ -99,8 +111,12 @@ async def back_up_and_restore(
     _put(backup, database)
     if lose is not None:
         lose()
+    rows = written(tmp_path)
     said: list[str] = []
     async with temporal(database) as timelines:
+        for leaf in leaves_of([spec], 0):
+            # What it carries is not in the database, but in a file of the store.
+            assert (await started_with(timelines.temporal, leaf))[1]
         if lose is not None:
             async with feeding(connector, timelines, said):
                 await eventually(lambda: _has(said, "--accept-gap"))
@@ -118,6 +134,12 @@ async def back_up_and_restore(
         else:
             assert [(gap["partition"], gap["after"], gap["until"]) for gap in gaps] == [(0, [2, 20], [4, 1])]
             assert (status["accepted"], status["refused"]) == (70 + 70, 0)
+        # Each row is there once, of what came since the backup those that are right now.
+        await all_written(timelines, spec)
+        kept = [*range(70), *range(150, 220)] if lose is not None else range(220)
+        local = evaluate(spec.plan, from_rows([("k", n, {"a": n % 3}) for n in kept]), spec.node_limits)
+        assert by_key(written(tmp_path)) == expected(spec, local)
+        assert len(rows) > 100
         # Once more, nobody goes back.
         before = len(said)
         async with feeding(connector, timelines, said):
@@ -155,9 +177,35 @@ def all_of(partition: SegmentPartition, spec: Spec) -> Callable[[], Awaitable[bo
     return acknowledged
 
 
-def counting(topic: str) -> Spec:
-    wire: dict[str, Any] = {"name": topic, "expression": "count(a == 1)", "source": {"topic": topic}}
-    return Spec.from_wire({**wire, "limits": {"allowed_lateness": "1s"}})
+def all_of_topic(connector: Connector, spec: Spec, broker: Broker) -> Callable[[], Awaitable[bool]]:
+    """Asks whether all of a topic of Pulsar is acknowledged."""
+    [partition] = connector.source(spec).partitions()
+
+    async def acknowledged() -> bool:
+        path = f"{partition.name.replace('://', '/')}/internalStats"
+        stats = await asyncio.to_thread(broker.admin.ask, path)
+        place = place_in(stats, f"timeline-{spec.source_id}")
+        return place is not None and place == await asyncio.to_thread(partition.end)
+
+    return acknowledged
+
+
+async def all_written(timelines: Client, spec: Spec) -> None:
+    """Waits until the sink stands where the leaves do."""
+
+    async def there() -> bool:
+        [sink] = await timelines.nodes.sinks(spec)
+        return sink["position"] == (await timelines.leaves.status(spec, 0))["position"]
+
+    await eventually(there)
+
+
+def counting(topic: str, folder: Path) -> Spec:
+    """A timeline with two leaves, and a sink in a folder that is in no backup."""
+    outputs = {"n": "count(a == 1)", "s": "latest_event_to_state(a)"}
+    wire: dict[str, Any] = {"name": topic, "outputs": outputs, "source": {"topic": topic}}
+    sink = {"folder": str(folder), "outputs": ["n", "s"]}
+    return Spec.from_wire({**wire, "limits": {"allowed_lateness": "5ms"}, "sink": sink})
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["told", "found-out"])
@@ -172,7 +220,7 @@ async def test_a_restored_database_gets_what_the_topic_has(
     segments = Segments(tmp_path)
     topic = f"restore-{uuid.uuid4().hex[:8]}"
     segments.create(topic, 1)
-    spec = counting(topic)
+    spec = counting(topic, tmp_path)
     [partition] = segments.source(spec).partitions()
     said = await back_up_and_restore(tmp_path, segments, spec, appending(partition), all_of(partition, spec))
     assert [line for line in said if "going back" in line] == [
@@ -185,7 +233,7 @@ async def test_what_the_topic_no_longer_has_is_not_passed_over(tmp_path: Path) -
     segments = Segments(tmp_path)
     topic = f"restore-{uuid.uuid4().hex[:8]}"
     segments.create(topic, 1)
-    spec = counting(topic)
+    spec = counting(topic, tmp_path)
     [partition] = segments.source(spec).partitions()
 
     def lose() -> None:
@@ -215,7 +263,7 @@ async def test_a_restored_database_beside_pulsar(
         monkeypatch.setattr("feeder.topics.live.SILENCE", 0.5)
     client = await asyncio.to_thread(connect)
     try:
-        spec = counting(f"restore-{uuid.uuid4().hex[:8]}")
+        spec = counting(f"restore-{uuid.uuid4().hex[:8]}", tmp_path)
         assert spec.source.topic is not None
         producer = await asyncio.to_thread(client.create_producer, spec.source.topic)
 
@@ -224,15 +272,94 @@ async def test_a_restored_database_beside_pulsar(
                 producer.send(payload)
 
         connector = PulsarConnector(client)
-        [partition] = connector.source(spec).partitions()
-        name = f"timeline-{spec.source_id}"
-
-        async def acknowledged() -> bool:
-            path = f"{partition.name.replace('://', '/')}/internalStats"
-            place = place_in(await asyncio.to_thread(broker.admin.ask, path), name)
-            return place is not None and place == await asyncio.to_thread(partition.end)
-
+        acknowledged = all_of_topic(connector, spec, broker)
         said = await back_up_and_restore(tmp_path, connector, spec, send, acknowledged)
         assert len([line for line in said if "going back" in line]) == 1
     finally:
         await asyncio.to_thread(client.close)
+
+
+async def test_a_gap_in_a_topic_of_pulsar_is_told_and_accepted_by_command(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSAR_ADMIN_URL", broker.web_url)
+    client = await asyncio.to_thread(connect)
+    try:
+        await _gap(tmp_path, broker, client)
+    finally:
+        await asyncio.to_thread(client.close)
+
+
+async def _gap(tmp_path: Path, broker: Broker, client: pulsar.Client) -> None:
+    spec = counting(f"gap-{uuid.uuid4().hex[:8]}", tmp_path)
+    assert spec.source.topic is not None
+    connector = PulsarConnector(client)
+    producer = await asyncio.to_thread(client.create_producer, spec.source.topic)
+    database, backup = tmp_path / "temporal", tmp_path / "backup"
+    database.mkdir()
+
+    async def feed(timelines: Client, first: int, last: int) -> None:
+        for message in messages(first, last):
+            await asyncio.to_thread(producer.send, message)
+        async with feeding(connector, timelines, []):
+            await arrived(connector, timelines, spec)
+            await eventually(all_of_topic(connector, spec, broker))
+
+    async with temporal(database) as timelines:
+        await timelines.registry.register(spec)
+        await feed(timelines, 0, 20)
+    _put(database, backup)
+    async with temporal(database) as timelines:
+        await feed(timelines, 20, 40)
+    [end] = await asyncio.to_thread(ends_of, connector.source(spec))
+    assert end is not None
+    _put(backup, database)
+    # Without retention all is deleted that is acknowledged and lies in a ledger that is full.
+    path = f"persistent/public/default/{spec.source.topic}"
+    nothing = b'{"retentionTimeInMinutes": 0, "retentionSizeInMB": 0}'
+    await asyncio.to_thread(broker.admin.ask, f"{path}/retention", nothing, "POST")
+    await asyncio.to_thread(broker.admin.ask, f"{path}/unload", None, "PUT")
+    for message in messages(40, 50):
+        await asyncio.to_thread(producer.send, message)
+    [partition] = connector.source(spec).partitions()
+
+    def first_ledger() -> int:
+        with contextlib.closing(partition.read(None)) as cursor:
+            return int(cursor.receive(5_000).position[0, 0])
+
+    async def is_deleted() -> bool:
+        await asyncio.to_thread(broker.admin.ask, f"{path}/trim", b"", "POST")
+        return await asyncio.to_thread(first_ledger) > end[0]
+
+    await eventually(is_deleted)
+    async with temporal(database) as timelines:
+        cli = Cli(timelines.temporal.service_client.config.target_host, tmp_path)
+
+        async def said_by(options: tuple[str, ...], text: str) -> str:
+            process = cli.start("feeder", *options)
+            assert process.stdout is not None
+            line = ""
+            while text not in line:
+                line = await asyncio.to_thread(process.stdout.readline)
+                assert line, "it has ended"
+            if options:
+                await arrived(connector, timelines, spec)
+            await asyncio.to_thread(stop, process)
+            return line
+
+        refusal = await said_by((), "--accept-gap")
+        assert "nothing is fed. Restore a newer backup or the topic's messages" in refusal
+        assert refusal.count(partition.name) == 1
+        assert (await timelines.leaves.status(spec, 0))["accepted"] == 20
+        await said_by(("--accept-gap",), "going on without them (timeline describe counts the gap)")
+        assert (await timelines.leaves.status(spec, 0))["accepted"] == 20 + 10
+        [gap] = await timelines.registry.gaps(spec.source_id)
+        assert (gap["partition"], gap["after"], gap["until"][1:]) == (0, [end[0], 19, 0], [0, 0])
+        described = await asyncio.to_thread(cli.good, "describe", spec.name)
+        assert (
+            "1 gap of messages that were never fed:\n"
+            f"  partition 0, between {end[0]}.19.0 and {gap['until'][0]}.0.0\n"
+        ) in described
+        as_json = await asyncio.to_thread(cli.good, "describe", spec.name, "--json")
+        assert json.loads(as_json)["gaps"] == [gap]
+        await timelines.registry.remove(spec.name)

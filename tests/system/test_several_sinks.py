@@ -8,11 +8,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from feeder.checks.dry_run import compare
 from feeder.files.feed import feed_files
 from tests.support.cli import PATIENCE, Cli, stop
 from tests.support.receiver import Receiver
 from tests.support.sinks import by_key, events, expected, spec, write, written
+from timeline.errors import TimelineError
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import sink_id
@@ -88,3 +91,27 @@ async def test_a_timeline_that_is_registered_anew_at_once_has_its_sinks(
         assert described.run_id not in runs
     await feed_files(timelines, wanted, [write(tmp_path / "events.jsonl", events(1, 3, 20))])
     assert len(written(tmp_path / "a")) == len(written(tmp_path / "b")) > 20
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_a_timeline_with_a_sink_is_not_changed(
+    timelines: Client, tmp_path: Path, several: bool
+) -> None:
+    sinks = [{"folder": str(tmp_path / "a"), "name": "a"}, {"folder": str(tmp_path / "b")}]
+    wanted = spec(sinks if several else sinks[1])
+    await timelines.registry.register(wanted)
+    changed = wanted.model_copy(update={"description": "another"})
+    for other in (changed, wanted.by_policy("stream"), wanted.model_copy(update={"sinks": ()})):
+        with pytest.raises(TimelineError) as refused:
+            await timelines.registry.register_all([other], {wanted.name: 1})
+        assert str(refused.value) == (
+            f"timeline {wanted.name!r} has a [sink] and cannot be changed: rows of both specs would have the "
+            "same ids; register the changed one under another name, with a place of its own, or remove this "
+            "one first"
+        )
+    assert await timelines.registry.spec(wanted.name) == wanted
+    await timelines.registry.remove(wanted.name)
+    # Once it is gone, another may have its name.
+    await timelines.registry.register(changed)
+    assert await timelines.registry.spec(wanted.name) == changed
+    await timelines.registry.remove(wanted.name)

@@ -41,13 +41,15 @@ SMALL = 'duration_where(latest_event_to_state(playerStateChange) == "buffer")'
 
 
 @asynccontextmanager
-async def working(client: temporalio.client.Client, directory: Path | None) -> AsyncIterator[Store | None]:
+async def working(
+    client: temporalio.client.Client, directory: Path | None, sinks: Path | None = None
+) -> AsyncIterator[Store | None]:
     """A worker, with a store in that directory or without one, that has told the registry so."""
     async with AsyncExitStack() as stack:
         store = None
         if directory is not None:
             client, store = await stack.enter_async_context(with_store(client, f"file:{directory}"))
-        await stack.enter_async_context(make_worker(client))
+        await stack.enter_async_context(make_worker(client, sink_roots=None if sinks is None else [sinks]))
         await agree(client, store)
         yield store
 

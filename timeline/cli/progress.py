@@ -1,4 +1,5 @@
-"""How far a feed is: as a bar on a terminal, else as a line now and then; both on standard error."""
+"""How far a feed is, or what was registered: on a terminal all the time, else as a line now and then; both on
+standard error."""
 
 from __future__ import annotations
 
@@ -62,3 +63,36 @@ class Lines:
         share = far.lines / far.of_lines
         left = f", about {(now - self._begun) * (1 - share) / share:.0f} s left" if share else ""
         self._tell(f"feeding: {far.events:,} events sent, {share:.0%} of {far.of_lines:,} lines read{left}")
+
+
+@contextmanager
+def catching_up(quiet: bool) -> Iterator[Callable[[int], None]]:
+    """What is to be told how many streams do not yet stand where others do."""
+    from rich.console import Console
+
+    errors = Console(stderr=True)
+    if quiet:
+        yield lambda _: None
+    elif not errors.is_terminal:
+        yield Waiting(time.monotonic, lambda line: say(line, err=True))
+    else:
+        with errors.status("registered; catching up") as status:
+            yield lambda behind: status.update(f"{_behind(behind)} (Ctrl-C leaves it)")
+
+
+class Waiting:
+    """Says a line every few seconds (of ``clock``) while streams are behind."""
+
+    def __init__(self, clock: Callable[[], float], tell: Callable[[str], None]) -> None:
+        self._clock, self._tell = clock, tell
+        self._last = clock()
+
+    def __call__(self, behind: int) -> None:
+        now = self._clock()
+        if behind and now - self._last >= EVERY:
+            self._last = now
+            self._tell(_behind(behind))
+
+
+def _behind(streams: int) -> str:
+    return f"registered; catching up: {streams} stream{'' if streams == 1 else 's'} behind"

@@ -50,7 +50,8 @@ def suggest(e: Expression, kind: Kind, wanted: tuple[Kind, ...], of: Expression 
         case Kind.COLUMN if isinstance(of, Arithmetic):
             return f"latest_event_to_state({text}) or sum({text})"
         case Kind.COLUMN if Kind.STATE in wanted:
-            return f"latest_event_to_state({text})"
+            text = f"latest_event_to_state({text})"
+            return f"{text} or {quote(Constant(e.column))}" if _may_be_text(e, of) else text
         case Kind.COLUMN:
             return compare.format(f"latest_event_to_state({text})", "==")
         case Kind.STATE if Kind.COLUMN in wanted and _is(e, "latest_event_to_state"):
@@ -68,6 +69,14 @@ def suggest(e: Expression, kind: Kind, wanted: tuple[Kind, ...], of: Expression 
 
 def _is(e: Expression | None, *names: str) -> bool:
     return e is not None and e.name in names
+
+
+def _may_be_text(e: Expression, of: Expression | None) -> TypeGuard[Column]:
+    """Whether a column stands where a State is compared: a text may have lost its quotes."""
+    if not isinstance(e, Column) or not isinstance(of, Compare):
+        return False
+    other = of.right if e is of.left else of.left
+    return other.name in ("latest_event_to_state", "first", "prior_state")
 
 
 def _is_lag(e: Expression | None) -> TypeGuard[Call]:

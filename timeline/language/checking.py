@@ -206,7 +206,7 @@ def _check_compare(e: Compare, sign: str) -> None:
         if kind is Kind.PREDICATE:
             raise _misfit(f"{sign} cannot take", side, kind, wanted)
         if kind is Kind.COLUMN and not kinds <= {Kind.COLUMN, Kind.CONSTANT}:
-            raise _misfit(f"{sign} beside a timeline cannot take", side, kind, wanted)
+            raise _misfit(f"{sign} beside a timeline cannot take", side, kind, wanted, of=e)
         if kind is Kind.BOOL and e.op not in ("==", "!="):
             raise KindError(
                 f"{sign} cannot take {quote(side)}: a Bool has no order",

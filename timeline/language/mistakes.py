@@ -7,12 +7,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from timeline.errors import Span
 from timeline.language.advice import quote
 from timeline.language.checking import kind_of
-from timeline.language.expression import Column, Compare, Constant, Expression, In, Outputs
+from timeline.language.contradictions import never_together
+from timeline.language.expression import And, Column, Compare, Constant, Expression, In, Outputs
 from timeline.language.ranges import never_in_range
 from timeline.language.types import types_of, words
 from timeline.values.kinds import Kind
@@ -21,9 +22,14 @@ from timeline.values.kinds import Kind
 _NAMED = 8
 #: What makes a number of a State.
 _OF_NUMBERS = ("arithmetic", "min_so_far", "max_so_far", "time_weighted_avg")
+#: What adds numbers up, and leaves out what is none.
+_OF_SUMS = ("sum", "integral")
 #: What asks of texts only.
 _OF_TEXTS = ("starts_with", "matches")
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+
+
+Kinds: TypeAlias = Literal["column", "quotes", "type", "number", "never", "unit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Mistake:
     'line 1, column 7: no event carries the column lokation; did you mean location?'
     """
 
-    kind: Literal["column", "quotes", "type", "number", "never", "unit"]
+    kind: Kinds
     text: str
     suggestion: str | None = None
     place: str = ""
@@ -114,12 +120,15 @@ class _Search:
                 case Compare():
                     self._bare_word(e)
                     self._compare(e)
+                case And():
+                    if (never := never_together(e)) is not None:
+                        self._tell(Mistake("never", *never), e)
                 case In():
                     for compare in e.compares():
                         self._compare(compare)
                 case _ if e.name in _OF_TEXTS:
                     self._text(e)
-                case _ if e.name == "sum":
+                case _ if e.name in _OF_SUMS:
                     self._sum(e)
                 case _ if e.name in _OF_NUMBERS:
                     self._numbers(e)
@@ -190,13 +199,12 @@ class _Search:
         self._tell(Mistake("type", f"{quote(e)} {how}: {why}{count}", suggestion), e)
 
     def _sum(self, e: Expression) -> None:
-        (column,) = e.parts
-        types = self._types(column)
+        (of,) = e.parts
+        types = self._types(of)
         if types and "number" not in types:
-            why = f"{quote(column)} is {words(types)}, never a number {self.seen.count}"
-            self._tell(
-                Mistake("number", f"{quote(e)} is always 0: {why}", f"count({quote(column)} != null)"), e
-            )
+            why = f"{quote(of)} is {words(types)}, never a number {self.seen.count}"
+            meant = f"count({quote(of)} != null)" if isinstance(of, Column) else None
+            self._tell(Mistake("number", f"{quote(e)} is always 0: {why}", meant), e)
 
     def _text(self, e: Expression) -> None:
         of = e.parts[0]

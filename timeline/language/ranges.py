@@ -1,4 +1,4 @@
-"""Which comparisons no number can fulfil: counts and durations are never below 0."""
+"""Which comparisons no number can fulfil: counts and durations are never below 0, counts are whole."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ _NEVER_BELOW_0 = (
 )
 #: What is never below 0 if what it is taken of is not.
 _LIKE_ITS_OPERANDS = ("lag", "min_so_far", "max_so_far", "if")
+_WHOLE = ("count", "count_rises", "gaps", "distinct")
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def never_in_range(e: Compare) -> tuple[str, str | None] | None:
-    """Why a comparison with a constant is never true, and what may be meant; ``None`` if it can be.
+    """Why a comparison with a constant is never true, or always, and what may be meant; ``None``: it is not.
 
     >>> from timeline.language.parser import parse
     >>> never_in_range(parse("count(a == 1) < 0"))
     ('count(a == 1) < 0 is never true: count(a == 1) is never below 0', 'count(a == 1) == 0')
+    >>> never_in_range(parse("count(a == 1) == 0.5"))
+    ('count(a == 1) == 0.5 is never true: count(a == 1) is a whole number', None)
     """
     of, op, constant = e.left, str(e.op), e.right
     if isinstance(of, Constant):
@@ -36,6 +39,9 @@ def never_in_range(e: Compare) -> tuple[str, str | None] | None:
         return None
     bound = constant.value
     assert isinstance(bound, int | float)
+    if op in ("==", "!=") and bound != int(bound) and _is_whole(of):
+        how = "excludes nothing" if op == "!=" else "is never true"
+        return f"{quote(e)} {how}: {quote(of)} is a whole number", None
     below = (op == "<" and bound <= 0) or (op in ("<=", "==") and bound < 0)
     if not below or not _never_below_0(of):
         return None
@@ -53,3 +59,15 @@ def _never_below_0(e: Expression) -> bool:
     if e.name in _LIKE_ITS_OPERANDS:
         return all(map(_never_below_0, [p for p in e.parts if kind_of(p) is not Kind.BOOL]))
     return e.name in _NEVER_BELOW_0
+
+
+def _is_whole(e: Expression) -> bool:
+    if isinstance(e, Constant):
+        return e.value is None or type(e.value) is int
+    if kind_of(e) is not Kind.NUMERIC:
+        return False
+    if isinstance(e, Arithmetic):
+        return e.op != "/" and all(map(_is_whole, e.parts))
+    if e.name in _LIKE_ITS_OPERANDS:
+        return all(map(_is_whole, [p for p in e.parts if kind_of(p) is not Kind.BOOL]))
+    return e.name in _WHOLE

@@ -20,12 +20,12 @@ from timeline.language.expression import Expression
 from timeline.operators.outputs import Outputs
 from timeline.sinks.batches import Row
 from timeline.sinks.groups import (
-    COUNTED,
     TYPES,
     Handed,
     Part,
     alone,
     at_most,
+    excluded_at,
     parts_of,
     rows_of,
     types_of,
@@ -47,6 +47,8 @@ from timeline.values.vocabulary import I64
 T = TypeVar("T")
 #: By key code: all ticks (ms) below are done. Its sink carries it.
 EMITTED = KeyColumn(0, born=False, carried=False)
+#: The column that says from when on (ms) operators with memory counted, of rows of keys.
+COUNTED_FROM = "counted_from"
 #: The most places, or groups at a time, that are looked at in one go; and keys, of which most have none.
 MOST, MOST_KEYS = 2_000, 10_000
 
@@ -79,10 +81,9 @@ class Emission(Node):
     def types(self) -> dict[str, str]:
         """The columns of rows that are outputs or aggregates, with what they hold in files of columns:
         ``bool``, ``int``, ``float``, or ``text``, as which a State and a histogram are written."""
-        late = {self._late: "int"} if self._is_late else {}
-        if not self.sink.aggregates:
-            return {name: TYPES.get(self.kinds[name], "float") for name in self.shown} | late
-        return types_of(self.sink.request(self.kinds), self.kinds) | late
+        if self.sink.aggregates:
+            return types_of(self.sink.request(self.kinds), self.kinds)
+        return {name: TYPES.get(self.kinds[name], "float") for name in self.shown} | {COUNTED_FROM: "int"}
 
     def _done(self) -> I64:
         """By key code, below which tick rows are made."""
@@ -92,12 +93,6 @@ class Emission(Node):
         if self.sink.when == "close":
             return watermark(self.state.limits, by_key.newest, self.state.stream_time)
         return by_key["emitted"]
-
-    @property
-    def _late(self) -> str:
-        """What says of a row that operators with memory counted from later than an origin on: from when
-        (ms), or of how many keys of a group."""
-        return COUNTED if self.sink.aggregates else "counted_from"
 
     @property
     def _is_late(self) -> bool:
@@ -251,7 +246,7 @@ class Emission(Node):
             place = {"timeline": self.spec.name, "stream": self.stream, "key": key, "at": tick}
             values_by_name = dict(zip(self.shown, values, strict=True))
             if is_late:
-                values_by_name[self._late] = int(self.state.by_key.counted_from[code]) or None
+                values_by_name[COUNTED_FROM] = int(self.state.by_key.counted_from[code]) or None
             rows.append({"id": f"{self.label}/{self.stream}/{key}/{life}{tick}", **place, **values_by_name})
         return rows
 
@@ -259,19 +254,23 @@ class Emission(Node):
 
     def _groups(self) -> list[Row] | None:
         """Rows of groups at the next times that are final for all keys, also those that may still come."""
-        found = self._at_next_times(lambda asked: merge(asked, [partial(self.answers, asked)]))
-        if found is None:
-            return None
-        request, (_, result) = self.sink.request(self.kinds), found
-        if self._is_late:
-            for row in result.rows:
-                row[self._late] = result.counted
-        return rows_of(self.sink, self.spec.name, self.stream, request, result)
+        request, is_late = self.sink.request(self.kinds), self._is_late
+
+        def answer(asked: Request) -> list[Row]:
+            made = partial(self.answers, asked)
+            excluded, counted = excluded_at(made, asked), made.counted if is_late else None
+            result = merge(asked, [made])
+            return rows_of(self.sink, self.spec.name, self.stream, request, result, excluded, counted)
+
+        found = self._at_next_times(answer)
+        return None if found is None else found[1]
 
     def hand_over(self) -> Handed | None:
         """What is said of the next times that are final, for `timeline.sinks.merging`; ``None`` when there is
         no more."""
-        is_late = self._is_late
+        assert self.sink.every is not None
+        is_late, every = self._is_late, self.sink.every
+        known = self._begins_late() if self.grid is None else None
 
         def answer(asked: Request) -> list[Part]:
             made = partial(self.answers, asked)
@@ -280,22 +279,26 @@ class Emission(Node):
                 part["counted"] = made.counted
             return parts
 
-        found = self._at_next_times(answer)
-        if found is not None:
-            first, parts = found
-            assert self.grid is not None
-            self.said = self.grid
-            return Handed(first=first, until=self.grid, parts=parts)
-        # Before a stream's first key it has nothing, and says so: others are not to wait for it.
-        assert self.sink.every is not None
-        final = self._final_of_groups()
-        if final is None:
-            return None
-        until = -(-final // self.sink.every) * self.sink.every if self.grid is None else self.grid
-        if until <= self.said:
+        found, until = self._at_next_times(answer), self.grid
+        if until is None:
+            # Before a stream's first key it has nothing, and says so: others are not to wait for it.
+            final = self._final_of_groups()
+            until = 0 if final is None else -(-final // every) * every
+        if found is None and until <= self.said:
             return None
         self.said = until
-        return Handed(first=None, until=until, parts=[])
+        first, parts = (None, []) if found is None else found
+        handed = Handed(first=first, until=until, parts=parts)
+        if known is not None:
+            handed["known"] = -(-known // every) * every
+        return handed
+
+    def _begins_late(self) -> int | None:
+        """From which tick on all keys are known, if some are not from their origin on: their nodes had
+        forgotten. To be asked before anything is tidied away."""
+        begin = self._begin()
+        late = (begin > self.state.by_key.origin) & (begin <= MAX_TICK)
+        return int(begin[late].max()) if late.any() else None
 
     def _final_of_groups(self) -> int | None:
         """Below which tick nothing changes of any key, nor of one that may still come."""
@@ -311,10 +314,11 @@ class Emission(Node):
             return None
         grid = self.grid
         if grid is None:
-            known = self.state.by_key.origin[self.state.by_key.origin <= MAX_TICK]
-            if not len(known) or int(known.min()) > final:
+            start = self._begins_late()
+            start = int(self.state.by_key.origin.min(initial=MAX_TICK + 1)) if start is None else start
+            if start > final:
                 return None
-            grid = -(-int(known.min()) // every) * every
+            grid = -(-start // every) * every
         last = (final - 1) // every * every
         if grid > last:
             self.grid = grid

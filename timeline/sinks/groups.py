@@ -26,31 +26,37 @@ MAX_BYTES = 1_000_000
 TYPES = {Kind.BOOL: "bool", Kind.STATE: "text"}
 #: The column that says of how many keys operators with memory counted from later than an origin on.
 COUNTED = "counted_keys"
+#: The column that says how many keys have no value at the time and are in no group, if there are any.
+EXCLUDED = "excluded_keys"
 
 
 class Part(TypedDict):
-    """What a stream knows of the groups at a time, if it has any: the values of each with its measures; and
-    of how many keys something was counted late, if that is to be said."""
+    """What a stream knows of the groups at a time, if it has any: the values of each with its measures;
+    of how many keys something was counted late, if that is to be said; and how many have no value."""
 
     at: int
     cells: list[Any]
     counted: NotRequired[int]
+    excluded: NotRequired[int]
 
 
 class Handed(TypedDict):
     """All that a stream says of the times below ``until`` that it has not said yet. ``first`` is the time at
-    which it began, ``None`` if it has not."""
+    which it began, ``None`` if it has not; ``known`` that from which on it knows all its keys, of one that
+    came to nodes which had forgotten."""
 
     first: int | None
     until: int
     parts: list[Part]
+    known: NotRequired[int]
 
 
 def types_of(request: Request, kinds: Mapping[str, Kind]) -> dict[str, str]:
     """The columns of rows of groups, with what they hold in files of columns."""
     types = {name: TYPES.get(kinds[name], "float") for name in request.group_by}
     functions = {"count": "int", "distinct": "int", "histogram": "text"}
-    return types | {a.label: functions.get(a.function, "float") for a in request.aggregates}
+    types |= {a.label: functions.get(a.function, "float") for a in request.aggregates}
+    return types | {COUNTED: "int", EXCLUDED: "int"}
 
 
 def with_times(request: Request, first: int, last: int, every: int) -> Request:
@@ -94,6 +100,8 @@ def parts_of(made: Partial, asked: Request) -> list[Part]:
         at = first + index * every
         wire = [measure.to_wire(state) for measure, state in zip(measures, states, strict=True)]
         parts.setdefault(at, Part(at=at, cells=[]))["cells"].append([values_of(group), wire])
+    for at, keys in excluded_at(made, asked).items():
+        parts.setdefault(at, Part(at=at, cells=[]))["excluded"] = keys
     size = len(orjson.dumps(found := list(parts.values())))
     if size > MAX_BYTES:
         raise LimitError(
@@ -103,8 +111,29 @@ def parts_of(made: Partial, asked: Request) -> list[Part]:
     return found
 
 
-def rows_of(sink: Sink, timeline: str, stream: int | None, request: Request, found: Result) -> list[Row]:
-    """The rows of an answer; ``stream`` is of which it is, ``None`` if of all."""
+def excluded_at(made: Partial, asked: Request) -> dict[int, int]:
+    """By time, how many keys of a stream have no value, if there are any."""
+    assert asked.grid is not None
+    first, _, every = asked.grid
+    found: dict[int, int] = {}
+    for (index, _), keys in made.excluded.items():
+        at = first + index * every
+        found[at] = found.get(at, 0) + keys
+    return found
+
+
+def rows_of(
+    sink: Sink,
+    timeline: str,
+    stream: int | None,
+    request: Request,
+    found: Result,
+    excluded: Mapping[int, int],
+    counted: int | None,
+) -> list[Row]:
+    """The rows of an answer; ``stream`` is of which it is, ``None`` if of all. They say how many keys are
+    ``excluded`` (by time), and how many ``counted`` late, if that is to be said."""
+    late = {} if counted is None else {COUNTED: counted}
     rows = []
     label = sink.label(timeline) if stream is None else f"{sink.label(timeline)}/{stream}"
     where = {"timeline": timeline} if stream is None else {"timeline": timeline, "stream": stream}
@@ -112,5 +141,6 @@ def rows_of(sink: Sink, timeline: str, stream: int | None, request: Request, fou
         at = row.pop(name_of_time(request.group_by))
         # Text in quotes, so that no two values look alike.
         group = "".join(f"{orjson.dumps(row[name]).decode()}/" for name in request.group_by)
-        rows.append({"id": f"{label}/{group}{at}", **where, "at": at, **row})
+        left_out = {EXCLUDED: excluded[at]} if at in excluded else {}
+        rows.append({"id": f"{label}/{group}{at}", **where, "at": at, **row, **late, **left_out})
     return rows

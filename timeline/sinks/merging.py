@@ -16,7 +16,7 @@ from timeline.aggregate.measures import measures_of
 from timeline.aggregate.parts import cell_of
 from timeline.errors import WireError, shortened
 from timeline.sinks.batches import Row
-from timeline.sinks.groups import COUNTED, Part, rows_of, types_of, with_times
+from timeline.sinks.groups import Part, rows_of, types_of, with_times
 from timeline.spec.sink import Sink
 from timeline.spec.spec import Spec
 from timeline.values.ticks import MAX_TICK
@@ -39,6 +39,8 @@ class Merging:
         self.grid: int | None = None
         self.size = 0
         self._first: list[int | None] = [None] * streams
+        #: From here on all streams know all their keys.
+        self._known = 0
         #: Of each stream, in order, with their sizes.
         self._parts: list[deque[tuple[Part, int]]] = [deque() for _ in range(streams)]
 
@@ -53,7 +55,7 @@ class Merging:
 
     def types(self) -> dict[str, str]:
         """The columns of rows, as `timeline.sinks.emission.Emission.types` says them."""
-        return types_of(self.request, self.kinds) | {COUNTED: "int"}
+        return types_of(self.request, self.kinds)
 
     def take(self, stream: int, handed: Mapping[str, Any]) -> bool:
         """Takes note of what a stream says (a `Handed`). False if it has said all of it before.
@@ -63,17 +65,21 @@ class Merging:
         """
         try:
             until, first, parts = handed["until"], handed["first"], handed["parts"]
-            times = [until, *([] if first is None else [first]), *(part["at"] for part in parts)]
+            known = handed.get("known", 0)
+            times = [until, known, *([] if first is None else [first]), *(part["at"] for part in parts)]
             if not 0 <= stream < len(self.until) or not all(map(self._is_time, times)):
                 raise ValueError("a time or a stream is none")
             for part in parts:
                 self._partial(part)
+                if not all(isinstance(part.get(name, 0), int) for name in ("counted", "excluded")):
+                    raise ValueError("a number of keys is none")
             good = [part for part in parts if self.until[stream] <= part["at"] < until]
         except (ArithmeticError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise WireError(f"groups of stream {stream} are none: {shortened(repr(error), 80)}") from None
         if until <= self.until[stream]:
             return False
         self.until[stream] = until
+        self._known = max(self._known, known)
         if self._first[stream] is None:
             self._first[stream] = first
         for part in sorted(good, key=lambda part: part["at"]):
@@ -90,9 +96,9 @@ class Merging:
         first = min((at for at in self._first if at is not None), default=None)
         if first is None or first >= self.low:
             return None
-        self.grid = first if self.grid is None else self.grid
+        self.grid = max(first, self._known) if self.grid is None else self.grid
+        self._drop_before(self.grid)
         rows: list[Row] = []
-        late: bool | None = None
         for _ in range(MOST):
             if self.request.group_by:
                 # A time without a group has no row.
@@ -103,14 +109,18 @@ class Merging:
             now = [own for own in self._parts if own and own[0][0]["at"] == self.grid]
             parts = [own[0][0] for own in now]
             counted = [part["counted"] for part in parts if "counted" in part]
-            if late is not None and late != bool(counted):
-                break  # rows of one batch have the same columns
-            late = bool(counted)
+            excluded = sum(part.get("excluded", 0) for part in parts)
             asked = with_times(self.request, self.grid, self.grid, self.sink.every)
             found = merge(asked, list(map(self._partial, parts)), self.kinds)
-            for row in found.rows if late else []:
-                row[COUNTED] = sum(counted)
-            rows += rows_of(self.sink, self.spec.name, None, self.request, found)
+            rows += rows_of(
+                self.sink,
+                self.spec.name,
+                None,
+                self.request,
+                found,
+                {self.grid: excluded} if excluded else {},
+                sum(counted) if counted else None,
+            )
             for own in now:
                 self.size -= own.popleft()[1]
             self.grid += self.sink.every
@@ -119,11 +129,13 @@ class Merging:
     def carried(self) -> dict[str, Any]:
         """All that it knows, as JSON."""
         parts = [[part for part, _ in own] for own in self._parts]
-        return {"until": self.until, "grid": self.grid, "first": self._first, "parts": parts}
+        carried = {"until": self.until, "grid": self.grid, "first": self._first, "parts": parts}
+        return carried | {"known": self._known}
 
     def restore(self, carried: dict[str, Any]) -> None:
         """The inverse of `carried`."""
         self.until, self.grid, self._first = carried["until"], carried["grid"], carried["first"]
+        self._known = carried.get("known", 0)
         for stream, parts in enumerate(carried["parts"]):
             for part in parts:
                 self._keep(stream, part)
@@ -132,6 +144,12 @@ class Merging:
         size = len(orjson.dumps(part))
         self._parts[stream].append((part, size))
         self.size += size
+
+    def _drop_before(self, time: int) -> None:
+        """Forgets what streams that know all their keys say of times at which another does not."""
+        for own in self._parts:
+            while own and own[0][0]["at"] < time:
+                self.size -= own.popleft()[1]
 
     def _is_time(self, at: object) -> bool:
         assert self.sink.every is not None

@@ -192,12 +192,16 @@ class Client:
         per: Duration | None = None,
         top: int | None = None,
         by: str | None = None,
+        lives: bool = False,
+        exact: bool = False,
     ) -> Result:
         """The answer to a question over all keys: ``docs/aggregates.md`` says what can be asked.
 
         A series (``every``), and what is over time (``per``, or a ``duration``), begins at the earliest
         origin and ends at the newest event unless it is said. Of an expression that is piped into
-        ``aggregate(...)`` its question is asked, where ``agg`` and ``group_by`` say no other.
+        ``aggregate(...)`` its question is asked, where ``agg`` and ``group_by`` say no other. ``lives``: of
+        all lives that are known, not of each key's newest. ``exact``: without keys that are counted only from
+        later than their origin.
 
         Raises:
             RequestError: what cannot be asked of the timeline's outputs.
@@ -218,6 +222,8 @@ class Client:
             per=None if per is None else milliseconds(per),
             top=top,
             by=by,
+            lives=lives,
+            exact=exact,
         )
         return await self.questions.aggregate(spec, request)
 

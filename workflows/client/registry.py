@@ -7,14 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+import orjson
+
 from timeline.errors import NotFoundError, SpecError, TimelineError
+from timeline.language.mistakes import Mistake
 from timeline.spec.spec import Spec
 from timeline.tables.wire import Wire
 from workflows.bounds import within_bounds
+from workflows.checks import MAX_NAME
 from workflows.client.answers import Registered
 from workflows.client.asking import Asking
 from workflows.client.furthest import places_of
-from workflows.life import Standing, Version
+from workflows.life import Standing, Version, Warned
 from workflows.names import REGISTRY_ID
 from workflows.protocol import Gap, Segment, Topic
 from workflows.protocol import registry as protocol
@@ -214,6 +218,29 @@ class Registry:
     async def note_gap(self, source_id: str, gap: Gap) -> None:
         """Accepts that messages of a topic are missing."""
         await self.asking.update(protocol.NOTE_GAP, source_id, gap)
+
+    async def warnings(self, name: str) -> list[Mistake]:
+        """What events have shown of a timeline that is likely to be a mistake, as far as that was noted."""
+        noted = await self.asking.query(REGISTRY_ID, protocol.WARNINGS, name)
+        return [Mistake(one["kind"], one["text"], one["suggestion"], one["place"]) for one in noted]
+
+    async def note_warnings(self, spec: Spec, mistakes: Sequence[Mistake]) -> None:
+        """Notes what events show of a registered timeline, as far as there is room for it, instead of what
+        was noted before. Of one that is another by now nothing is noted."""
+        kept: list[Warned] = []
+        size = 2
+        for mistake in mistakes:
+            one = Warned(
+                kind=mistake.kind, place=mistake.place, text=mistake.text, suggestion=mistake.suggestion
+            )
+            size += len(orjson.dumps(one)) + 1
+            if size <= MAX_NAME:
+                kept.append(one)
+        standing = (await self.standings()).get(spec.name)
+        if standing is None or (await self.specs()).get(spec.name) != spec:
+            return
+        if await self.asking.query(REGISTRY_ID, protocol.WARNINGS, spec.name) != kept:
+            await self.asking.update(protocol.NOTE_WARNINGS, spec.name, standing["version"], kept)
 
     async def streams(self, spec: Spec) -> range:
         """The numbers of the streams of a timeline's source."""

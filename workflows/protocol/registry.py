@@ -100,6 +100,8 @@ EXTEND_LOG = Update[[str, list[Segment]], list[Segment]]("extend_log")
 OPEN_TOPIC = Update[[str, Topic], Topic]("open_topic", slow=True)
 #: A source, and a gap in its topic that somebody accepts.
 NOTE_GAP = Update[[str, Gap], None]("note_gap")
+#: A name, its version, and what events show of it that is likely to be a mistake: instead of what was noted.
+NOTE_WARNINGS = Update[[str, int, list[life.Warned]], None]("note_warnings")
 #: The URL of the store in which workers keep large states, and how many bytes those may have.
 USE_STORE = Update[[str, int], None]("use_store")
 
@@ -111,6 +113,8 @@ BEGUN = Query[[], dict[str, Wire]]("begun")
 LIVES = Query[[], dict[str, life.Standing]]("lives")
 #: The remembered versions of a timeline, oldest first; none if it is not registered.
 VERSIONS = Query[[str], list[life.Version]]("versions")
+#: A name; what events have shown of it, as far as somebody noted that.
+WARNINGS = Query[[str], list[life.Warned]]("warnings")
 #: A source; the files that it has had, in order.
 LOG = Query[[str], list[Segment]]("log")
 #: The topics that feeders have taken, by source.

@@ -209,13 +209,15 @@ def _describe(name: str, json: bool) -> None:
         standing = (await timelines.registry.standings())[name]
         found = await timelines.nodes.of_timeline(spec)
         states: Sequence[Mapping[str, Any]] = [state for _, _, state in found]
+        # What was fed may show what files of the spec, if they are here, do not.
+        mistakes = await timelines.registry.warnings(name) or mistakes_of(spec)
         if json:
             nodes = [{"workflow": i, **state} for _, i, state in found]
             held = await timelines.nodes.quarantined(spec)
             about: dict[str, Any] = {"version": standing["version"], "paused": standing["paused"]}
             about |= {"gaps": await timelines.registry.gaps(spec.source_id)} if spec.source.topic else {}
             sinks = {"sinks": await timelines.nodes.sinks(spec)} if spec.sinks else {}
-            more = {"warnings": [mistake.to_json() for mistake in mistakes_of(spec)], **sinks}
+            more = {"warnings": [mistake.to_json() for mistake in mistakes], **sinks}
             print_json({"spec": spec.to_wire(), **about, "nodes": nodes, "quarantined": held, **more})
             return
         out = console()
@@ -232,10 +234,12 @@ def _describe(name: str, json: bool) -> None:
             rows.append([short_text(node, spec.plan), workflow_id, place, *counts, *taken])
         heads = ("node", "workflow", "position", "keys", "rows", "accepted", "refused")
         say_listed(heads, rows, long=("node", "workflow"))
-        for gap in await timelines.registry.gaps(spec.source_id):
+        if gaps := await timelines.registry.gaps(spec.source_id):
+            out.print(f"{len(gaps)} gap{'' if len(gaps) == 1 else 's'} of messages that were never fed:")
+        for gap in gaps:
             places = f"{place_text(gap['after'])} and {place_text(gap['until'])}"
-            out.print(f"gap: partition {gap['partition']} had messages between {places} that were never fed")
-        for mistake in mistakes_of(spec):
+            out.print(f"  partition {gap['partition']}, between {places}")
+        for mistake in mistakes:
             out.print(Text(printable(f"warning: {mistake}"), style="yellow"))
         for (node, _, _), state in zip(found, states, strict=True):
             for count, what in (("exact_later", "exact"), ("counted_later", "counted")):

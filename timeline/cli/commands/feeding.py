@@ -95,7 +95,9 @@ def _feed_files(name: str, given: list[str], again: bool, strict: bool, json: bo
         tell(mistakes)
         refuse(len(mistakes), strict, "nothing was fed")
         with progress(json) as show:
-            return await feed_files(timelines, spec, files, show, again=again), mistakes
+            report = await feed_files(timelines, spec, files, show, again=again)
+        await timelines.registry.note_warnings(spec, mistakes)
+        return report, mistakes
 
     try:
         report, mistakes = connected(work)

@@ -14,6 +14,7 @@ import typer
 from timeline.cli.connecting import NameArgument, connected
 from timeline.cli.listing import say_cut
 from timeline.cli.options import FragmentsOption, JsonOption, UsageError, step
+from timeline.cli.progress import catching_up
 from timeline.cli.saying import printable, say
 from timeline.cli.telling import StrictOption, mistakes_of, refuse, tell
 from timeline.errors import ServiceError
@@ -83,7 +84,7 @@ def register(
         with _counter() as show:
             registered = await timelines.registry.register_all(loaded, replaces, show)
         if not no_wait:
-            with _waiting() as told:
+            with catching_up(json) as told:
                 late.update(await timelines.catching_up.wait(loaded, told, seconds))
         return registered, shown
 
@@ -177,20 +178,6 @@ def _counter() -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status("registering") as status:
         yield status.update
-
-
-@contextmanager
-def _waiting() -> Iterator[Callable[[int], None]]:
-    """Shows on standard error, where that is a terminal, how many streams are not caught up."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("registered; catching up") as status:
-        yield lambda behind: status.update(
-            f"registered; catching up: {behind} stream{'' if behind == 1 else 's'} behind (Ctrl-C leaves it)"
-        )
 
 
 def _verb(one: Registered) -> str:
