@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from tests.engine.test_lives import cuts, events_of, lives_in, silences, sink_of, steps
+from tests.engine.test_lives import cuts, events_of, silences, steps
 from tests.support.graphs import WireGraph
+from tests.support.played import lives_in, sink_of
 from tests.support.schedules import marks_of
 from tests.support.streams import marked_batches
 from timeline.engine.mark_log import MarkLog

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from feeder.files.identity import describe_files
 from feeder.files.log import FileLog
-from tests.engine.test_lives import SINKS, cuts, events_of, fed, sink_of, steps
+from tests.engine.test_lives import SINKS, cuts, events_of, steps
+from tests.support.played import fed, sink_of
 from timeline.spec.parts import Watermark
 from timeline.spec.spec import Spec
 from timeline.tables.events import Events, Position

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pulsar
 import pytest
 
 from feeder.broker import Broker
@@ -23,7 +22,6 @@ from feeder.sources.pulsar.acknowledged import place_in
 from feeder.topics import going_back
 from feeder.topics.service import Feeder
 from producer.pulsar.connection import connect
-from tests.support.cli import Cli, stop
 from tests.support.segments import SegmentPartition, Segments
 from tests.support.sinks import by_key, expected, written
 from tests.support.waiting import eventually
@@ -102,13 +100,13 @@ async def back_up_and_restore(
             for first in range(0, 70, 10):
                 await asyncio.to_thread(send, messages(first, first + 10))
                 await arrived(connector, timelines, spec)
-    _put(database, backup)
+    put(database, backup)
     async with temporal(database) as timelines:
         await asyncio.to_thread(send, messages(70, 210))
         async with feeding(connector, timelines, []):
             await arrived(connector, timelines, spec)
             await eventually(acknowledged)
-    _put(backup, database)
+    put(backup, database)
     if lose is not None:
         lose()
     rows = written(tmp_path)
@@ -149,7 +147,7 @@ async def back_up_and_restore(
     return said
 
 
-def _put(source: Path, target: Path) -> None:
+def put(source: Path, target: Path) -> None:
     """Copies a database of SQLite, which is several files, and a store."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
@@ -277,89 +275,3 @@ async def test_a_restored_database_beside_pulsar(
         assert len([line for line in said if "going back" in line]) == 1
     finally:
         await asyncio.to_thread(client.close)
-
-
-async def test_a_gap_in_a_topic_of_pulsar_is_told_and_accepted_by_command(
-    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PULSAR_ADMIN_URL", broker.web_url)
-    client = await asyncio.to_thread(connect)
-    try:
-        await _gap(tmp_path, broker, client)
-    finally:
-        await asyncio.to_thread(client.close)
-
-
-async def _gap(tmp_path: Path, broker: Broker, client: pulsar.Client) -> None:
-    spec = counting(f"gap-{uuid.uuid4().hex[:8]}", tmp_path)
-    assert spec.source.topic is not None
-    connector = PulsarConnector(client)
-    producer = await asyncio.to_thread(client.create_producer, spec.source.topic)
-    database, backup = tmp_path / "temporal", tmp_path / "backup"
-    database.mkdir()
-
-    async def feed(timelines: Client, first: int, last: int) -> None:
-        for message in messages(first, last):
-            await asyncio.to_thread(producer.send, message)
-        async with feeding(connector, timelines, []):
-            await arrived(connector, timelines, spec)
-            await eventually(all_of_topic(connector, spec, broker))
-
-    async with temporal(database) as timelines:
-        await timelines.registry.register(spec)
-        await feed(timelines, 0, 20)
-    _put(database, backup)
-    async with temporal(database) as timelines:
-        await feed(timelines, 20, 40)
-    [end] = await asyncio.to_thread(ends_of, connector.source(spec))
-    assert end is not None
-    _put(backup, database)
-    # Without retention all is deleted that is acknowledged and lies in a ledger that is full.
-    path = f"persistent/public/default/{spec.source.topic}"
-    nothing = b'{"retentionTimeInMinutes": 0, "retentionSizeInMB": 0}'
-    await asyncio.to_thread(broker.admin.ask, f"{path}/retention", nothing, "POST")
-    await asyncio.to_thread(broker.admin.ask, f"{path}/unload", None, "PUT")
-    for message in messages(40, 50):
-        await asyncio.to_thread(producer.send, message)
-    [partition] = connector.source(spec).partitions()
-
-    def first_ledger() -> int:
-        with contextlib.closing(partition.read(None)) as cursor:
-            return int(cursor.receive(5_000).position[0, 0])
-
-    async def is_deleted() -> bool:
-        await asyncio.to_thread(broker.admin.ask, f"{path}/trim", b"", "POST")
-        return await asyncio.to_thread(first_ledger) > end[0]
-
-    await eventually(is_deleted)
-    async with temporal(database) as timelines:
-        cli = Cli(timelines.temporal.service_client.config.target_host, tmp_path)
-
-        async def said_by(options: tuple[str, ...], text: str) -> str:
-            process = cli.start("feeder", *options)
-            assert process.stdout is not None
-            line = ""
-            while text not in line:
-                line = await asyncio.to_thread(process.stdout.readline)
-                assert line, "it has ended"
-            if options:
-                await arrived(connector, timelines, spec)
-            await asyncio.to_thread(stop, process)
-            return line
-
-        refusal = await said_by((), "--accept-gap")
-        assert "nothing is fed. Restore a newer backup or the topic's messages" in refusal
-        assert refusal.count(partition.name) == 1
-        assert (await timelines.leaves.status(spec, 0))["accepted"] == 20
-        await said_by(("--accept-gap",), "going on without them (timeline describe counts the gap)")
-        assert (await timelines.leaves.status(spec, 0))["accepted"] == 20 + 10
-        [gap] = await timelines.registry.gaps(spec.source_id)
-        assert (gap["partition"], gap["after"], gap["until"][1:]) == (0, [end[0], 19, 0], [0, 0])
-        described = await asyncio.to_thread(cli.good, "describe", spec.name)
-        assert (
-            "1 gap of messages that were never fed:\n"
-            f"  partition 0, between {end[0]}.19.0 and {gap['until'][0]}.0.0\n"
-        ) in described
-        as_json = await asyncio.to_thread(cli.good, "describe", spec.name, "--json")
-        assert json.loads(as_json)["gaps"] == [gap]
-        await timelines.registry.remove(spec.name)
