@@ -63,8 +63,8 @@ def serve(
 ) -> None:
     """Serve the page (/) and the HTTP API (/api/v1): timelines and questions. Needs the extra "page".
 
-    Connects as TEMPORAL_ADDRESS and its kin say. On another address than this machine's own it needs a token,
-    with which one signs in to the page, or a proxy's header.
+    It finds the Temporal server by TEMPORAL_ADDRESS, as all commands do. If --host is not an address of this
+    machine alone, it needs a token, with which people sign in to the page, or a proxy's header.
     """
     if not is_installed():
         raise UsageError(f"`timeline serve` needs more: {TO_GET}")
