@@ -101,7 +101,7 @@ WRONG_USE = [
     ("feed plays", ["give files of events: the spec of plays names none"]),
     ("feed plays -", ["standard input cannot be fed", "write it to a file"]),
     ("feed plays a.jsonl --pulsar", ["give files of events, or --pulsar"]),
-    ("feed plays --pulsar --strict", ["--strict looks at files"]),
+    ("feed plays --pulsar --strict", ["--strict is for files"]),
     ("register no.toml", ["no.toml: 1 problem\n  file: does not exist"]),
     ("register other/plays.toml", ["'plays' is registered with another spec", "timeline remove plays"]),
     ("dry-run plays.toml", ["give at least one file of events"]),
