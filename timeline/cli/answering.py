@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from timeline.cli.options import Format, UsageError
@@ -19,18 +18,13 @@ def print_answer(
 ) -> None:
     """The answer, as ``timeline query`` prints it, of the keys of all events that were read; ``words`` are
     those of `timeline.aggregate.Request.parse`."""
-    from timeline.aggregate import Request, kinds_of, merge, needs_span, partial
-    from timeline.aggregate.request import MAX_ROWS_HERE
+    from timeline.aggregate import kinds_of, merge, partial
     from timeline.cli.rows import print_result
+    from timeline.local.asking import request_here
 
     kinds = kinds_of(spill.plan)
-    words = dict(words)
-    if needs_span(kinds, **words):
-        if spill.span is None:
-            raise UsageError("no event was accepted, so there is no begin and no end: give --from and --to")
-        for word, known in zip(("start", "end"), spill.span, strict=True):
-            words[word] = known if words[word] is None else words[word]
-    request = replace(Request.parse(kinds, **words), most=MAX_ROWS_HERE)
+    none = UsageError("no event was accepted, so there is no begin and no end: give --from and --to")
+    request = request_here(kinds, words, lambda: spill.span, none)
     result = merge(request, [partial(part, request) for part in spill.evaluations()], kinds)
     print_result(result, format, raw, times)
     about = [f"{result.keys} key{'' if result.keys == 1 else 's'}"]

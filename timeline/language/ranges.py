@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from timeline.language.advice import quote
 from timeline.language.checking import kind_of
 from timeline.language.expression import Arithmetic, Compare, Constant, Expression
@@ -52,22 +54,20 @@ def never_in_range(e: Compare) -> tuple[str, str | None] | None:
 def _never_below_0(e: Expression) -> bool:
     if isinstance(e, Constant):
         return e.value is None or (type(e.value) in (int, float) and e.value >= 0)  # type: ignore[operator]
-    if kind_of(e) not in (Kind.NUMERIC, Kind.RATIO):
-        return False
-    if isinstance(e, Arithmetic):
-        return e.op != "-" and all(map(_never_below_0, e.parts))
-    if e.name in _LIKE_ITS_OPERANDS:
-        return all(map(_never_below_0, [p for p in e.parts if kind_of(p) is not Kind.BOOL]))
-    return e.name in _NEVER_BELOW_0
+    return kind_of(e) in (Kind.NUMERIC, Kind.RATIO) and _made_of(e, _never_below_0, "-", _NEVER_BELOW_0)
 
 
 def _is_whole(e: Expression) -> bool:
     if isinstance(e, Constant):
         return e.value is None or type(e.value) is int
-    if kind_of(e) is not Kind.NUMERIC:
-        return False
+    return kind_of(e) is Kind.NUMERIC and _made_of(e, _is_whole, "/", _WHOLE)
+
+
+def _made_of(e: Expression, holds: Callable[[Expression], bool], unless: str, names: Collection[str]) -> bool:
+    """Whether something of numbers holds of an expression because it does of its parts, but through
+    arithmetic by ``unless``, or because of the operator that it is."""
     if isinstance(e, Arithmetic):
-        return e.op != "/" and all(map(_is_whole, e.parts))
+        return e.op != unless and all(map(holds, e.parts))
     if e.name in _LIKE_ITS_OPERANDS:
-        return all(map(_is_whole, [p for p in e.parts if kind_of(p) is not Kind.BOOL]))
-    return e.name in _WHOLE
+        return all(map(holds, [p for p in e.parts if kind_of(p) is not Kind.BOOL]))
+    return e.name in names

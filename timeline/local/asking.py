@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypedDict
 
@@ -11,6 +11,7 @@ from timeline.aggregate.request import MAX_ROWS_HERE
 from timeline.errors import NotFoundError, RequestError
 from timeline.plan import Plan
 from timeline.tables.columns import Columns
+from timeline.values.kinds import Kind
 from timeline.values.times import Duration, Time, milliseconds, tick, ticks
 
 
@@ -54,6 +55,23 @@ def no_question(asking: Asking) -> Exception:
     )
 
 
+def request_here(
+    kinds: Mapping[str, Kind],
+    words: Mapping[str, Any],
+    known: Callable[[], tuple[int, int] | None],
+    none: Exception,
+) -> Request:
+    """A question whose answer no message carries; ``words`` are those of `Request.parse`. If it is over a
+    time of which they do not say both ends, these are ``known``; where there are none, ``none`` is raised."""
+    words = dict(words)
+    if needs_span(kinds, **words):
+        if (ends := known()) is None:
+            raise none
+        for word, when in zip(("start", "end"), ends, strict=True):
+            words[word] = when if words[word] is None else words[word]
+    return replace(Request.parse(kinds, **words), most=MAX_ROWS_HERE)
+
+
 def ask(result: Evaluated, agg: str | None, group_by: str | Sequence[str], asking: Asking) -> Result:
     """The answer; what `timeline.local.evaluation.Evaluation.aggregate` says."""
     utc = result.zone == ""
@@ -68,13 +86,6 @@ def ask(result: Evaluated, agg: str | None, group_by: str | Sequence[str], askin
     for word in ("every", "per"):
         words[word] = None if words.get(word) is None else milliseconds(words[word])
     kinds = kinds_of(result.plan)
-    if needs_span(kinds, **words):
-        known = span(result)
-        if known is None:
-            raise NotFoundError(
-                "no event was accepted, and nothing says from when to when: give start and end"
-            )
-        for word, when in zip(("start", "end"), known, strict=True):
-            words[word] = when if words[word] is None else words[word]
-    request = replace(Request.parse(kinds, **words), most=MAX_ROWS_HERE)
+    none = NotFoundError("no event was accepted, and nothing says from when to when: give start and end")
+    request = request_here(kinds, words, lambda: span(result), none)
     return replace(merge(request, [partial(result, request)], kinds), zone=result.zone)
