@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.graphs import WireGraph
+from tests.support.played import hear
 from tests.support.streams import json, marked_batches
-from timeline.engine.wire import from_patch, to_patch
 from timeline.errors import WireError
 from timeline.sinks.emission import Emission
 from timeline.sinks.groups import Handed
@@ -43,9 +43,7 @@ def told(spec: Spec, emission: Emission, events: list[Any], at: list[int]) -> It
     graph = WireGraph(spec.plan, spec.node_limits, "operator")
     for batch, last in marked_batches(from_rows(events), at, {}) if events else ():
         said = graph.feed(batch, last)
-        for index, inputs in emission.inputs().items():
-            for number in inputs:
-                emission.receive(number, from_patch(json(to_patch(said[index]))))
+        hear(emission, said)
         while (target := emission.next_position()) is not None:
             emission.step(target)
             yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.support.graphs import WireGraph
@@ -23,6 +23,13 @@ OUTPUTS = {
     "n": 'count(a == "x")',
     "long": 'duration_where(@state == "x")',
 }
+
+
+def hear(emission: Emission, said: Mapping[int, Any]) -> None:
+    """Gives a sink what its nodes said, as it comes to it: as JSON."""
+    for index, inputs in emission.inputs().items():
+        for number in inputs:
+            emission.receive(number, from_patch(json(to_patch(said[index]))))
 
 
 def sink_of(
@@ -64,9 +71,7 @@ def fed(
 
     for batch, last in cut:
         said = graph.feed(batch, last)
-        for index, inputs in emission.inputs().items():
-            for number in inputs:
-                emission.receive(number, from_patch(json(to_patch(said[index]))))
+        hear(emission, said)
         while (target := emission.next_position()) is not None:
             emission.step(target)
             drain()
