@@ -180,11 +180,13 @@ class EncryptionError(ServiceError):
 
 
 class UnknownKeyError(EncryptionError):
-    """A payload is encrypted with a key that is not here: the one named ``key``."""
+    """A payload is encrypted with a key that is not here: the one named ``key``. It is ``genuine`` if its
+    sender has one of those that are here."""
 
-    def __init__(self, message: str, key: str) -> None:
+    def __init__(self, message: str, key: str, *, genuine: bool = False) -> None:
         super().__init__(message)
         self.key = key
+        self.genuine = genuine
 
 
 class UnboundError(EncryptionError):

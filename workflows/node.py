@@ -21,7 +21,7 @@ from workflows.inbox import Batch, ChildPatch, Entry, Release, from_carried, to_
 from workflows.protocol import NodeSpec, Subscriber
 from workflows.protocol import node as protocol
 from workflows.renewal import continue_as_new, is_due
-from workflows.told import Told, nothing_odd
+from workflows.told import Told
 
 with workflow.unsafe.imports_passed_through():
     from timeline.engine import state_wire
@@ -79,7 +79,7 @@ class NodeWorkflow(Told, Asked):
         self.full: str | None = None
         self.held = self.resting = False
         self.leader: protocol.Leader | None = None
-        self.odd = nothing_odd()
+        self.begin_told()
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
         self.metrics = NodeMetrics(self.live.states)
         if state is not None:

@@ -17,7 +17,7 @@ from temporalio.exceptions import ActivityError
 from workflows.protocol import HEARTBEAT, Progress
 from workflows.protocol import sink as protocol
 from workflows.renewal import continue_as_new, is_due
-from workflows.told import Told, nothing_odd
+from workflows.told import Told
 
 with workflow.unsafe.imports_passed_through():
     import orjson
@@ -58,7 +58,7 @@ class Rows(Told, ABC):
         self.progress = Progress(rows=0, batches=0, offset=0, exactly_once=None)
         self.stopped = False
         self.full: str | None = None
-        self.odd = nothing_odd()
+        self.begin_told()
         self.gauge = Gauge(max_state or MAX_STATE)
         self.metrics = SinkMetrics(sink.kind)
 

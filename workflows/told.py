@@ -15,9 +15,9 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from workflows.names import parent_may_be
-from workflows.payloads.codec import left_to_others
 from workflows.protocol.node import RENEW, IsOdd, Odd, SetAside
 from workflows.renewal import is_due
+from workflows.unread import Unread
 
 with workflow.unsafe.imports_passed_through():
     from timeline.errors import TimelineError, WireError, shortened
@@ -39,6 +39,7 @@ class Told:
     #: What was not understood, and whether any was since `run` last looked.
     odd: SetAside
     is_told = False
+    unread: Unread
     #: Whether somebody wants a new run.
     renewing = False
 
@@ -46,6 +47,7 @@ class Told:
     def _told(self, name: str, args: Sequence[RawValue]) -> None:
         method = _methods(type(self)).get(name)
         try:
+            self.unread.look(arg.payload for arg in args)
             if method is None:
                 raise WireError("there is no such signal")
             values = _values(method, args)
@@ -55,6 +57,11 @@ class Told:
             self.set_aside(name, error)
         else:
             method(self, *values)
+
+    def begin_told(self) -> None:
+        """Before anything was told."""
+        self.odd = SetAside(count=0, last=[])
+        self.unread = Unread()
 
     def what_is_odd(self) -> IsOdd:
         """The signals that were not understood, if there were any."""
@@ -104,10 +111,6 @@ def _values(method: Callable[..., None], args: Sequence[RawValue]) -> list[Any]:
         raise WireError(f"it has {wanted} arguments, got {len(args)}")
     values = []
     for arg in args:
-        if left_to_others(arg.payload):
-            # Another worker has the key, or is of the version, that this one lacks: to set aside what it
-            # could read would lose it. The task fails, and is given to another worker.
-            raise RuntimeError(arg.payload.data.decode())
         try:
             values.append(workflow.payload_converter().from_payload(arg.payload))
         except TimelineError:
@@ -212,8 +215,3 @@ CHECKS: Mapping[str, Callable[..., None]] = {
     "limit": _limit,
     "release": lambda key: _text(key, "a key"),
 }
-
-
-def nothing_odd() -> SetAside:
-    """Before any signal was set aside."""
-    return SetAside(count=0, last=[])

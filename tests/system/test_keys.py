@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 from timeline.errors import EncryptionError, NotFoundError, ServiceError, TimelineError
 from workflows.client import Client
 from workflows.connection import connect_embedded
-from workflows.names import REGISTRY_ID, node_id
+from workflows.names import node_id
 from workflows.payloads.encryption import new_key
 from workflows.protocol import node as protocol
 from workflows.protocol import registry
@@ -37,13 +37,18 @@ MORE = [("k", 5_000, "play")]
 
 
 @pytest.fixture
-async def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cli]:
-    """A server with a worker of another process that has a key, as this one has."""
+async def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cli]:
+    """A server; commands have a key, as this process has."""
     monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", OLD)
     async with DevServer(tmp_path / "dev.db") as server:
-        cli = Cli(server.address, tmp_path)
-        await asyncio.to_thread(cli.worker)
-        yield cli
+        yield Cli(server.address, tmp_path)
+
+
+@pytest.fixture
+async def cli(idle: Cli) -> Cli:
+    """The same with a worker of another process."""
+    await asyncio.to_thread(idle.worker)
+    return idle
 
 
 async def client(cli: Cli) -> Client:
@@ -114,12 +119,9 @@ async def test_who_has_a_new_key_first_is_told_and_nobody_is_taken_down(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root, more = await fed(await client(cli), tmp_path)
-    keys = tmp_path / "keys"
-    keys.write_text(f"{NEW}\n{OLD}\n")
-    keys.chmod(0o600)
-    with monkeypatch.context() as rotated:
-        rotated.delenv("TIMELINE_ENCRYPTION_KEY")
-        rotated.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", str(keys))
+    with monkeypatch.context() as other:
+        other.delenv("TIMELINE_ENCRYPTION_KEY")
+        other.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", rotated(tmp_path, NEW, OLD))
         early = await client(cli)
         [wanted] = (await early.registry.specs()).values()
         lacking = "encrypted with key 'new', and here there are old"
@@ -136,24 +138,53 @@ async def test_who_has_a_new_key_first_is_told_and_nobody_is_taken_down(
     assert "odd" not in await timelines.nodes.status(root)
 
 
-async def test_a_signal_of_an_unknown_key_waits_for_a_worker_that_has_it_or_is_given_up(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_signal_of_an_unknown_key_is_set_aside_and_the_node_goes_on(
+    idle: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also when a worker that has the key replays it: what became of the signal is in the history."""
+    cli = idle
+    worker = await asyncio.to_thread(cli.worker)
     root, more = await fed(await client(cli), tmp_path)
     with monkeypatch.context() as other:
         other.setenv("TIMELINE_ENCRYPTION_KEY", NEW)
+        stranger = await client(cli)
+        for _ in range(3):
+            await stranger.asking.signal(root, protocol.RELEASE, "k")
+    timelines = await client(cli)
+    odd = (await timelines.nodes.status(root))["odd"]
+    assert (odd["count"], odd["last"][0]["signal"]) == (3, "release")
+    assert odd["last"][0]["why"].startswith("a payload is encrypted with key 'new', and here there are old;")
+    assert not await failures(timelines, root)
+    await asyncio.to_thread(stop, worker)
+    del cli.environment["TIMELINE_ENCRYPTION_KEY"]
+    cli.environment["TIMELINE_ENCRYPTION_KEYS_FILE"] = rotated(tmp_path, OLD, NEW)
+    await asyncio.to_thread(cli.worker)
+    again = (await timelines.nodes.status(root))["odd"]
+    assert again["count"] == 3
+    assert again["last"][0]["why"] == "the worker that got it could not decrypt it, and it was set aside"
+    [wanted] = (await timelines.registry.specs()).values()
+    await feed_files(timelines, wanted, [more])
+    await assert_exact(timelines, wanted, 1)
+    assert not await failures(timelines, root)
+
+
+async def test_a_signal_of_a_key_that_others_have_waits_for_them_or_is_given_up(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sender has the old key too: while keys are changed, to set it aside would lose it."""
+    root, more = await fed(await client(cli), tmp_path)
+    with monkeypatch.context() as other:
+        other.delenv("TIMELINE_ENCRYPTION_KEY")
+        other.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", rotated(tmp_path, NEW, OLD))
         await (await client(cli)).asking.signal(root, protocol.RELEASE, "k")
-    # To set aside what another worker may read would lose it: the task fails, and is tried again.
-    handle = (await client(cli)).temporal.get_workflow_handle(root)
+    timelines = await client(cli)
 
     async def has_failed() -> bool:
-        history = await handle.fetch_history()
-        return any(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
+        return bool(await failures(timelines, root))
 
     await eventually(has_failed)
     cli.environment["TIMELINE_ENCRYPTION_LOST_KEYS"] = "new"
     await asyncio.to_thread(cli.worker)
-    timelines = await client(cli)
 
     async def goes_on() -> bool:
         try:
@@ -165,7 +196,21 @@ async def test_a_signal_of_an_unknown_key_waits_for_a_worker_that_has_it_or_is_g
     [wanted] = (await timelines.registry.specs()).values()
     await feed_files(timelines, wanted, [more])
     await assert_exact(timelines, wanted, 1)
-    assert (await handle.describe()).id == root != REGISTRY_ID
+
+
+def rotated(folder: Path, *lines: str) -> str:
+    """A file with these keys."""
+    keys = folder / "rotated"
+    keys.write_text("\n".join(lines))
+    keys.chmod(0o600)
+    return str(keys)
+
+
+async def failures(timelines: Client, workflow_id: str) -> list[str]:
+    """Why tasks of a workflow have failed."""
+    history = await timelines.temporal.get_workflow_handle(workflow_id).fetch_history()
+    failed = [event.workflow_task_failed_event_attributes for event in history.events]
+    return [one.failure.message for one in failed if one.failure.message]
 
 
 async def test_what_was_sent_to_one_workflow_is_not_taken_by_another(cli: Cli, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from temporalio.converter import WorkflowSerializationContext
 
 from tests.support.cli import Cli
 from timeline.errors import EncryptionError, UnboundError
-from workflows.payloads.codec import TimelineCodec, WorkerCodec, is_state, left_to_others
+from workflows.payloads.codec import TimelineCodec, WorkerCodec, is_state
 from workflows.payloads.encryption import ENCODING, Keys, new_key
+from workflows.payloads.unreadable import OTHERS, PERHAPS, REFUSED, key_of, wanting
 
 
 def coded(payload: Payload) -> Payload:
@@ -125,13 +126,70 @@ def test_what_is_bound_to_nothing_waits_for_who_takes_it(monkeypatch: pytest.Mon
     with pytest.raises(UnboundError, match="set TIMELINE_ENCRYPTION_UNBOUND=accept"):
         asyncio.run(TimelineCodec().with_context(place).decode([old]))
     [unread] = asyncio.run(WorkerCodec().with_context(place).decode([old]))
-    assert left_to_others(unread)
+    assert wanting(unread) == OTHERS
     old.data += b"x"
     [unread] = asyncio.run(WorkerCodec().with_context(place).decode([old]))
-    assert not left_to_others(unread)
+    assert wanting(unread) == REFUSED
     old.data = old.data[:-1]
     monkeypatch.setenv("TIMELINE_ENCRYPTION_UNBOUND", "accept")
-    assert asyncio.run(WorkerCodec().with_context(place).decode([old])) == [plain]
+    [read] = asyncio.run(WorkerCodec().with_context(place).decode([old]))
+    assert (read.data, key_of(read), wanting(read)) == (plain.data, b"one", None)
+
+
+def read_by(monkeypatch: pytest.MonkeyPatch, keys: str, payload: Payload) -> Payload:
+    with monkeypatch.context() as other:
+        other.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", keys)
+        [read] = asyncio.run(WorkerCodec().decode([payload]))
+        return read
+
+
+def test_who_lacks_the_key_sees_by_a_voucher_whether_another_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, old, other = new_key("new"), new_key("old"), new_key("other")
+    files = {
+        "both": keys_file(tmp_path / "both", f"{new}\n{old}\n"),
+        "new": keys_file(tmp_path / "new", new),
+        "old": keys_file(tmp_path / "old", old),
+        # A key of that name, and not that key.
+        "namesake": keys_file(tmp_path / "namesake", new_key("old")),
+        "other": keys_file(tmp_path / "other", other),
+    }
+    plain = Payload(metadata={"encoding": b"json/plain"}, data=b'"x"')
+    sent = {}
+    for name in ("both", "new"):
+        monkeypatch.setenv("TIMELINE_ENCRYPTION_KEYS_FILE", files[name])
+        sent[name] = coded(plain)
+    # While there is one key only, nothing is added.
+    assert sorted(sent["new"].metadata) == ["encoding", "key-id", "workflow"]
+    found = {(by, of): wanting(read_by(monkeypatch, files[by], sent[of])) for by in files for of in sent}
+    assert found == {
+        ("both", "both"): None,
+        ("both", "new"): None,
+        ("new", "both"): None,
+        ("new", "new"): None,
+        ("old", "both"): OTHERS,
+        ("old", "new"): PERHAPS,
+        ("namesake", "both"): PERHAPS,
+        ("namesake", "new"): PERHAPS,
+        ("other", "both"): PERHAPS,
+        ("other", "new"): PERHAPS,
+    }
+    monkeypatch.setenv("TIMELINE_ENCRYPTION_LOST_KEYS", "older, new")
+    assert wanting(read_by(monkeypatch, files["old"], sent["both"])) == REFUSED
+    assert wanting(read_by(monkeypatch, files["both"], sent["both"])) is None
+    monkeypatch.delenv("TIMELINE_ENCRYPTION_LOST_KEYS")
+    # A voucher is for one payload, with all that it says of itself.
+    good, data = sent["both"].metadata, sent["both"].data
+    for said, what in (
+        ({}, data[:-1] + b"?"),
+        ({"workflow": b"b"}, data),
+        ({"key-id": b"newer"}, data),
+        ({"vouchers": b"old:" + data[:40]}, data),
+        ({"vouchers": b" ".join([b":", b"old", b"old:?"] * 90)}, data),
+    ):
+        forged = Payload(metadata={**good, **said}, data=what)
+        assert wanting(read_by(monkeypatch, files["old"], forged)) == PERHAPS, said
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,10 @@ from temporalio.converter import (
     WithSerializationContext,
 )
 
-from timeline.errors import LaterFormError, TimelineError, UnboundError, UnknownKeyError, WireError
+from timeline.errors import TimelineError, WireError
 from timeline.tables import columnar
 from workflows.payloads import encryption
+from workflows.payloads.unreadable import UnreadableConverter, unreadable, with_key
 
 ENCODING = b"binary/zstd"
 #: Text and columns, between converter and codec. They travel as `ENCODING`: a worker of before, whose codec
@@ -37,9 +38,6 @@ ENCODING = b"binary/zstd"
 #: would make the SDK drop the signal.
 COLUMNS = b"binary/timeline-columns"
 THRESHOLD = 1024
-#: What a payload has become that could not be read, and that another worker may read it.
-UNREADABLE = b"binary/timeline-unreadable"
-OTHERS = "others"
 #: Bytes that a worker has of a payload that was compressed. What it is sent as one is at most 2 MiB, and
 #: made of JSON values Python takes up to 12 times as much.
 MAX_READ = 8 << 20
@@ -179,20 +177,6 @@ class WorkerPayloadConverter(_OurConverter):
         )
 
 
-class UnreadableConverter(EncodingPayloadConverter):
-    """Tells, when it is asked for the value, why a payload was none (`WorkerCodec`)."""
-
-    @property
-    def encoding(self) -> str:
-        return UNREADABLE.decode()
-
-    def to_payload(self, value: Any) -> Payload | None:
-        return None
-
-    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        raise WireError(payload.data.decode())
-
-
 class TimelineCodec(PayloadCodec, WithSerializationContext):
     """Compresses every payload above a KiB that gets smaller by it, then encrypts it for its workflow; reads
     any that are for that workflow.
@@ -228,18 +212,9 @@ class WorkerCodec(TimelineCodec):
 
 def _readable_or_not(payload: Payload, place: str | None) -> Payload:
     try:
-        return _decoded(payload, place, MAX_READ)
+        return with_key(payload, _decoded(payload, place, MAX_READ))
     except TimelineError as error:
-        others = isinstance(error, (LaterFormError, UnboundError)) or (
-            isinstance(error, UnknownKeyError) and error.key not in encryption.lost_keys()
-        )
-        metadata = {"encoding": UNREADABLE} | ({OTHERS: b"1"} if others else {})
-        return Payload(metadata=metadata, data=str(error).encode())
-
-
-def left_to_others(payload: Payload) -> bool:
-    """Whether a payload may be read by a worker with more keys, or of a later version."""
-    return OTHERS in payload.metadata
+        return unreadable(payload, error)
 
 
 def _compressed(payload: Payload) -> Payload:

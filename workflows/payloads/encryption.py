@@ -6,7 +6,8 @@ is put first, and the old one stays as long as anything that it encrypted does. 
 may hold such a line itself.
 
 What is encrypted is bound to the workflow that it is for, by its id: taken from there and sent to another
-one, it is refused.
+one, it is refused. Who lacks the key of a payload can see all the same whether it is genuine
+(`workflows.payloads.vouchers`).
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 
-from timeline.errors import EncryptionError, ServiceError, UnboundError, UnknownKeyError
+from timeline.errors import EncryptionError, ServiceError, UnboundError, UnknownKeyError, shortened
 from workflows.disk import secret_lines
+from workflows.payloads.vouchers import VOUCHERS, is_vouched, vouchers
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -36,8 +38,9 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 STATE = b"binary/plain"
 #: Where a frozen piece of one has its name, encrypted or not, so that a store knows it again.
 PIECE = "piece"
-#: Where it says, in the clear, for which workflow it is; nothing there if for none.
-PLACE = "workflow"
+#: Where it says, in the clear, for which workflow it is; nothing there if for none. And by which key it was
+#: encrypted.
+PLACE, KEY = "workflow", "key-id"
 
 
 class Keys:
@@ -65,22 +68,24 @@ class Keys:
     def encrypt(self, payload: Payload, place: str | None = None) -> Payload:
         """The whole payload as one that only says by which key it was encrypted, for the workflow of which
         id (``None``: for none), and if it is a state. What it says is authenticated."""
-        name, cipher = next(iter(self.ciphers.items()))
+        (name, cipher), *others = self.ciphers.items()
         nonce = secrets.token_bytes(NONCE_BYTES)
-        metadata = {"encoding": ENCODING, "key-id": name.encode(), PLACE: (place or "").encode()}
+        metadata = {"encoding": ENCODING, KEY: name.encode(), PLACE: (place or "").encode()}
         if payload.metadata.get("encoding") == STATE:
             metadata["state"] = b"1"
         if PIECE in payload.metadata:
             metadata[PIECE] = payload.metadata[PIECE]
         data = nonce + cipher.encrypt(nonce, payload.SerializeToString(), _bound(metadata))
+        if others:
+            metadata[VOUCHERS] = vouchers(dict(others), _bound(metadata), data)
         return Payload(metadata=metadata, data=data)
 
 
 def _bound(metadata: Mapping[str, bytes]) -> bytes:
     """What is authenticated beside a payload: all that it says in the clear."""
     if PLACE not in metadata:  # of a version that bound nothing but the key's name
-        return metadata.get("key-id", b"")
-    parts = [metadata.get(name, b"") for name in ("key-id", PLACE, "state", PIECE)]
+        return metadata.get(KEY, b"")
+    parts = [metadata.get(name, b"") for name in (KEY, PLACE, "state", PIECE)]
     return b"".join(b"%d:%s" % (len(part), part) for part in parts)
 
 
@@ -88,26 +93,28 @@ def decrypt(payload: Payload, place: str | None = None) -> Payload:
     """The inverse of `Keys.encrypt`, by the workflow of the id ``place``; ``None`` is a person who looks.
 
     Raises:
-        UnknownKeyError: there is no such key here.
+        UnknownKeyError: there is no such key here; ``genuine`` says whether its sender has one of those.
         UnboundError: it does not say for which workflow it is, and must.
         EncryptionError: the key is another than the one of that name, this is no encrypted payload, or one
             for another workflow.
     """
     from cryptography.exceptions import InvalidTag
 
-    name = payload.metadata.get("key-id", b"").decode("utf-8", "replace")
+    name = payload.metadata.get(KEY, b"").decode("utf-8", "replace")
     known = keys()
     cipher = None if known is None else known.ciphers.get(name)
     if cipher is None:
         have = "no keys are set" if known is None else f"there are {', '.join(known.ciphers)}"
+        found, said = payload.metadata.get(VOUCHERS, b""), _bound(payload.metadata)
         raise UnknownKeyError(
-            f"a payload is encrypted with key {name!r}, and here {have}; set TIMELINE_ENCRYPTION_KEYS_FILE "
-            "to a file that has it",
+            f"a payload is encrypted with key {shortened(name, 64)!r}, and here {have}; set "
+            "TIMELINE_ENCRYPTION_KEYS_FILE to a file that has it",
             name,
+            genuine=known is not None and is_vouched(found, known.ciphers, said, payload.data),
         )
     nonce, data = payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:]
     try:
-        found = Payload.FromString(cipher.decrypt(nonce, data, _bound(payload.metadata)))
+        inner = Payload.FromString(cipher.decrypt(nonce, data, _bound(payload.metadata)))
     except (DecodeError, ValueError):
         raise EncryptionError(
             f"{len(data)} bytes that are said to be encrypted with key {name!r} are not"
@@ -119,7 +126,7 @@ def decrypt(payload: Payload, place: str | None = None) -> Payload:
         ) from None
     if place is not None:
         _check_place(payload.metadata, place)
-    return found
+    return inner
 
 
 def _check_place(metadata: Mapping[str, bytes], place: str) -> None:
