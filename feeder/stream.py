@@ -20,8 +20,9 @@ from timeline.tables.events import Events, Position
 from timeline.tables.wire import differences
 from timeline.values.vocabulary import I64
 from workflows.client import Client
+from workflows.client.leaves import Standing
 from workflows.names import is_sink
-from workflows.protocol.node import About, Leader
+from workflows.protocol.node import About, IsMissing, Leader
 
 #: Events a batch and batches in flight per stream, at most.
 BATCH_EVENTS = 50_000
@@ -47,6 +48,10 @@ class ReplacedError(ServiceError):
     """A node is not the one that it was: its timeline was changed, or removed, meanwhile."""
 
 
+class MissedError(ServiceError):
+    """A node has not taken what it was sent, and nothing more is on its way to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A batch in flight: where it ends, about how many bytes it has, and when (s) it was sent."""
@@ -64,9 +69,10 @@ class Stream:
     """Leaves that get the same batches, and the nodes whose positions say that a batch has arrived.
 
     ``furthest`` is where the furthest leaf stood when they were asked, ``low`` the one that is furthest
-    behind; ``settled`` is up to where refused events are kept elsewhere, if anybody does so. ``interval`` is
-    how long (ms) the next batch that is not full waits after one, by ``clock`` (s). A batch ends at each of
-    the ``marks``; ``leader`` gives the lead that batches are sent with, if there is one.
+    behind, and ``had`` up to where all have had or were sent everything. ``settled`` is up to where refused
+    events are kept elsewhere, if anybody does so. ``interval`` is how long (ms) the next batch that is not
+    full waits after one, by ``clock`` (s). A batch ends at each of the ``marks``; ``leader`` gives the lead
+    that batches are sent with, if there is one.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class Stream:
         self.interval = interval
         self.born: dict[str, str] = {}
         self.low: Position | None = None
+        self.had: Position | None = None
         self.furthest: Position | None = None
         self.settled: Position | None = None
         self.marks: Sequence[Position] = ()
@@ -110,7 +117,7 @@ class Stream:
         self.born = {leaf: stand.born for leaf, stand in zip(self.leaves, stands, strict=True)}
         known = [stand.position for stand in stands if stand.position is not None]
         self.furthest = max(known, default=None)
-        self.low = min(known) if len(known) == len(stands) else None
+        self.low = self.had = min(known) if len(known) == len(stands) else None
 
     async def counts(self) -> tuple[int, int]:
         """Events accepted and refused so far, as any one leaf counts them."""
@@ -129,7 +136,7 @@ class Stream:
             await self.timelines.leaves.signal_events(self.leaves, part, end, about)
             self._sent_at = self._clock()
             self.in_flight.append(Sent(end, size, self._sent_at))
-            self.low = end
+            self.low = self.had = end
 
     async def room(self) -> None:
         """Waits until few enough are on their way for a full batch: until then more can come together."""
@@ -155,6 +162,8 @@ class Stream:
 
     def _about(self, leaf: str) -> About:
         about = About(born=self.born.get(leaf))
+        if self.had is not None:
+            about["after"] = list(self.had)
         if self.settled is not None:
             about["settled"] = list(self.settled)
         if (leader := self.leader()) is not None:
@@ -237,6 +246,7 @@ class Stream:
         Raises:
             ReplacedError: a leaf is another than the one that was located, or listens to another feeder, or
                 a result is gone.
+            MissedError: a leaf has set a batch aside.
         """
         stands = await asyncio.gather(*map(self.timelines.leaves.stands, self.leaves))
         ours = self.leader()
@@ -248,6 +258,11 @@ class Stream:
                     f"{leaf} is not the node that it was: its timeline was removed and registered anew "
                     "while it was fed; feed it again"
                 )
+            if self._has_missed(stand):
+                raise MissedError(
+                    f"{leaf} stands at {stand.position} and was sent events up to {self.had}: a batch is "
+                    f"lost, or was set aside; {await self._what_is_odd(leaf)}the next try sends it again"
+                )
         self.furthest = max((stand.position for stand in stands if stand.position is not None), default=None)
         nodes = {result for result in self.results if not is_sink(result)}
         gone = nodes - (await self.timelines.registry.users()).keys()
@@ -257,22 +272,36 @@ class Stream:
                 "feed it again"
             )
 
+    def _has_missed(self, stand: Standing) -> bool:
+        """Whether a leaf has not got all that it was sent, and will not."""
+        if stand.waiting or not self.in_flight:
+            return False
+        return stand.position is None or stand.position < self.in_flight[0].last
+
+    async def _what_is_odd(self, leaf: str) -> str:
+        """Of the signals that a leaf has set aside the last, with the reason, if there are any."""
+        odd = (await self.timelines.nodes.status(leaf)).get("odd")
+        return "" if odd is None else f"the last signal that it set aside: {odd['last'][-1]['why']}; "
+
     async def _complain(self, waiting: bool = False) -> None:
         """Looks for the reason why nothing moves, while ``waiting`` also among other streams.
 
         Raises:
             LimitError: a node has stopped taking events, or a sink cannot write.
+            MissedError: a node, or a sink, lacks what one of its children told it.
             NotFoundError: a node is gone.
         """
         source, _, _, number = next(iter(self.leaves)).rsplit(".", 3)
         for node in await self.timelines.registry.users():
             if node.startswith(f"{source}.") and node.endswith(f".{number}"):
-                full = (await self.timelines.nodes.status(node))["full"]
-                if full:
-                    raise LimitError(full)
+                found = await self.timelines.nodes.status(node)
+                if found["full"]:
+                    raise LimitError(found["full"])
+                _look_for_gaps(node, found if waiting else {})
         for sink in self.results:
             if sink.startswith(f"{source}.sink."):
                 status = await self.timelines.nodes.sink(sink)
+                _look_for_gaps(sink, status if waiting else {})
                 if status["full"] or status.get("attempt", 0) >= ATTEMPTS:
                     raise LimitError(status["full"] or f"{sink} cannot write: {status['error']}")
                 if waiting and (held := status.get("held")) is not None:
@@ -281,6 +310,14 @@ class Stream:
                     self._merged[sink] = (status["until"], times)
                     if times >= LOOKS:
                         raise LimitError(held)
+
+
+def _look_for_gaps(name: str, status: IsMissing) -> None:
+    if "missing" in status:
+        raise MissedError(
+            f"{name} cannot go on: {status['missing']}; what it answers stays right, up to its position. "
+            "Register the timeline under another name, or remove it, register it anew and feed it again"
+        )
 
 
 def size_of(events: Events) -> int:

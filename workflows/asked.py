@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from temporalio import workflow
 
+from workflows.order import Order
 from workflows.protocol import MAX_ANSWER, NodeSpec
 from workflows.protocol import node as protocol
 from workflows.protocol.node import IsOdd
@@ -45,6 +46,7 @@ class Asked:
     inbox: list[Entry]
     full: str | None
     gauge: Gauge
+    order: Order
     #: Of feeders that have a lead, whose batches are taken.
     leader: protocol.Leader | None
     #: Batches wait; `run` waits for something to do; `run` ends.
@@ -108,6 +110,7 @@ class Asked:
             ),
             **cast("protocol.Late", {k: max(c.get(k, 0) for c in late) for k in set().union(*late)}),
             **self.what_is_odd(),
+            **self.order.what_is_missing(),
             "history_length": workflow.info().get_current_history_length(),
             "members": [
                 {

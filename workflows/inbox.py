@@ -13,10 +13,12 @@ from workflows.protocol.node import Place
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events for a leaf (`timeline.tables.wire.to_events`), with up to where refused ones are settled."""
+    """Events for a leaf (`timeline.tables.wire.to_events`), with up to where refused ones are settled, and
+    the place that they go on ``after``."""
 
     wire: Wire
     settled: Place = None
+    after: Place = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ def from_carried(carried: Iterable[Wire]) -> list[Entry]:
 
     >>> from_carried([{"kind": "release", "release": "k"}, {"release": "k"}, {"inputs": [0]}])
     [Release(key='k'), Release(key='k'), ChildPatch(wire={'inputs': [0]})]
-    >>> from_carried(to_carried([Batch({"last": [1]}, [0]), Batch({"last": [2]})]))
-    [Batch(wire={'last': [1]}, settled=[0]), Batch(wire={'last': [2]}, settled=None)]
+    >>> from_carried(to_carried([Batch({"last": [1]}, [0]), Batch({"last": [2]}, None, [1])]))
+    [Batch(wire={'last': [1]}, settled=[0], after=None), Batch(wire={'last': [2]}, settled=None, after=[1])]
 
     Raises:
         TimelineError: an entry of a kind that this version does not know.
@@ -58,8 +60,9 @@ def from_carried(carried: Iterable[Wire]) -> list[Entry]:
 def _to_wire(entry: Entry) -> Wire:
     # What a worker of before 0.3 looks at is where it was, so that it reads these too.
     match entry:
-        case Batch(wire, settled):
-            return {"kind": "events", **wire} | ({"settled": settled} if settled else {})
+        case Batch(wire, settled, after):
+            carried = {"kind": "events", **wire} | ({"settled": settled} if settled else {})
+            return carried | ({"after": after} if after else {})
         case ChildPatch(wire):
             return {"kind": "patch", **wire}
         case Release(key):
@@ -71,8 +74,8 @@ def _from_wire(wire: Wire) -> Entry:
     kind = rest.pop("kind", None) or _kind_of(wire)
     match kind:
         case "events":
-            settled = rest.pop("settled", None)
-            return Batch(rest, settled)
+            settled, after = rest.pop("settled", None), rest.pop("after", None)
+            return Batch(rest, settled, after)
         case "patch":
             return ChildPatch(rest)
         case "release":

@@ -6,9 +6,7 @@ suggests it, with all that it knows in one compressed value.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -18,22 +16,24 @@ from temporalio.exceptions import ApplicationError
 from workflows.asked import Asked
 from workflows.guests import Guests
 from workflows.inbox import Batch, ChildPatch, Entry, Release, from_carried, to_carried
+from workflows.order import Order
 from workflows.protocol import NodeSpec, Subscriber
 from workflows.protocol import node as protocol
 from workflows.renewal import continue_as_new, is_due
+from workflows.sending import Sending
 from workflows.told import Told
 
 with workflow.unsafe.imports_passed_through():
     from timeline.engine import state_wire
+    from timeline.engine.fitting import check_slots
     from timeline.engine.fragment import LiveFragment, Said
     from timeline.engine.frozen import Frozen
-    from timeline.engine.patch import Patch, parts
-    from timeline.engine.wire import from_patch, to_patch
+    from timeline.engine.wire import from_patch
     from timeline.errors import NotFoundError, TimelineError, WireError
     from timeline.fragments import fragments_of
     from timeline.limits import Limits
-    from timeline.plan import PlanNode, make_plan
-    from timeline.tables.checking import check_batch
+    from timeline.plan import make_plan
+    from timeline.tables.checking import check_batch, check_follows
     from timeline.tables.events import Events, Position, concat
     from timeline.tables.marks import mark_of
     from timeline.tables.wire import Wire, from_events
@@ -43,7 +43,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(dynamic=True)
-class NodeWorkflow(Told, Asked):
+class NodeWorkflow(Told, Asked, Sending):
     """Takes ``events`` (a leaf) or ``patch`` (an inner node), and sends patches to its subscribers.
 
     Dynamic, so that one class serves every operator: the type it is started as is the operator's
@@ -75,6 +75,7 @@ class NodeWorkflow(Told, Asked):
         self.frozen = Frozen(self.live.states, workflow.info().run_id)
         self.inbox: list[Entry] = []
         self.guests = Guests()
+        self.order = Order()
         self.stopped = False
         self.full: str | None = None
         self.held = self.resting = False
@@ -87,6 +88,7 @@ class NodeWorkflow(Told, Asked):
             self.gauge.measured(len(state) + sum(len(data) for _, data in pieces), self.live.size())
             self.inbox = from_carried(rest["inbox"])
             self.guests.restore(rest)
+            self.order.restore(rest)
             self.full = rest["full"]
             self.held = rest.get("held", False)
             self.leader = rest.get("leader")
@@ -125,7 +127,7 @@ class NodeWorkflow(Told, Asked):
         about = about or {}
         ours = about.get("born") in (None, workflow.info().first_execution_run_id)
         if ours and self._follows(about.get("leader")):
-            self.inbox.append(Batch(batch, about.get("settled")))
+            self.inbox.append(Batch(batch, about.get("settled"), about.get("after")))
 
     @protocol.LEAD.handler
     def lead(self, leader: protocol.Leader) -> None:
@@ -233,11 +235,14 @@ class NodeWorkflow(Told, Asked):
         for patch in patches:
             try:
                 incoming = from_patch(patch.wire)
-                self.live.check(patch.wire.get("inputs", []), incoming)
+                check_slots(slots := patch.wire.get("inputs", []), len(self.live.fragment.slots))
+                self.order.check(patch.wire, self.live.has_begun)
+                self.live.check(slots, incoming)
             except TimelineError as error:
                 self.set_aside(protocol.PATCH.name, error)
                 continue
-            for slot in patch.wire["inputs"]:
+            self.order.take(patch.wire)
+            for slot in slots:
                 self.live.receive(slot, incoming)
         return self.live.advance()
 
@@ -252,6 +257,7 @@ class NodeWorkflow(Told, Asked):
             try:
                 events, reaches = from_events(batch.wire)
                 check_batch(events, reaches, last)
+                check_follows(batch.after, last)
             except TimelineError as error:
                 self.set_aside(protocol.EVENTS.name, error)
                 continue
@@ -274,15 +280,12 @@ class NodeWorkflow(Told, Asked):
         self.metrics.misfit(1)
         super().set_aside(name, why)
 
-    def _told_of(self, member: PlanNode) -> list[Subscriber]:
-        root = self.live.fragment.root.digest
-        return [s for s in self.spec["subscribers"] if s.get("node", root) == member.digest]
-
     def _state(self) -> bytes:
         return state_wire.to_state(self.live.states, **self._rest())
 
     def _rest(self) -> dict[str, Any]:
-        rest = {"inbox": to_carried(self.inbox), **self.guests.carried(), "full": self.full}
+        rest = {"inbox": to_carried(self.inbox), **self.guests.carried(), **self.order.carried()}
+        rest["full"] = self.full
         rest |= {"held": True} if self.held else {}
         return rest | self.what_is_odd() | ({} if self.leader is None else {"leader": self.leader})
 
@@ -294,46 +297,3 @@ class NodeWorkflow(Told, Asked):
                 size = len(self._state())
             self.gauge.measured(size, self.live.size())
         return self.gauge.full(len(self.live.root.state.keys))
-
-    async def _welcome(self) -> None:
-        """Sends new subscribers a snapshot, and counts them among the others from then on."""
-        while self.guests.newcomers:
-            newcomer = self.guests.newcomers.pop(0)
-            who = newcomer["workflow"], newcomer.get("node")
-            others = [s for s in self.spec["subscribers"] if (s["workflow"], s.get("node")) != who]
-            self.spec["subscribers"] = [*others, newcomer]
-            if newcomer["workflow"] not in {s["workflow"] for s in others}:
-                self.guests.unmet.add(newcomer["workflow"])
-            snapshot = self.live.find(newcomer.get("node")).snapshot()
-            if snapshot is not None:
-                await self._send(snapshot, [newcomer])
-
-    async def _send(self, patch: Patch, subscribers: Sequence[Subscriber]) -> None:
-        """Signals a patch to all, and waits until each has it: one in flight per edge keeps order."""
-        for part in parts(patch):
-            message = to_patch(part)
-            await asyncio.gather(
-                *(self._signal(s["workflow"], message | {"inputs": s["inputs"]}) for s in subscribers)
-            )
-
-    async def _signal(self, parent: str, message: dict[str, Any]) -> None:
-        pause = 0.1
-        while parent in {s["workflow"] for s in self.spec["subscribers"]} and not self.stopped:
-            try:
-                await workflow.get_external_workflow_handle(parent).signal(protocol.PATCH.name, message)
-                self.guests.unmet.discard(parent)
-                return
-            except ApplicationError as error:
-                if parent in self.guests.unmet and workflow.patched("guests"):
-                    self._put_off(parent)
-                    return
-                # The parent is not there (yet), or its run has had all the signals it may.
-                workflow.logger.warning("patch to %s not delivered, retrying: %s", parent, error)
-                await workflow.sleep(timedelta(seconds=pause))
-                pause = min(pause * 2, 10)
-
-    def _put_off(self, parent: str) -> None:
-        """One that has never been there holds nobody up."""
-        subscribers = self.spec["subscribers"]
-        self.guests.put_off(s for s in subscribers if s["workflow"] == parent)
-        self.spec["subscribers"] = [s for s in subscribers if s["workflow"] != parent]

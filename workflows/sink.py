@@ -11,6 +11,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 from workflows.inbox import ChildPatch, Entry, from_carried, to_carried
+from workflows.order import Order
 from workflows.protocol import SinkSpec
 from workflows.protocol import sink as protocol
 from workflows.rows import Rows
@@ -47,6 +48,7 @@ class SinkWorkflow(Rows):
         self.inbox: list[Entry] = []
         self.written: list[int] | None = None
         self.room_until = 0
+        self.order = Order()
         if state is not None:
             rest = from_state(state, [self.node.state])
             self.gauge.measured(len(state), 0)
@@ -54,6 +56,7 @@ class SinkWorkflow(Rows):
             self.progress = rest["progress"]
             self.written = rest["written"]
             self.odd = rest.get("odd", self.odd)
+            self.order.restore(rest)
             self.node.restore(rest["emission"])
             if self.inbox:
                 self.metrics.heard()
@@ -88,7 +91,7 @@ class SinkWorkflow(Rows):
         status = self.stands(self.args["stream"], self.written, len(self.inbox), self.gauge.about)
         if self.sink.merged:
             status["merged"] = merged_id(self.spec, self.sink)
-        return status
+        return {**status, **self.order.what_is_missing()}
 
     # --- work ------------------------------------------------------------------------------------
 
@@ -99,11 +102,13 @@ class SinkWorkflow(Rows):
                 try:
                     incoming = from_patch(entry.wire)
                     check_slots(inputs := entry.wire.get("inputs", []), len(self.node.state.edges))
+                    self.order.check(entry.wire, self.node.has_begun)
                     for index in inputs:
                         check_patch(self.node.state, index, incoming)
                 except TimelineError as error:
                     self.set_aside(protocol.PATCH.name, error)
                     continue
+                self.order.take(entry.wire)
                 for index in entry.wire["inputs"]:
                     self.node.receive(index, incoming)
         while not self.stopped and (target := self.node.next_position()) is not None:
@@ -158,6 +163,7 @@ class SinkWorkflow(Rows):
         return to_state(
             [self.node.state],
             **self.what_is_odd(),
+            **self.order.carried(),
             inbox=to_carried(self.inbox),
             progress=self.progress,
             written=self.written,

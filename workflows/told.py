@@ -122,7 +122,7 @@ def _values(method: Callable[..., None], args: Sequence[RawValue]) -> list[Any]:
 
 def _batch(batch: Any, about: Any = None) -> None:
     _table(batch, "a batch")
-    _carriable(batch, "kind", "release", "settled", "inputs")
+    _carriable(batch, "kind", "release", "settled", "after", "inputs")
     if about is None:
         return
     _table(about, "what is said of a batch")
@@ -130,8 +130,9 @@ def _batch(batch: Any, about: Any = None) -> None:
         _text(about["born"], "the node's birth")
     if about.get("leader") is not None:
         _lead(about["leader"])
-    if about.get("settled") is not None:
-        checked_position(about["settled"])
+    for place in ("settled", "after"):
+        if about.get(place) is not None:
+            checked_position(about[place])
 
 
 def _lead(leader: Any) -> None:

@@ -49,13 +49,14 @@ class Shard:
         number: int,
         timelines: Client,
         low: Position | None = None,
+        had: Position | None = None,
         lead: Lead | None = None,
         marks: Iterable[Position] = (),
     ) -> None:
         self.number = number
         self.marks = list(marks)
         self.stream = Stream(timelines, {}, ())
-        self.stream.low = low
+        self.stream.low, self.stream.had = low, had
         if lead is not None:
             self.stream.leader = lambda: lead.leader
         #: Some leaf is live, or none is on its way to be.
@@ -181,7 +182,8 @@ async def call_the_roll(
             leaves[name] = Leaf(columns, state, stand.position, stand.born)
         live = [name for name, leaf in leaves.items() if leaf.state is State.LIVE]
         marks = await timelines.leaves.marks(live[0]) if source.heeds_stream and live else []
-        shard = Shard(number, timelines, source.begin if furthest is None else furthest, lead, marks)
+        low = source.begin if furthest is None else furthest
+        shard = Shard(number, timelines, low, furthest, lead, marks)
         shard.put(leaves)
         roster.shards.append(shard)
     roster.count_results()

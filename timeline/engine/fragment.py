@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from timeline.engine.fitting import check_patch, check_slots
+from timeline.engine.fitting import check_patch
 from timeline.engine.node import Node
 from timeline.engine.patch import Patch
 from timeline.engine.state import NodeState
@@ -108,10 +108,14 @@ class LiveFragment:
             LimitError: one before it is missing.
             WireError: it cannot.
         """
-        check_slots(slots, len(self._at_slot))
         for slot in slots:
             node, index = self._at_slot[slot]
             check_patch(node.state, index, patch)
+
+    def has_begun(self, slot: int) -> bool:
+        """Whether something was told for a slot already."""
+        node, index = self._at_slot[slot]
+        return node.has_begun(index)
 
     def receive(self, slot: int, patch: Patch) -> bool:
         """Keeps a patch of a node of another fragment; false if it is a repeat."""

@@ -135,6 +135,11 @@ class Node:
                 table = merge(table, self._read(held.events, at))
         return table
 
+    def has_begun(self, index: int) -> bool:
+        """Whether the child at ``index`` has told something already."""
+        edge = self.state.edges[index]
+        return edge.position is not None or bool(edge.pending)
+
     def receive(self, index: int, patch: Patch) -> bool:
         """Keeps a patch of the child at ``index`` until its position can be computed.
 

@@ -61,6 +61,18 @@ def check_batch(events: Events, last: Position, before: Position | None) -> None
         raise WireError("the positions of a batch do not grow up to its end")
 
 
+def check_follows(after: Sequence[int] | None, before: Position | None) -> None:
+    """Looks whether a batch that goes on from ``after`` (``None``: its sender does not say) leaves nothing
+    out behind ``before``.
+
+    Raises:
+        WireError: one before it is missing.
+    """
+    if after is not None and (before is None or before < tuple(after)):
+        where = "the beginning" if before is None else before
+        raise WireError(f"a batch before it is missing: it goes on from {tuple(after)}, here is {where}")
+
+
 def _check_names(names: Any) -> None:
     if not isinstance(names, list) or not all(type(name) is str and name for name in names):
         raise WireError("keys are a list of text that is not empty")

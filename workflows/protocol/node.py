@@ -19,11 +19,14 @@ Place: TypeAlias = list[int] | None
 
 class Subscriber(TypedDict):
     """A parent: its workflow id, and which of its inputs this node is; ``node`` is the digest of the member
-    of a fragment of which it wants patches, if that is not the root."""
+    of a fragment of which it wants patches, if that is not the root. A node keeps beside it by which ``line``
+    it tells it patches, and how many it has ``told``."""
 
     workflow: str
     inputs: list[int]
     node: NotRequired[str]
+    line: NotRequired[str]
+    told: NotRequired[int]
 
 
 class NodeSpec(TypedDict):
@@ -51,10 +54,12 @@ Leader: TypeAlias = str
 class About(TypedDict, total=False):
     """What a leaf is told besides a batch: for whom it is (``born``, as `Stand` gives it: another of the
     same id may be at another place), and up to where the sender has ``settled`` what was refused; with
-    which lead it sends (``leader``), where feeders have one."""
+    which lead it sends (``leader``), where feeders have one; the place that the batch goes on ``after``: the
+    leaf has had all up to there, if nothing was lost."""
 
     born: str | None
     settled: Place
+    after: Place
     leader: Leader
 
 
@@ -85,6 +90,12 @@ class IsOdd(TypedDict, total=False):
     odd: SetAside
 
 
+class IsMissing(TypedDict, total=False):
+    """Why a node, or a sink, cannot go on, if a patch of a child is missing."""
+
+    missing: str
+
+
 class Member(TypedDict):
     """What is particular to one of several nodes that live together; ``node`` is its digest."""
 
@@ -97,7 +108,7 @@ class Member(TypedDict):
     quarantined: int
 
 
-class NodeStatus(Late, IsOdd):
+class NodeStatus(Late, IsOdd, IsMissing):
     """Position, counters, sizes (bytes, events of the history), and what is wrong if anything is; of a
     fragment, ``position``, ``keys`` and ``rows`` are its root's, and ``members`` tells of all."""
 
@@ -256,7 +267,8 @@ RefusedRow: TypeAlias = tuple[list[int], str, int, str]
 EVENTS = Signal[[Wire, About]]("events")
 #: From now on it takes batches only of a feeder with this lead, or a later one.
 LEAD = Signal[[Leader]]("lead")
-#: A child's patch (`timeline.engine.wire.to_patch`) with the ``inputs`` that it is for; sinks take it too.
+#: A child's patch (`timeline.engine.wire.to_patch`) with the ``inputs`` that it is for, the ``line`` of its
+#: sender and its ``number`` on that (`workflows.order`); sinks take it too.
 PATCH = Signal[[Wire]]("patch")
 #: A new parent: it gets a snapshot, then every patch. A parent (its id) that wants no more.
 SUBSCRIBE = Signal[[Subscriber]]("subscribe")

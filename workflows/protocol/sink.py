@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 
 from timeline.tables.wire import Wire
 from workflows.protocol.calls import Query, Signal
-from workflows.protocol.node import PATCH, POSITION, STOP, IsOdd, Place
+from workflows.protocol.node import PATCH, POSITION, STOP, IsMissing, IsOdd, Place
 
 __all__ = [
     "HAND_OVER",
@@ -55,7 +55,7 @@ class Progress(TypedDict):
     exactly_once: bool | None
 
 
-class SinkStatus(Progress, IsOdd):
+class SinkStatus(Progress, IsOdd, IsMissing):
     """Where rows go, how many are written, whether a repeat changes nothing, and what is wrong."""
 
     #: ``None``: it merges those of all streams.

@@ -252,11 +252,13 @@ def _describe(name: str, json: bool) -> None:
             out.print(Text(printable(sink_line(sink))))
             if odd := sink.get("odd"):
                 _print_odd(sink["workflow"], odd)
-            if problem := sink["full"] or sink.get("error") or sink.get("held"):
+            if problem := sink["full"] or sink.get("error") or sink.get("missing") or sink.get("held"):
                 out.print(Text(printable(f"sink cannot write: {problem}"), style="red"))
-        for state in states:
-            if state["full"]:
-                out.print(Text(f"stopped: {state['full']}", style="red"))
+        for workflow_id, state in {i: state for _, i, state in found}.items():
+            if problem := state["full"]:
+                out.print(Text(f"stopped: {problem}", style="red"))
+            if problem := state.get("missing"):
+                out.print(Text(printable(f"{workflow_id} cannot go on: {problem}"), style="red"))
         for workflow_id, odd in {i: state["odd"] for _, i, state in found if state.get("odd")}.items():
             _print_odd(workflow_id, odd)
         if any(state["quarantined"] for state in states):

@@ -63,7 +63,7 @@ def age_text(newest: int, now: float) -> str:
 
 def trouble_of(status: NodeStatus) -> str:
     """What is wrong with a node, the worst first."""
-    said = [status["full"] or ""]
+    said = [status["full"] or "", status.get("missing", "")]
     said += [f"{status['quarantined']} keys quarantined"] if status["quarantined"] else []
     if odd := status.get("odd"):
         said.append(f"{odd['count']} signals set aside, the last: {odd['last'][-1]['why']}")

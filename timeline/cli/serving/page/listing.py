@@ -126,10 +126,21 @@ async def _row(timelines: Client, known: Timeline, rates: _Looks, gate: asyncio.
     accepted = sum(leaf["accepted"] for leaf in leaves)
     rate = rates.note(known.name, accepted)
     full = any(status["full"] for status in hosts.values())
-    state = "full" if full else "paused" if known.paused else "catching up" if late else "running"
+    stuck = any("missing" in status for status in hosts.values())
+    state = (
+        "full"
+        if full
+        else "stuck"
+        if stuck
+        else "paused"
+        if known.paused
+        else "catching up"
+        if late
+        else "running"
+    )
     odd = next((trouble for status in hosts.values() if (trouble := trouble_of(status))), "")
     return row | {
-        "state": f"{state}: {odd}"[:40] if full else state,
+        "state": f"{state}: {odd}"[:40] if stuck else state,
         "keys": sum(result["keys"] for result in results),
         "events": accepted,
         "events/s": round(rate, 1),

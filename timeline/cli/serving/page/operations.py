@@ -139,7 +139,7 @@ class _View:
                 | {"stream": one["stream"], "rows": one["rows"], "waiting": one["waiting"]}
                 | {"position": place_text(one["position"])}
                 | {"bytes": bytes_text(one["state_bytes"])}
-                | {"trouble": one.get("error") or one["full"] or ""}
+                | {"trouble": one.get("error") or one["full"] or one.get("missing") or ""}
                 for i, one in enumerate(sinks)
             ]
             fill(self.sinks, rows)
