@@ -12,11 +12,15 @@ import zstandard
 
 from timeline.errors import LimitError, NotFoundError, SpecError, TimelineError
 from timeline.spec.spec import Spec
-from timeline.tables.columnar import MAX_TEXT, decompress
+from timeline.tables.bounds import Budget
+from timeline.tables.columnar import decompress
 from timeline.tables.wire import Wire
 from workflows import life
 from workflows.gauge import MAX_INLINE, MAX_STATE, MAX_STORED_STATE
 from workflows.protocol.registry import RegistryState, streams_of_source
+
+#: Bytes of JSON, and items in it, that are carried at most.
+MAX_TEXT, MAX_ITEMS = 24 << 20, 1 << 20
 
 
 class Carried:
@@ -24,7 +28,7 @@ class Carried:
 
     def __init__(self, state: RegistryState | bytes | None) -> None:
         # Carried as bytes, as nodes do, because only bytes go out to a store; once it was JSON.
-        carried = orjson.loads(decompress(state, MAX_TEXT)) if isinstance(state, bytes) else state or {}
+        carried = _opened(state) if isinstance(state, bytes) else state or {}
         empty: dict[str, Any] = {"timelines": {}, "users": {}, "logs": {}}
         self.state = cast(RegistryState, empty | carried)
 
@@ -77,7 +81,9 @@ class Carried:
             LimitError: they cannot.
         """
         most = MAX_STORED_STATE if self.state.get("max_state", MAX_STATE) > MAX_STATE else MAX_INLINE
-        if len(orjson.dumps(self.state)) + size > most and len(self.to_bytes()) + size > most:
+        text = orjson.dumps(self.state)
+        fits = len(text) + size <= MAX_TEXT // 2 and text.count(b",") <= MAX_ITEMS // 2
+        if not fits or (len(text) + size > most and len(self.to_bytes()) + size > most):
             raise LimitError(
                 "the registry is full: what it carries has reached the size of a message; remove timelines"
             )
@@ -93,6 +99,12 @@ class Carried:
         topics = self.state.get("topics", {})
         for source in [source for source in topics if source not in sources]:
             del topics[source]
+
+
+def _opened(state: bytes) -> Any:
+    text = decompress(state, MAX_TEXT)
+    Budget(0, MAX_ITEMS, MAX_TEXT).take_text(text)
+    return orjson.loads(text)
 
 
 def understood(name: str, wire: Wire) -> Spec:

@@ -8,6 +8,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from timeline.engine.patch import Patch
+    from timeline.tables.bounds import least_bytes
 
 #: Bytes. A carried state must stay well below the 2 MiB at which a workflow is stuck for ever; with what
 #: waits in the inbox it may come near them, but is not carried above `MAX_INLINE`.
@@ -54,7 +55,9 @@ class Gauge:
     def may_be_full(self) -> bool:
         """Whether the state may have more bytes than it may."""
         known = self.stored and self._measured_rows > 0
-        return self._with(min(WIDER * self._bytes_a_row, MOST_BYTES) if known else MOST_BYTES) > self.limit
+        guessed = self._with(min(WIDER * self._bytes_a_row, MOST_BYTES) if known else MOST_BYTES)
+        # However well they are compressed: rows that are too many have the bytes of many.
+        return max(guessed, least_bytes(self._now * MOST_BYTES // 8)) > self.limit
 
     @property
     def _bytes_a_row(self) -> float:

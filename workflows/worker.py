@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from timeline.aggregate.parsing import parse_aggregates
 from timeline.errors import ServiceError, StoreError
 from timeline.plan import make_plan
 from timeline.sinks.batches import Open
+from timeline.tables import bounds
 from workflows.attributes import AttributesActivity
 from workflows.backoff import retry
 from workflows.client.asking import Asking
@@ -79,6 +81,7 @@ def make_worker(
         ServiceError: the environment names webhooks that are none.
     """
     receivers()
+    bounds.OLD_STATES = os.environ.get("TIMELINE_STATES_OF_0_2") == "accept"
     # A grammar is read at the first expression or list of aggregates: not in a workflow's first task.
     make_plan("has_existed(a == 1)")
     parse_aggregates("count", {})

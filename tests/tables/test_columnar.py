@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from pcodec import standalone
 
 from timeline.errors import TimelineError, WireError
-from timeline.tables import columnar
+from timeline.tables import bounds, columnar
+from timeline.tables.bounds import MAX_NUMBERS
 from timeline.tables.columnar import (
     MAGIC,
-    MAX_NUMBERS,
     decompress,
     from_bytes,
     has_columns,
@@ -169,12 +169,56 @@ def test_damaged_bytes_are_refused_or_read(data: Any, junk: bytes) -> None:
 
 def test_what_none_could_read_is_not_written() -> None:
     with (
-        mock.patch.object(columnar, "MAX_NUMBERS", 99),
+        mock.patch.object(bounds, "MAX_NUMBERS", 99),
         pytest.raises(WireError, match="more than 99 numbers"),
     ):
         to_bytes({"a": np.arange(100)})
-    with mock.patch.object(columnar, "MAX_TEXT", 99), pytest.raises(WireError, match="at most 99"):
+    with mock.patch.object(bounds, "MAX_TEXT", 99), pytest.raises(WireError, match="at most 99"):
         to_bytes({"a": "x" * 100})
+
+
+def test_what_is_very_regular_is_as_long_as_what_it_takes() -> None:
+    """So its size says what it takes, and nobody can have a reader make much of little."""
+    value = {"a": np.zeros(300_000, np.int64), "names": ["name"] * 20_000, "b": {"padding": [1]}}
+    with (
+        mock.patch.object(bounds, "NUMBERS_ROOM", 100_000),
+        mock.patch.object(bounds, "ITEMS_ROOM", 1_000),
+        mock.patch.object(bounds, "TEXT_ROOM", 10_000),
+    ):
+        data = to_bytes(value)
+        assert as_lists(from_bytes(data)) == as_lists(value)
+        # Items count most here: 8 bytes for each above the first 1 000.
+        assert 152_000 < len(data) < 220_000
+        short = to_bytes({**value, "names": []}, 3)
+        assert 133_000 < len(short) < 190_000
+        long_text = to_bytes({"a": "x" * 100_000})
+        assert 45_000 < len(long_text) < 70_000
+        # Of the room it has a share, if others have the rest.
+        assert 190_000 < len(to_bytes({**value, "names": []}, 3, 0.1)) < 280_000
+        with pytest.raises(WireError, match="a value says that it has 101000 numbers, at most 100"):
+            from_bytes(container([None, [[[], 101_000, SIZE]]], COLUMN))
+        with pytest.raises(WireError, match="about 2000 items in it, at most 1"):
+            from_bytes(container([[1] * 2_000, []]))
+    assert len(to_bytes(value)) < 2_000
+
+
+def test_what_is_read_together_shares_what_may_be_read() -> None:
+    data = to_bytes({"a": np.zeros(3 << 20, np.int64)})
+    budget = bounds.Budget.of(2 * len(data))
+    from_bytes(data, budget)
+    with pytest.raises(WireError, match="a value says that it has 3145728 numbers, at most 1049"):
+        from_bytes(data, budget)
+
+
+def test_a_state_of_before_that_is_very_regular_is_read_if_that_is_wanted() -> None:
+    old = zstandard.compress(orjson.dumps({"a": [0] * 2_000_000}))
+    with pytest.raises(WireError, match="start workers with TIMELINE_STATES_OF_0_2=accept"):
+        from_bytes(old)
+    with mock.patch.object(bounds, "OLD_STATES", True):
+        assert len(from_bytes(old)["a"]) == 2_000_000
+    many = zstandard.compress(orjson.dumps({"a": ["x"] * 300_000}))
+    with pytest.raises(WireError, match="about 300001 texts in it, at most 262"):
+        from_bytes(many)
 
 
 def test_a_bomb_is_not_unpacked() -> None:

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
-from tests.support.bombs import BOMBS, peak
+from tests.support.bombs import BOMBS, STATES, peak
 from tests.support.cli import Cli, wait_for_line
 
 MOST = 300
@@ -21,18 +21,30 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_worker_reads_it_or_says_why_not(name: str) -> None:
-    payload = BOMBS[name]().SerializeToString()
-    assert len(payload) < 2 << 20
+    read("payload", BOMBS[name]().SerializeToString())
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_worker_reads_a_state_that_a_start_carries_or_says_why_not(name: str) -> None:
+    said = read("state", STATES[name]())
+    # Lists that are no state are told as such.
+    assert (said == "read") == (name in ("rows", "keys", "rows and keys")), said
+
+
+def read(kind: str, data: bytes) -> str:
+    """What a process says that reads a bomb."""
+    assert len(data) < 2 << 20
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.bombs", name],
-        input=b"\n" + payload,
+        [sys.executable, "-m", "tests.support.bombs", kind],
+        input=b"\n" + data,
         capture_output=True,
         check=True,
         cwd=ROOT,
     )
-    megabytes, said = done.stdout.decode().split(maxsplit=1)
+    megabytes, said = done.stdout.decode().strip().split(maxsplit=1)
     assert int(megabytes) < MOST, said
     assert len(said) < 500
+    return said
 
 
 @pytest.fixture

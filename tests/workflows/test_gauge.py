@@ -44,6 +44,16 @@ def test_stored_rows_may_be_twice_as_wide_as_those_before() -> None:
     assert gauge.may_be_full
 
 
+def test_rows_that_are_very_regular_are_measured_where_they_are_too_many() -> None:
+    """In a store they seem to take nothing; but no state has more than a worker can read."""
+    gauge = Gauge(MAX_STORED_STATE)
+    gauge.measured(10_000, 2_000_000)
+    gauge.grown(4_000_000, said([]))
+    assert (gauge.about, gauge.may_be_full) == (20_000, False)
+    gauge.grown(4_200_000, said([]))
+    assert gauge.may_be_full
+
+
 def test_it_is_asked_again_when_it_has_grown_by_a_quarter() -> None:
     gauge = Gauge(MAX_STATE)
     assert [gauge.grown(rows, said([])) for rows in (9_000, 10_000, 22_499, 22_500)] == [

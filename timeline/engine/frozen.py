@@ -18,6 +18,7 @@ from timeline.engine.layers import Following, NodeExtent, joined, put_layer, siz
 from timeline.engine.state import NodeState
 from timeline.engine.state_wire import LAYERED, from_head, from_whole, opened, to_head
 from timeline.errors import WireError
+from timeline.tables.bounds import Budget
 from timeline.tables.columnar import from_bytes, to_bytes
 from timeline.tables.wire import Wire
 
@@ -25,6 +26,9 @@ from timeline.tables.wire import Wire
 FREEZE_AT = 64 << 10
 #: A piece is written anew with what comes behind it unless it is so many times as large.
 TIMES = 2
+#: Of the room that what is read together has (`timeline.tables.bounds`): a piece's and the active part's.
+#: There are never as many as 32 pieces: each is `TIMES` as large as the next one.
+PIECE_SHARE, ACTIVE_SHARE = 1 / 64, 1 / 2
 #: All is written anew once the pieces hold so many times what there is.
 WORN = 2
 
@@ -73,13 +77,14 @@ class Frozen:
         Raises:
             TimelineError: it was written by a version that this one does not know, or is not whole.
         """
-        wire = opened(active)
+        budget = Budget.of(len(active) + sum(len(data) for _, data in pieces))
+        wire = opened(active, budget=budget)
         if len(pieces) != wire.get("pieces", 0):
             raise WireError(f"a state has {wire.get('pieces', 0)} pieces, got {len(pieces)}")
         if wire["version"] != LAYERED:
             return from_whole(wire, self._states)
         for name, data in pieces:
-            piece = from_bytes(data)
+            piece = from_bytes(data, budget)
             layers = zip(self._states, piece["layers"], strict=True)
             extents = [put_layer(state, layer) for state, layer in layers]
             self.pieces.append(Piece(name, data, extents, piece["size"]))
@@ -110,7 +115,11 @@ class Frozen:
     def _active(self, extents: Sequence[NodeExtent], rest: dict[str, Any]) -> bytes:
         head = to_head(self._states, rest)
         layers = self._layers(extents)
-        return to_bytes(head | {"version": LAYERED, "pieces": len(self.pieces), "layers": layers}, level=3)
+        return to_bytes(
+            head | {"version": LAYERED, "pieces": len(self.pieces), "layers": layers},
+            level=3,
+            share=ACTIVE_SHARE,
+        )
 
     def _layers(self, extents: Sequence[NodeExtent]) -> list[Wire]:
         return [to_layer(state, extent) for state, extent in zip(self._states, extents, strict=True)]
@@ -126,7 +135,7 @@ class Frozen:
         if self.pieces and size + sum(piece.size for piece in self.pieces) > WORN * whole:
             self.pieces = []
             extents, size = all_there_is, whole
-        data = to_bytes({"size": size, "layers": self._layers(extents)}, level=3)
+        data = to_bytes({"size": size, "layers": self._layers(extents)}, level=3, share=PIECE_SHARE)
         name = f"{self._owner}.{hashlib.sha256(data).hexdigest()}"
         self.pieces.append(Piece(name, data, extents, size))
         self._written()

@@ -18,7 +18,8 @@ from timeline.engine.patch import Pending
 from timeline.engine.quarantine import Quarantine
 from timeline.engine.state import NodeState
 from timeline.engine.wire import from_late, to_late
-from timeline.errors import TimelineError
+from timeline.errors import TimelineError, WireError
+from timeline.tables.bounds import Budget
 from timeline.tables.columnar import from_bytes, to_bytes
 from timeline.tables.history import History
 from timeline.tables.table import Window
@@ -182,13 +183,15 @@ def from_state(blob: bytes, states: Sequence[NodeState]) -> dict[str, Any]:
     return from_whole(opened(blob, STATE_VERSION), states)
 
 
-def opened(blob: bytes, newest: int = LAYERED) -> Wire:
-    """A carried state, to be looked at.
+def opened(blob: bytes, newest: int = LAYERED, budget: Budget | None = None) -> Wire:
+    """A carried state, to be looked at; ``budget`` is as `timeline.tables.columnar.from_bytes` has it.
 
     Raises:
-        TimelineError: its version is later than ``newest``.
+        TimelineError: its version is later than ``newest``, or it is none.
     """
-    wire: Wire = from_bytes(blob)
+    wire: Wire = from_bytes(blob, budget)
+    if not isinstance(wire, dict) or type(wire.get("version")) is not int:
+        raise WireError(f"{len(blob)} bytes are no carried state")
     if wire["version"] not in range(1, newest + 1):
         raise TimelineError(
             f"carried state has version {wire['version']}, this worker reads those up to {newest}; "

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -22,6 +21,8 @@ import zstandard
 from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
 from timeline.errors import LaterFormError, WireError
+from timeline.tables import bounds
+from timeline.tables.bounds import Budget
 from timeline.values.vocabulary import I64
 
 #: The form that is written, here and nowhere else: 2, or 1 (JSON throughout) for workers of before to
@@ -31,22 +32,8 @@ _NAME = b"TLC"
 MAGIC = _NAME + b"\x02"
 #: A column of fewer numbers is shorter as text: pcodec needs 30 bytes for any.
 FEWEST = 64
-#: The most numbers that one value's columns may have, and bytes of text: more than a worker could work at.
-MAX_NUMBERS = 1 << 25
-MAX_TEXT = 1 << 27
-#: Text may be so many times as long as it is compressed, and so many bytes more.
-TEXT_TIMES, TEXT_ROOM = 16, 32 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Most:
-    """The most that is read as one value: numbers in columns, and bytes of text."""
-
-    numbers: int
-    text: int
-
-
-MOST = Most(MAX_NUMBERS, MAX_TEXT)
+#: Where a value has a column that says nothing.
+PADDING = "padding"
 #: Text below this many bytes is stored as it is.
 _SMALL = 256
 
@@ -77,10 +64,11 @@ def is_ours(data: bytes) -> bool:
     return data.startswith(MAGIC)
 
 
-def to_bytes(value: Any, level: int = 1) -> bytes:
+def to_bytes(value: Any, level: int = 1, share: float = 1.0) -> bytes:
     """A value that is JSON but for numpy arrays, which may be in dicts, and in lists of arrays or dicts.
 
-    ``level`` is zstd's, for the text. A value without columns becomes text only.
+    ``level`` is zstd's, for the text. A value without columns becomes text only. A dict that would be too
+    short to be read again is made longer; ``share`` is as `timeline.tables.bounds.lacking` has it.
 
     Raises:
         WireError: there is more than `from_bytes` would take.
@@ -89,45 +77,87 @@ def to_bytes(value: Any, level: int = 1) -> bytes:
         return zstandard.ZstdCompressor(level).compress(_json(value))
     found: list[tuple[Path, I64]] = []
     text = _apart(value, (), found)
-    if sum(len(column) for _, column in found) > MAX_NUMBERS:
-        raise WireError(f"a value has more than {MAX_NUMBERS} numbers in its columns, too many to be read")
+    numbers = sum(len(column) for _, column in found)
+    if numbers > bounds.MAX_NUMBERS:
+        raise WireError(
+            f"a value has more than {bounds.MAX_NUMBERS} numbers in its columns, too many to be read"
+        )
     columns = [standalone.simple_compress(column, _config()) for _, column in found]
+    data, plain = _packed(text, found, columns, level)
+    if (short := bounds.lacking(numbers, plain, len(data), share)) and isinstance(text, dict):
+        # Each of its numbers takes a little more than 8 bytes.
+        found.append(((PADDING,), _noise(short // 6 + FEWEST)))
+        columns.append(standalone.simple_compress(found[-1][1], _config()))
+        data, plain = _packed(text | {PADDING: None}, found, columns, level)
+    if len(plain) > bounds.MAX_TEXT:
+        raise WireError(f"a value has {len(plain)} bytes of text, at most {bounds.MAX_TEXT} can be read")
+    return data
+
+
+def _packed(
+    text: Any, found: Sequence[tuple[Path, I64]], columns: Sequence[bytes], level: int
+) -> tuple[bytes, bytes]:
+    """The bytes of a value, and its text as it is within."""
     index = [(path, len(c), len(data)) for (path, c), data in zip(found, columns, strict=True)]
     plain = _json([text, index])
     stored = plain
     if len(plain) >= _SMALL:
         packed = zstandard.ZstdCompressor(level).compress(plain)
         stored = min(packed, plain, key=len)
-    if len(plain) > MAX_TEXT:
-        raise WireError(f"a value has {len(plain)} bytes of text, at most {MAX_TEXT} can be read")
-    return b"".join((MAGIC, _LENGTHS.pack(len(plain), len(stored)), stored, *columns))
+    return b"".join((MAGIC, _LENGTHS.pack(len(plain), len(stored)), stored, *columns)), plain
 
 
-def from_bytes(data: bytes, most: Most = MOST) -> Any:
+def _noise(count: int) -> I64:
+    """Numbers that cannot be compressed, always the same."""
+    return np.random.default_rng(0).integers(-(1 << 62), 1 << 62, count)
+
+
+def from_bytes(data: bytes, budget: Budget | None = None) -> Any:
     """The inverse of `to_bytes`, with columns as int64 arrays; also of form 1, where they are lists.
 
-    Nothing is allocated by a declared length before it is known to be within bounds.
+    Nothing is allocated by a declared length before it is known to be within bounds. What is read is taken
+    from the ``budget``; without one from what so many bytes may be.
 
     Raises:
         WireError: these are no such bytes, or they say of themselves what is not so.
     """
-    # However well it is compressed: text of names becomes so much larger at most, and not more.
-    most_text = min(most.text, TEXT_ROOM + TEXT_TIMES * len(data))
     if not is_ours(data):
-        return _loads(decompress(data, most_text))
+        return _loads(_old_text(data))
+    budget = budget or Budget.of(len(data))
     if len(data) < _TEXT_AT:
         raise WireError(f"a value of {len(data)} bytes ends within its header")
     plain, stored = _LENGTHS.unpack_from(data, len(MAGIC))
     end = _TEXT_AT + stored
-    if end > len(data) or plain > most_text:
+    if end > len(data) or plain > budget.text:
         raise WireError(f"a value of {len(data)} bytes says that it has {plain} bytes of text in {stored}")
     text = data[_TEXT_AT:end]
     if stored != plain:
         text = decompress(text, plain)
+    budget.take_text(text)
     parts = _loads(text)
     if len(text) != plain or not isinstance(parts, list) or len(parts) != 2:
         raise WireError("the text of a value is not what it says it is")
-    return _joined(parts[0], parts[1], memoryview(data)[end:], most.numbers)
+    value = _joined(parts[0], parts[1], memoryview(data)[end:], budget)
+    if isinstance(value, dict):
+        value.pop(PADDING, None)
+    return value
+
+
+def _old_text(data: bytes) -> bytes:
+    if bounds.OLD_STATES:
+        return decompress(data, bounds.MAX_TEXT)
+    budget = Budget.old(len(data))
+    try:
+        text = decompress(data, budget.text)
+        budget.take_text(text)
+        if (strings := text.count(b'"') // 2) > (most := Budget.of(len(data)).items):
+            raise WireError(f"a text has about {strings} texts in it, at most {most} are read")
+    except WireError as error:
+        raise WireError(
+            f"{error}; if version 0.2 wrote it, start workers with TIMELINE_STATES_OF_0_2=accept until all "
+            "runs have continued as new (docs/upgrading.md)"
+        ) from None
+    return text
 
 
 def decompress(data: bytes, most: int) -> bytes:
@@ -177,9 +207,9 @@ def _apart(value: Any, path: Path, found: list[tuple[Path, I64]]) -> Any:
     return value
 
 
-def _joined(value: Any, index: Any, data: memoryview, most: int) -> Any:
+def _joined(value: Any, index: Any, data: memoryview, budget: Budget) -> Any:
     """The value with its columns in their places."""
-    entries = _checked(index, len(data), most)
+    entries = _checked(index, len(data), budget)
     root, begin = [value], 0
     for path, numbers, size in entries:
         parent, place = _place(root, path)
@@ -188,7 +218,7 @@ def _joined(value: Any, index: Any, data: memoryview, most: int) -> Any:
     return root[0]
 
 
-def _checked(index: Any, size: int, most: int) -> list[tuple[Sequence[Any], int, int]]:
+def _checked(index: Any, size: int, budget: Budget) -> list[tuple[Sequence[Any], int, int]]:
     """The entries of an index, once they are known to be of that shape and within bounds."""
     entries: list[tuple[Sequence[Any], int, int]] = []
     if isinstance(index, list):
@@ -198,9 +228,7 @@ def _checked(index: Any, size: int, most: int) -> list[tuple[Sequence[Any], int,
                     entries.append((path, numbers, length))
     if not isinstance(index, list) or len(entries) != len(index):
         raise WireError("the columns of a value are not listed as they should be")
-    declared = sum(numbers for _, numbers, _ in entries)
-    if declared > most:
-        raise WireError(f"a value says that it has {declared} numbers, at most {most} are taken")
+    budget.take_numbers(sum(numbers for _, numbers, _ in entries))
     if sum(length for _, _, length in entries) != size:
         raise WireError(f"a value has {size} bytes of columns, and lists others")
     return entries

@@ -28,7 +28,8 @@ from temporalio.converter import (
 )
 
 from timeline.errors import TimelineError, WireError
-from timeline.tables import columnar
+from timeline.tables import bounds, columnar
+from timeline.tables.bounds import Budget
 from workflows.payloads import encryption
 from workflows.payloads.unreadable import UnreadableConverter, unreadable, with_key
 
@@ -41,8 +42,8 @@ THRESHOLD = 1024
 #: Bytes that a worker has of a payload that was compressed. What it is sent as one is at most 2 MiB, and
 #: made of JSON values Python takes up to 12 times as much.
 MAX_READ = 8 << 20
-#: Lists and tables in such a payload: each takes at least 56 bytes, and a table up to 200.
-MAX_INNER = 400_000
+#: Numbers in the columns of such a payload.
+MAX_NUMBERS = 1 << 22
 #: Where a payload has the name of a frozen piece.
 PIECE = encryption.PIECE
 #: Kinds of arguments that are taken as they are: batches and patches are too large to look at each item.
@@ -117,10 +118,7 @@ class StatePayloadConverter(BinaryPlainPayloadConverter):
 
 
 class ColumnsPayloadConverter(EncodingPayloadConverter):
-    """Reads what `OrjsonPayloadConverter` wrote as text and columns; the columns are arrays, of so many
-    numbers and bytes of text ``most``."""
-
-    most = columnar.MOST
+    """Reads what `OrjsonPayloadConverter` wrote as text and columns; the columns are arrays."""
 
     @property
     def encoding(self) -> str:
@@ -130,13 +128,19 @@ class ColumnsPayloadConverter(EncodingPayloadConverter):
         return None
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        return columnar.from_bytes(payload.data, self.most)
+        return columnar.from_bytes(payload.data, self.budget(len(payload.data)))
+
+    def budget(self, size: int) -> Budget:
+        """What so many bytes may hold."""
+        return Budget.of(size)
 
 
 class GuardedColumnsConverter(ColumnsPayloadConverter):
     """The same, of what anybody may have sent."""
 
-    most = columnar.Most(numbers=1 << 22, text=MAX_READ)
+    def budget(self, size: int) -> Budget:
+        most = Budget.of(size)
+        return Budget(min(MAX_NUMBERS, most.numbers), most.items, min(MAX_READ, most.text))
 
 
 class _OurConverter(CompositePayloadConverter):
@@ -234,7 +238,7 @@ def _encrypted(payload: Payload, place: str | None) -> Payload:
 
 
 def _decoded(
-    payload: Payload, place: str | None, most: int = columnar.MAX_TEXT, *, plain: bool = False
+    payload: Payload, place: str | None, most: int = bounds.MAX_TEXT, *, plain: bool = False
 ) -> Payload:
     if payload.metadata.get("encoding") == encryption.ENCODING:
         payload = encryption.decrypt(payload, place)
@@ -245,15 +249,15 @@ def _decoded(
     if columnar.is_ours(payload.data):
         return Payload(metadata={"encoding": COLUMNS}, data=payload.data)
     data = columnar.decompress(payload.data, most)
-    if (count := data.count(b"[") + data.count(b"{")) > MAX_INNER and most < columnar.MAX_TEXT:
-        raise WireError(f"a payload has {count} lists and tables in it, at most {MAX_INNER} are read")
+    if (count := data.count(b"[") + data.count(b"{")) > bounds.MAX_INNER and most < bounds.MAX_TEXT:
+        raise WireError(f"a payload has {count} lists and tables in it, at most {bounds.MAX_INNER} are read")
     try:
         return Payload.FromString(data)
     except DecodeError as error:
         raise WireError(f"{len(data)} bytes that were compressed as a payload are none: {error}") from None
 
 
-def readable(payload: Payload, numbers: int = columnar.MAX_NUMBERS) -> Payload:
+def readable(payload: Payload, numbers: int = bounds.MAX_NUMBERS) -> Payload:
     """A payload as a person reads it: columns are lists in JSON again, if they have no more numbers.
 
     Raises:
@@ -262,7 +266,7 @@ def readable(payload: Payload, numbers: int = columnar.MAX_NUMBERS) -> Payload:
     payload = _decoded(payload, None, MAX_READ, plain=True)
     if payload.metadata.get("encoding") != COLUMNS:
         return payload
-    value = columnar.from_bytes(payload.data, columnar.Most(numbers, MAX_READ))
+    value = columnar.from_bytes(payload.data, Budget(numbers, MAX_READ, MAX_READ))
     return _json(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
