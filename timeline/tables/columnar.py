@@ -32,8 +32,8 @@ _NAME = b"TLC"
 MAGIC = _NAME + b"\x02"
 #: A column of fewer numbers is shorter as text: pcodec needs 30 bytes for any.
 FEWEST = 64
-#: Where a value has a column that says nothing.
-PADDING = "padding"
+#: Where a value has a column that says nothing: no field is called so.
+PADDING = "\0padding"
 #: Text below this many bytes is stored as it is.
 _SMALL = 256
 
