@@ -215,8 +215,11 @@ async def _check(rig: Rig, schedule: Schedule) -> int:
         for d in comparison.differences
     ]
     sessions = {orjson.loads(line)["session"] for line in schedule.lines}
-    if comparison.timelines != len(sessions) * len(spec.plan.nodes):
-        wrong.append(f"{comparison.timelines} timelines, not {len(sessions)} times {len(spec.plan.nodes)}")
+    lives = sum(len(local.lives(name)) for name in local.names())
+    if spec.limits.key_ttl is None and lives != len(sessions):
+        wrong.append(f"local: {lives} keys, {len(sessions)} written")
+    if comparison.timelines != lives * len(spec.plan.nodes):
+        wrong.append(f"{comparison.timelines} timelines, not {lives} times {len(spec.plan.nodes)}")
     sent = len(schedule.lines)
     if local.accepted + local.refused != sent:
         wrong.append(f"local: {local.accepted} accepted + {local.refused} refused, {sent} written")

@@ -84,7 +84,8 @@ class Schedule:
         limits = self.spec.limits
         head = (
             f"seed {self.seed}: {len(self.lines)} events ({self.second_file} in the first file), "
-            f"{limits.shards} shards, {limits.allowed_lateness} ms late at most, {self.spec.expression}"
+            f"{limits.shards} shards, {limits.allowed_lateness} ms late at most by the {limits.watermark}'s "
+            f"newest, lives end after {limits.key_ttl} ms, {self.spec.expression}"
         )
         return "\n".join((head, *(f"  {i}. {step}" for i, step in enumerate(self.steps, start=1))))
 
@@ -102,7 +103,7 @@ def make_schedule(seed: int) -> Schedule:
             "name": f"faults-{seed}",
             "expression": draw.choices(EXPRESSIONS, (6, 1, 1))[0],
             "source": {"key": "session"},
-            "limits": {"shards": draw.choice((1, 1, 2)), "allowed_lateness": f"{lateness}ms"},
+            "limits": {"shards": draw.choice((1, 1, 2)), "allowed_lateness": f"{lateness}ms"} | _lives(seed),
             "run": {"fragments": POLICIES[seed % len(POLICIES)]},
         }
     )
@@ -126,6 +127,14 @@ def make_schedule(seed: int) -> Schedule:
         )
         begin = end
     return Schedule(seed, spec, lines, draw.randint(1, len(lines)), tuple(steps))
+
+
+def _lives(seed: int) -> dict[str, Any]:
+    """Of every fourth schedule keys have lives, and of half of those all are late by the stream's time. Both
+    depend on all events of a stream, which local evaluation has as one."""
+    if seed % 4 != 3:
+        return {}
+    return {"shards": 1, "key_ttl": f"{1 + seed % 5}s", "watermark": "stream" if seed % 8 == 7 else "key"}
 
 
 def _events(draw: random.Random, count: int, lateness: int) -> list[dict[str, Any]]:
