@@ -139,7 +139,8 @@ class Child:
         process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), self.grace)
+                async with asyncio.timeout(self.grace):
+                    await process.wait()
         finally:
             # Also when we are told once more to end: nothing may be left behind.
             if process.returncode is None:

@@ -93,10 +93,8 @@ async def connect(patience: Patience | None = None) -> Client:
 
     async def attempt() -> Client:
         try:
-            return await asyncio.wait_for(
-                Client.connect(**config, data_converter=data_converter, interceptors=watching),
-                CONNECT_TIMEOUT,
-            )
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                return await Client.connect(**config, data_converter=data_converter, interceptors=watching)
         except (RuntimeError, ValueError, OSError, TimeoutError, RPCError) as error:
             text = str(error).lower().replace(" ", "")
             kind = ServiceError if any(sign in text for sign in _LASTING) else UnavailableError

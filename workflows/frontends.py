@@ -58,8 +58,8 @@ class Frontends:
         for host in list(self.hosts):
             name, _, port = host.rpartition(":")
             with contextlib.suppress(OSError, TimeoutError, ValueError):
-                opening = asyncio.open_connection(name.strip("[]"), int(port))
-                found = await asyncio.wait_for(opening, CONNECT_TIMEOUT)
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    found = await asyncio.open_connection(name.strip("[]"), int(port))
                 # The next connection tries this one first.
                 self.hosts.remove(host)
                 self.hosts.insert(0, host)

@@ -94,7 +94,8 @@ class Receiver:
                 # What the thread had taken before it was asked is here once it has found nothing twice.
                 while self._empty < before + 2 and not self._waiting and self._error is None:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._arrived.wait(), LOOK_MS / 1_000)
+                        async with asyncio.timeout(LOOK_MS / 1_000):
+                            await self._arrived.wait()
                 await asyncio.sleep(0)
                 if not self._waiting and self._error is None:
                     return NONE

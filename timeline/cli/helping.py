@@ -76,11 +76,12 @@ def timelines_to_complete(incomplete: str) -> list[str]:
     from workflows.client import Client
 
     async def names() -> list[str]:
-        client = await Client.connect()
-        return sorted(await client.registry.specs())
+        async with asyncio.timeout(PATIENCE):
+            client = await Client.connect()
+            return sorted(await client.registry.specs())
 
     try:
-        found = asyncio.run(asyncio.wait_for(names(), PATIENCE))
+        found = asyncio.run(names())
     except (TimelineError, TimeoutError, OSError):
         return []
     return [name for name in found if name.startswith(incomplete)]

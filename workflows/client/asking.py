@@ -211,10 +211,16 @@ class Asking:
         most = ANSWER_TIMEOUT if most is None else most
         task = asyncio.ensure_future(answer)
         try:
+            # The task is not awaited: an update that is cancelled says that it was cut off, and then the one
+            # who ends us would not be heard.
             done, _ = await asyncio.wait({task}, timeout=PATIENCE)
-            if not done and not await worker_is_there(self.temporal):
-                raise no_worker(self.temporal)
-            return await asyncio.wait_for(task, most - PATIENCE)
+            if not done:
+                if not await worker_is_there(self.temporal):
+                    raise no_worker(self.temporal)
+                done, _ = await asyncio.wait({task}, timeout=most - PATIENCE)
+            if not done:
+                raise TimeoutError
+            return task.result()
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise UnavailableError(
                 f"no answer within {most:g} s; is the worker still running, or busy, or of a build that is "
