@@ -100,8 +100,8 @@ class Gauge:
         )
 
     def fits(self, state: bytes) -> bool:
-        """Whether a state, with what waits in the inbox, can be carried on."""
-        return self.stored or not self._decide(len(state) > MAX_INLINE)
+        """Whether a state, with what waits in the inbox, can be carried on. Not to be asked in a replay."""
+        return self.stored or len(state) <= MAX_INLINE
 
     def _decide(self, size_says_yes: bool) -> bool:
         """A decision by the size of an encoded state, recorded so that a replay decides alike.

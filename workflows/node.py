@@ -108,7 +108,7 @@ class NodeWorkflow(Told, Asked, Sending):
                 said = self._step() if self.full is None else []
             for member, patch in said:
                 await self._send(patch, self._told_of(member))
-            if self.renewing or is_due():
+            if is_due(self.renewing):
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # No await from here on: what has come in meanwhile goes along in the inbox.
                 if self.gauge.stored:

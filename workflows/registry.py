@@ -12,7 +12,7 @@ from workflows.moving import hand_over
 from workflows.protocol import Gap, RegistryState, Segment, Topic
 from workflows.protocol import registry as protocol
 from workflows.protocol.node import RENEW
-from workflows.renewal import continue_as_new
+from workflows.renewal import continue_as_new, is_due
 from workflows.slices import STARTS_A_RUN, start_some
 from workflows.wiring import Wiring
 
@@ -42,11 +42,7 @@ class RegistryWorkflow:
     async def run(self, state: RegistryState | bytes | None = None) -> None:
         most = STARTS_A_RUN if workflow.patched("starts-a-run") else None
         await workflow.wait_condition(
-            lambda: (
-                self.renewing
-                or workflow.info().is_continue_as_new_suggested()
-                or (most is not None and self.wiring.started >= most)
-            )
+            lambda: is_due(self.renewing) or (most is not None and self.wiring.started >= most)
         )
         await workflow.wait_condition(workflow.all_handlers_finished)
         continue_as_new(self.carried.to_bytes())

@@ -12,10 +12,20 @@ from temporalio import workflow
 from temporalio.workflow import ContinueAsNewVersioningBehavior
 
 
-def is_due() -> bool:
-    """Whether the run should end soon: its history is long, or another build has become the current one."""
+def is_due(renewing: bool = False) -> bool:
+    """Whether the run should end now: its history is long, another build has become the current one, or that
+    was asked for (``renewing``).
+
+    Never while it is replayed. A run of which there is more has not ended here, whatever the server's
+    suggestion says: that comes with a task, but a question may bring a signal to the workflow before the task
+    for it has begun. Who looked at the suggestion then saw the one of the task before, and whoever replays it
+    would see another.
+    """
+    if workflow.unsafe.is_replaying():
+        return False
     info = workflow.info()
-    return info.is_continue_as_new_suggested() or info.is_target_worker_deployment_version_changed()
+    due = info.is_continue_as_new_suggested() or info.is_target_worker_deployment_version_changed()
+    return renewing or due
 
 
 def continue_as_new(*args: Any) -> NoReturn:

@@ -85,7 +85,7 @@ class Rows(Told, ABC):
                 self.full = f"{workflow.info().workflow_id} stopped: {error}"
             if self.stopped:
                 return
-            if (self.renewing or is_due()) and self.full is None:
+            if is_due(self.renewing) and self.full is None:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # No await from here on: what has come in meanwhile goes along in the inbox.
                 carried = self._state()

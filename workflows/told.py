@@ -70,7 +70,7 @@ class Told:
     def is_worn(self) -> bool:
         """Whether signals that are no work have made the history so long that it must be begun anew: the
         server takes 10 000 signals a run, and then none at all."""
-        return self.is_told and (self.renewing or is_due())
+        return self.is_told and is_due(self.renewing)
 
     @RENEW.handler
     def renew(self) -> None:
