@@ -105,6 +105,8 @@ class Stream:
         #: Up to where the streams that a sink merges were when it was looked for what is wrong, and how
         #: often they have stood there.
         self._merged: dict[str, tuple[int, int]] = {}
+        #: Where leaves stood that lacked what they were sent, with nothing waiting.
+        self._short: dict[str, Position | None] = {}
 
     async def locate(self) -> None:
         """Asks the leaves where they stand.
@@ -258,7 +260,7 @@ class Stream:
                     f"{leaf} is not the node that it was: its timeline was removed and registered anew "
                     "while it was fed; feed it again"
                 )
-            if self._has_missed(stand):
+            if self._has_missed(leaf, stand):
                 raise MissedError(
                     f"{leaf} stands at {stand.position} and was sent events up to {self.had}: a batch is "
                     f"lost, or was set aside; {await self._what_is_odd(leaf)}the next try sends it again"
@@ -272,11 +274,15 @@ class Stream:
                 "feed it again"
             )
 
-    def _has_missed(self, stand: Standing) -> bool:
-        """Whether a leaf has not got all that it was sent, and will not."""
-        if stand.waiting or not self.in_flight:
+    def _has_missed(self, leaf: str, stand: Standing) -> bool:
+        """Whether a leaf has not got all that it was sent, and will not: it was so before, too."""
+        end = self.in_flight[0].last if self.in_flight else ()
+        if stand.waiting or (stand.position or ()) >= end:
+            self._short.pop(leaf, None)
             return False
-        return stand.position is None or stand.position < self.in_flight[0].last
+        again = self._short.get(leaf, ()) == stand.position
+        self._short[leaf] = stand.position
+        return again
 
     async def _what_is_odd(self, leaf: str) -> str:
         """Of the signals that a leaf has set aside the last, with the reason, if there are any."""

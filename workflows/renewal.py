@@ -19,7 +19,8 @@ def is_due(renewing: bool = False) -> bool:
     Never while it is replayed. A run of which there is more has not ended here, whatever the server's
     suggestion says: that comes with a task, but a question may bring a signal to the workflow before the task
     for it has begun. Who looked at the suggestion then saw the one of the task before, and whoever replays it
-    would see another.
+    would see another. So one that has ended cannot be asked any more: who asks it meanwhile asks again, and
+    reaches the next run (`workflows.client.asking`).
     """
     if workflow.unsafe.is_replaying():
         return False

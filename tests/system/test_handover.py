@@ -99,6 +99,6 @@ async def test_inbox_and_undelivered_patch_survive_continue_as_new(tmp_path: Pat
             await reached(timelines, parent, (3,))
             status = await timelines.nodes.status(leaf)
             assert (status["accepted"], status["waiting"]) == (3, 0)
-            assert await client.get_workflow_handle(parent).query("keys", 0) == ["key-0", "key-1", "key-2"]
+            assert await timelines.asking.query(parent, node.KEYS, 0) == ["key-0", "key-1", "key-2"]
             runs = [run async for run in client.list_workflows(f'WorkflowId = "{leaf}"')]
             assert len(runs) > 1

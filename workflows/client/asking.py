@@ -275,7 +275,10 @@ async def _again(
 
 
 def _was_cut(error: Exception) -> bool:
-    """Whether the server gave up because the worker that it had asked has gone."""
+    """Whether the server gave up because the worker that it had asked has gone; or whether it asked a run
+    that had just ended for the next one, which does not end once more (`workflows.renewal`)."""
+    if isinstance(error, WorkflowQueryFailedError):
+        return "WorkflowExecutionContinuedAsNew" in str(error)
     return isinstance(error, RPCError) and error.status is RPCStatusCode.CANCELLED
 
 
