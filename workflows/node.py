@@ -19,7 +19,7 @@ from workflows.inbox import Batch, ChildPatch, Entry, Release, from_carried, to_
 from workflows.order import Order
 from workflows.protocol import NodeSpec, Subscriber
 from workflows.protocol import node as protocol
-from workflows.renewal import continue_as_new, is_due
+from workflows.renewal import continue_as_new, is_due, takes_one_at_a_time
 from workflows.sending import Sending
 from workflows.told import Told
 
@@ -74,6 +74,7 @@ class NodeWorkflow(Told, Asked, Sending):
         self.live = LiveFragment(plan, fragment, limits)
         self.frozen = Frozen(self.live.states, workflow.info().run_id)
         self.inbox: list[Entry] = []
+        self.one_at_a_time = takes_one_at_a_time()
         self.guests = Guests()
         self.order = Order()
         self.stopped = False
@@ -207,9 +208,13 @@ class NodeWorkflow(Told, Asked, Sending):
         return not self.held or isinstance(entry, ChildPatch)
 
     def _step(self) -> Said:
-        """Takes all that waits in the inbox; what follows from it, and from every key that is released."""
-        waiting = [entry for entry in self.inbox if self._may_take(entry)]
-        self.inbox = [entry for entry in self.inbox if not self._may_take(entry)]
+        """Takes what waits in the inbox; what follows from it, and from every key that is released."""
+        places = [place for place, entry in enumerate(self.inbox) if self._may_take(entry)]
+        if self.one_at_a_time:
+            del places[1:]
+        waiting = [self.inbox[place] for place in places]
+        for place in reversed(places):
+            del self.inbox[place]
         releases = [entry for entry in waiting if isinstance(entry, Release)]
         said = self._take(waiting) if len(releases) < len(waiting) else []
         for release in releases:

@@ -29,6 +29,16 @@ def is_due(renewing: bool = False) -> bool:
     return renewing or due
 
 
+def takes_one_at_a_time() -> bool:
+    """Whether a run takes what it is told one after another, and not at once what came together. To be asked
+    once, when it begins; runs of before 0.3 do not.
+
+    What came together is not the same in every replay, for the reason that `is_due` has: if it were taken
+    together, other commands would follow.
+    """
+    return workflow.patched("one-at-a-time")
+
+
 def continue_as_new(*args: Any) -> NoReturn:
     """Ends the run; the next one, with these arguments, is for workers of the current build."""
     workflow.continue_as_new(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 from workflows.protocol import sink as protocol
+from workflows.renewal import takes_one_at_a_time
 from workflows.rows import Rows
 
 with workflow.unsafe.imports_passed_through():
@@ -31,6 +32,7 @@ class MergedSinkWorkflow(Rows):
         self.begin(spec, spec.sink(args.get("sink")), "all", args.get("max_state"))
         self.merging = Merging(spec, self.sink, args["streams"])
         self.inbox: list[Wire] = []
+        self.one_at_a_time = takes_one_at_a_time()
         #: Up to where each stream was told that there is room.
         self.told = [0] * args["streams"]
         if state is not None:
@@ -66,7 +68,8 @@ class MergedSinkWorkflow(Rows):
     # --- work ------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        waiting, self.inbox = self.inbox, []
+        many = 1 if self.one_at_a_time else len(self.inbox)
+        waiting, self.inbox = self.inbox[:many], self.inbox[many:]
         again = set()
         for handed in waiting:
             try:

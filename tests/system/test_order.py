@@ -16,6 +16,7 @@ from feeder.stream import MissedError
 from tests.support.cli import Cli
 from tests.support.servers import make_server
 from tests.support.timelines import assert_exact, many, spec, write
+from tests.support.waiting import eventually
 from timeline.engine.fragment import LiveFragment
 from timeline.engine.wire import to_patch
 from timeline.errors import WireError
@@ -45,9 +46,10 @@ async def alone(tmp_path: Path) -> AsyncIterator[Client]:
             yield Client(client)
 
 
-async def start(timelines: Client, planned: PlanNode) -> str:
+async def start(timelines: Client, planned: PlanNode, source: str | None = None) -> str:
     args = NodeSpec(expression=planned.text, stream=0, allowed_lateness=None, retention=None, subscribers=[])
-    workflow_id = f"order-{uuid.uuid4().hex[:8]}.{planned.operator.name}.{planned.digest}.0"
+    source = source or f"order-{uuid.uuid4().hex[:8]}"
+    workflow_id = f"{source}.{planned.operator.name}.{planned.digest}.0"
     await timelines.temporal.start_workflow(
         planned.operator.name, args, id=workflow_id, task_queue=task_queue()
     )
@@ -141,6 +143,30 @@ async def test_a_leaf_takes_no_batch_behind_one_that_is_missing(alone: Client) -
     await alone.asking.signal(leaf, node.GO_ON)
     status = await alone.nodes.status(leaf)
     assert (status["position"], status["odd"]["count"], status["accepted"]) == ([4], 3, 4)
+
+
+async def test_what_comes_together_is_told_one_after_another(tmp_path: Path) -> None:
+    """What a workflow has got when it looks may be more in a replay: a question brought it some of it before.
+    So whether it came together must not show in what follows."""
+    async with make_server(tmp_path / "dev.db") as server:
+        client = await connect_embedded(server.address)
+        timelines = Client(client)
+        leaf, parent = [await start(timelines, one, "together") for one in (LEAF, PARENT)]
+        await timelines.asking.signal(leaf, node.SUBSCRIBE, node.Subscriber(workflow=parent, inputs=[0]))
+        for number in range(1, 4):
+            batch = to_events(
+                from_rows([(f"k{number}", 1_000, {"state": "play"})], first=(number,)), (number,)
+            )
+            await timelines.asking.signal(leaf, node.EVENTS, batch, node.About())
+        async with make_worker(client):
+
+            async def arrived() -> bool:
+                return await timelines.nodes.position(parent) == (3,)
+
+            await eventually(arrived)
+            told = await client.get_workflow_handle(parent).fetch_history()
+            signals = [e for e in told.events if e.HasField("workflow_execution_signaled_event_attributes")]
+            assert len(signals) == 3
 
 
 @pytest.fixture
