@@ -13,10 +13,13 @@ from temporalio.exceptions import ApplicationError
 
 from timeline.errors import LimitError, NotFoundError, TimelineError
 from timeline.spec.spec import Spec
+from timeline.tables.checking import MAX_WIDTH
 from timeline.tables.wire import Wire
+from timeline.values.ticks import MAX_TICK
 from workflows import life
 from workflows.bounds import SPEC_BYTES, within_bounds
 from workflows.carrying import Carried
+from workflows.gauge import MAX_STATE
 from workflows.protocol import Gap, Segment, Topic
 from workflows.protocol.registry import Places
 
@@ -69,7 +72,7 @@ def on_places(places: Places | None) -> None:
     """
     for source, streams in (places or {}).items():
         for place in streams:
-            if place is not None and not all(_whole(part) for part in place):
+            if place is not None and not (len(place) <= MAX_WIDTH and all(map(_whole, place))):
                 raise TimelineError(f"places of {source[:MAX_NAME]} are no positions: {str(place)[:200]}")
 
 
@@ -99,8 +102,26 @@ def extendable(carried: Carried, source: str, files: Sequence[Segment]) -> None:
             raise TimelineError(
                 f"a piece of {file['path']} is said to be lines {file['after'] + 1} to {file['last']}"
             )
+        if not (0 <= file.get("now", 0) <= MAX_TICK and 0 <= file.get("mark", 0) <= MAX_TICK):
+            raise TimelineError(f"a time of a piece of {file['path']} is none: {str(file)[:200]}")
     if len(carried.state["logs"].get(source, [])) + len(files) > 2 * MAX_SEGMENTS:
         raise too_many_files(source)
+
+
+def loggable(carried: Carried, source: str, files: Sequence[Segment]) -> None:
+    """`extendable`, and whether anybody wants the files, and there is room for them: looked at only before.
+
+    Raises:
+        ApplicationError: the source is fed from a topic.
+        TimelineError: they are none, or too many; no timeline is on the source.
+    """
+    extendable(carried, source, files)
+    specs = carried.specs()
+    # Which source those have that are not understood, nobody knows.
+    every = len(specs) == len(carried.state["timelines"])
+    if files and every and all(spec.source_id != source for spec in specs.values()):
+        raise NotFoundError(f"no timeline is registered on source {source}")
+    carried.has_room(len(orjson.dumps(files)))
 
 
 def too_many_files(source: str) -> LimitError:
@@ -140,6 +161,17 @@ def openable(carried: Carried, source: str, topic: Topic) -> list[Spec]:
     return specs
 
 
+def rememberable(carried: Carried, source: str, topic: Topic) -> None:
+    """`openable`, and whether there is room for what is to be remembered: looked at only before.
+
+    Raises:
+        ApplicationError: it was fed from files.
+        TimelineError: no timeline is on it, or it has too many partitions.
+    """
+    openable(carried, source, topic)
+    carried.has_room(len(orjson.dumps(topic)))
+
+
 def notable(carried: Carried, source: str, gap: Gap) -> None:
     """Looks whether a gap in a topic can be remembered.
 
@@ -175,8 +207,8 @@ def storable(store: str, max_state: int) -> None:
         TimelineError: no store can be so.
     """
     _short(store, "a store")
-    if not 1 <= max_state <= 1 << 30:
-        raise TimelineError(f"max_state must be 1 to {1 << 30} bytes, got {max_state}")
+    if not MAX_STATE <= max_state <= 1 << 30:
+        raise TimelineError(f"max_state must be {MAX_STATE} to {1 << 30} bytes, got {max_state}")
 
 
 def _whole(number: object) -> bool:

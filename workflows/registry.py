@@ -151,7 +151,7 @@ class RegistryWorkflow:
 
     @protocol.EXTEND_LOG.check(extend_log)
     def _may_extend_log(self, source: str, files: list[Segment]) -> None:
-        checks.extendable(self.carried, source, files)
+        checks.loggable(self.carried, source, files)
 
     @protocol.NOTE_GAP.handler
     async def note_gap(self, source: str, gap: Gap) -> None:
@@ -189,7 +189,7 @@ class RegistryWorkflow:
             specs = checks.openable(self.carried, source, topic)
             topics = self.state.setdefault("topics", {})
             is_new = source not in topics
-            topics.setdefault(source, topic)
+            topics.setdefault(source, Topic(partitions=topic["partitions"], starts=topic["starts"]))
             work = [([spec], stream, None) for spec in specs for stream in self.wiring.streams(spec)]
             if not await start_some(self.wiring, work) and is_new:
                 await asyncio.gather(*(self.wiring.start(*one) for one in work))
@@ -197,7 +197,7 @@ class RegistryWorkflow:
 
     @protocol.OPEN_TOPIC.check(open_topic)
     def _may_open_topic(self, source: str, topic: Topic) -> None:
-        checks.openable(self.carried, source, topic)
+        checks.rememberable(self.carried, source, topic)
 
     @protocol.USE_STORE.handler
     async def use_store(self, store: str, max_state: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import random
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,8 +15,9 @@ import orjson
 import pytest
 import temporalio.client
 import zstandard
+from temporalio.api.common.v1 import Payload
 from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedError
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import RawValue, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from tests.support.cli import Cli, stop
@@ -31,6 +34,8 @@ from workflows.worker import make_worker
 PLAYS = {"name": "plays", "expression": "has_existed(a == 1)"}
 FILE = {"path": "a.jsonl", "fingerprint": "1", "after": 0, "last": 3}
 TOPIC = {"partitions": 1, "starts": [None]}
+#: What does not get smaller than what a registry without a store carries.
+NOISE = random.Random(1).randbytes(1_030_000).hex()
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,11 @@ async def harmed(own: Server) -> AsyncIterator[Client]:
     async with make_worker(client):
         yield Client(client)
         await client.get_workflow_handle(REGISTRY_ID).terminate()
+
+
+def json_of(value: Any) -> RawValue:
+    """JSON as Python's own writer makes it, of what others cannot write."""
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode()))
 
 
 async def raw(timelines: Client, update: str, *args: Any) -> Any:
@@ -96,8 +106,22 @@ MISTAKES: dict[str, tuple[str, list[Any], str]] = {
     "log": ("extend_log", ["s", [{"path": "a"}]], "no path, fingerprint, after and last"),
     "log of text": ("extend_log", ["s", "file"], "decoding arguments"),
     "log backwards": ("extend_log", ["s", [FILE | {"after": 9}]], "lines 10 to 3"),
+    "log of nobody": ("extend_log", ["s", [FILE]], "no timeline is registered on source s"),
+    "log of half a character": (
+        "extend_log",
+        ["SOURCE", json_of([FILE | {"path": "\ud800"}])],
+        "are no JSON",
+    ),
+    "log beyond 64 bits": ("extend_log", ["SOURCE", json_of([FILE | {"now": 10**30}])], "a time of a piece"),
+    "log without room": ("extend_log", ["SOURCE", [FILE | {"more": NOISE}]], "the registry is full"),
     "topic": ("open_topic", ["s", {"partitions": 0, "starts": []}], "partitions"),
     "topic starts": ("open_topic", ["s", {"partitions": 3, "starts": [None]}], "3 partitions and 1 starts"),
+    "topic places": (
+        "open_topic",
+        ["SOURCE", {"partitions": 1, "starts": [[1] * 9]}],
+        "are no positions",
+    ),
+    "topic without room": ("open_topic", ["SOURCE", TOPIC | {"more": NOISE}], "the registry is full"),
     "topic of none": ("open_topic", ["s", TOPIC], "no timeline is registered on source s"),
     "warnings of nobody": ("note_warnings", ["nobody", 1, []], "no timeline 'nobody' is registered"),
     "no warnings": ("note_warnings", ["GOOD", 1, ["text"]], "decoding arguments"),
@@ -112,6 +136,7 @@ MISTAKES: dict[str, tuple[str, list[Any], str]] = {
         "warnings have at most 4096 bytes as JSON together, got 4",
     ),
     "store": ("use_store", ["s", -1], "max_state"),
+    "a store of nothing": ("use_store", ["s", 1], "max_state must be 1048576 to"),
     "unknown": ("take_over", [], "take_over"),
     "too many nodes": (
         "register",
@@ -132,8 +157,9 @@ async def test_an_update_that_is_not_understood_is_refused(harmed: Client, mista
     update, args, said = MISTAKES[mistake]
     good = spec()
     await harmed.registry.register(good)
+    named = {"GOOD": good.name, "SOURCE": good.source_id}
     with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await raw(harmed, update, *[good.name if arg == "GOOD" else arg for arg in args])
+        await raw(harmed, update, *[named.get(arg, arg) if isinstance(arg, str) else arg for arg in args])
     message = ""
     cause: BaseException | None = refused.value.cause
     while isinstance(cause, ApplicationError):
