@@ -20,6 +20,7 @@ from workflows import life
 from workflows.bounds import SPEC_BYTES, within_bounds
 from workflows.carrying import Carried
 from workflows.gauge import MAX_STATE
+from workflows.names import MAX_ID, MAX_ID_BYTES, fragment_id, id_may_be, sink_id
 from workflows.protocol import Gap, Segment, Topic
 from workflows.protocol.registry import Places
 
@@ -53,6 +54,7 @@ def registrable(
         if known == wire:
             continue
         within_bounds(spec, len(carried.streams(spec)))
+        _nameable(spec)
         if known is not None:
             version = life.standing(carried.life(spec.name), known)["version"]
             if replaces.get(spec.name) != version:
@@ -62,6 +64,19 @@ def registrable(
             carried.spec(spec.name)  # complains if it is not understood
             befores[spec.name] = known
     return specs, befores
+
+
+def _nameable(spec: Spec) -> None:
+    # Of streams and sinks it has far fewer than that: what is too long is what somebody has named.
+    last = MAX_PARTITIONS * spec.limits.shards - 1
+    ids = [fragment_id(spec, fragment, last) for fragment in spec.fragments]
+    ids += [sink_id(spec, sink, last) for sink in spec.sinks]
+    longest = max(ids, key=len)
+    if not all(map(id_may_be, ids)):
+        raise LimitError(
+            f"timeline {spec.name!r} would have workflows with ids of {len(longest)} characters, at most "
+            f"{MAX_ID} are taken (and {MAX_ID_BYTES} bytes); give its topic, or its sink, a shorter name"
+        )
 
 
 def on_places(places: Places | None) -> None:

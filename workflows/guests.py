@@ -17,6 +17,8 @@ from workflows.protocol import Subscriber
 
 #: Seconds until one that was not there is tried again, at first and at last.
 FIRST, LONGEST = 1.0, 60.0
+#: So many wait at once, and of inputs that they are for.
+MOST, MOST_INPUTS = 100, 10_000
 
 
 class Guests:
@@ -36,11 +38,20 @@ class Guests:
         self._absent = [s for s in self._absent if s["workflow"] != workflow_id]
         self.unmet.discard(workflow_id)
 
-    def put_off(self, those: Iterable[Subscriber]) -> None:
-        """Those that were not there are newcomers again, in a while."""
-        self._absent += those
-        if self._waiting is None:
+    def put_off(self, those: Iterable[Subscriber]) -> list[Subscriber]:
+        """Those that were not there are newcomers again, in a while; returns those for which there is no
+        room: all are carried from run to run, and each costs a try."""
+        left = []
+        for one in those:
+            inputs = sum(len(other["inputs"]) for other in self._absent) + len(one["inputs"])
+            if len(self._absent) < MOST and inputs <= MOST_INPUTS:
+                self._absent.append(one)
+            else:
+                self.unmet.discard(one["workflow"])
+                left.append(one)
+        if self._absent and self._waiting is None:
             self._waiting = asyncio.create_task(self._wait())
+        return left
 
     async def _wait(self) -> None:
         await workflow.sleep(timedelta(seconds=self._pause))

@@ -19,6 +19,8 @@ SINK_TYPE = "timeline_sink"
 MERGED_TYPE = "timeline_sink_merged"
 DEFAULT_TASK_QUEUE = "timeline"
 DEFAULT_DEPLOYMENT = "timeline"
+#: Characters and bytes of a workflow id: as databases have room for, and as the server takes.
+MAX_ID, MAX_ID_BYTES = 255, 1_000
 
 
 def fragment_id(spec: Spec, fragment: Fragment, stream: int) -> str:
@@ -50,6 +52,15 @@ def merged_id(spec: Spec, sink: Sink) -> str:
     return f"{spec.source_id}.sink.{sink.label(spec.name)}.all"
 
 
+def id_may_be(workflow_id: str) -> bool:
+    """Whether a server takes a workflow id; a workflow that starts or tells one of another cannot go on.
+
+    >>> id_may_be("plays.1234.count.aa.0"), id_may_be("x" * 256)
+    (True, False)
+    """
+    return 0 < len(workflow_id) <= MAX_ID and len(workflow_id.encode()) <= MAX_ID_BYTES
+
+
 def parent_may_be(workflow_id: str, parent: str) -> bool:
     """Whether a workflow id is one that a parent, or a sink, of a node on its stream may have.
 
@@ -59,7 +70,8 @@ def parent_may_be(workflow_id: str, parent: str) -> bool:
     False
     """
     own, other = workflow_id.rsplit(".", 3), parent.rsplit(".", 3)
-    return workflow_id != parent and len(other) == 4 and (own[0], own[3]) == (other[0], other[3])
+    near = len(other) == 4 and (own[0], own[3]) == (other[0], other[3])
+    return near and workflow_id != parent and id_may_be(parent)
 
 
 def is_sink(workflow_id: str) -> bool:

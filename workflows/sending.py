@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from timeline.engine.fragment import LiveFragment
     from timeline.engine.patch import Patch, parts
     from timeline.engine.wire import to_patch
+    from timeline.errors import TimelineError, WireError
     from timeline.plan import PlanNode
     from timeline.tables.wire import Wire
 
@@ -29,6 +30,9 @@ class Sending:
     live: LiveFragment
     guests: Guests
     stopped: bool
+
+    def set_aside(self, name: str, why: TimelineError) -> None:
+        raise NotImplementedError
 
     def _told_of(self, member: PlanNode) -> list[Subscriber]:
         root = self.live.fragment.root.digest
@@ -72,5 +76,6 @@ class Sending:
     def _put_off(self, parent: str) -> None:
         """One that has never been there holds nobody up."""
         subscribers = self.spec["subscribers"]
-        self.guests.put_off(s for s in subscribers if s["workflow"] == parent)
+        for _ in self.guests.put_off(s for s in subscribers if s["workflow"] == parent):
+            self.set_aside(protocol.SUBSCRIBE.name, WireError(f"{parent} is not there, nor are many others"))
         self.spec["subscribers"] = [s for s in subscribers if s["workflow"] != parent]

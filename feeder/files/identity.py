@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from timeline.errors import EventError
 from timeline.reading import count_lines
 from timeline.reading.files import CSV, PARQUET, format_of, is_packed, open_file, read_chunk, read_lines
 from workflows.protocol import Segment
@@ -124,6 +125,8 @@ def _digest_of(name: str) -> str:
 
 def _described(path: str | Path, now: int | None, log: Iterable[Segment]) -> tuple[Segment, dict[int, str]]:
     path = Path(path).resolve()
+    if (name := str(path).encode(errors="replace").decode()) != str(path):
+        raise EventError(f"{name}: the name of a file is remembered, and so must be UTF-8 text; rename it")
     head = _head_of(path)
     last, digests = contents(path, {part["last"] for part in log if _may_begin(part, head)})
     segment = Segment(path=str(path), fingerprint=fingerprint_of(path), after=0, last=last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from feeder.files import identity
 from feeder.files.identity import contents, describe_file, describe_files
 from tests.support.reading import parquet
+from timeline.errors import EventError
 from timeline.reading import count_lines
 from workflows.protocol import Segment
 
@@ -136,3 +138,14 @@ def test_a_last_line_that_gets_its_end_later_is_the_same(tmp_path: Path) -> None
     path.write_text("".join(LINES[:3]).rstrip("\n"))
     log = fed(path)
     assert known(made(tmp_path, "b.jsonl", 5), log) == (3, "a.jsonl", False)
+
+
+def test_a_name_that_could_not_be_remembered_is_refused(tmp_path: Path) -> None:
+    """As Linux takes it: the registry carries names as JSON."""
+    path = tmp_path / os.fsdecode(b"\xff.jsonl")
+    try:
+        path.write_text(LINES[0])
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    with pytest.raises(EventError, match=r"\?\.jsonl: the name of a file is remembered"):
+        describe_file(path)

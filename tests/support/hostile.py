@@ -129,6 +129,16 @@ SIGNALS: dict[str, tuple[str, str, list[Any]]] = {
     "patch: a position of three": ("parent", "patch", [with_(PATCH, "position", [2, 2, 2])]),
     "subscribe: nobody": ("leaf", "subscribe", [{}]),
     "subscribe: somebody else's": ("leaf", "subscribe", [{"workflow": "other", "inputs": [0]}]),
+    "subscribe: an id that no server takes": (
+        "leaf",
+        "subscribe",
+        [{"workflow": "{source}." + "x" * 1_001 + ".0123456789.0", "inputs": [0]}],
+    ),
+    "subscribe: an id that no database takes": (
+        "leaf",
+        "subscribe",
+        [{"workflow": "{source}." + "x" * 256 + ".0123456789.0", "inputs": [0]}],
+    ),
     "subscribe: inputs of text": ("leaf", "subscribe", [{"workflow": "{parent}", "inputs": "0"}]),
     "subscribe: to a node that is not here": (
         "leaf",
@@ -148,9 +158,10 @@ SIGNALS: dict[str, tuple[str, str, list[Any]]] = {
 
 
 def filled(args: list[Any], parent: str) -> list[Any]:
-    """The arguments, with the parent's workflow where they name it."""
+    """The arguments, with the parent's workflow, or its source, where they name it."""
+    source = parent.rsplit(".", 3)[0]
     text = [orjson.dumps(a).decode() if isinstance(a, dict) else a for a in args]
     return [
-        orjson.loads(t.replace("{parent}", parent)) if isinstance(a, dict) else a
+        orjson.loads(t.replace("{parent}", parent).replace("{source}", source)) if isinstance(a, dict) else a
         for a, t in zip(args, text, strict=True)
     ]

@@ -74,6 +74,36 @@ async def test_a_parent_that_is_not_there_holds_nobody_up(timelines: Client, tmp
     await timelines.registry.remove(wanted.name)
 
 
+async def test_hundreds_that_are_not_there_are_not_carried_for_ever(
+    timelines: Client, tmp_path: Path
+) -> None:
+    wanted = spec('latest_event_to_state(state) == "buffer"')
+    await timelines.registry.register(wanted)
+    leaf, _ = (node_id(wanted, node, 0) for node in wanted.plan.nodes)
+    handle = timelines.temporal.get_workflow_handle(leaf)
+    await feed_files(timelines, wanted, [write(tmp_path / "first.jsonl", EVENTS, "state")])
+    # What they all want to be told for would not go into a message.
+    inputs = list(range(1_000, 9_000))
+    for number in range(120):
+        absent = f"{wanted.source_id}.not.{number:010}.0"
+        await handle.signal("subscribe", {"workflow": absent, "inputs": inputs if number < 10 else [0]})
+    await feed_files(timelines, wanted, [write(tmp_path / "later.jsonl", LATER, "state")])
+    await assert_exact(timelines, wanted, 3)
+    before = (await handle.describe()).run_id
+    await timelines.asking.signal(leaf, node.RENEW)
+    odd = (await timelines.nodes.status(leaf))["odd"]
+    # Of the first ten one is waited for, of the others as many as there is room for.
+    assert odd["count"] >= 9 + 10
+    assert odd["last"][-1]["why"].endswith("is not there, nor are many others")
+
+    async def renewed() -> bool:
+        return (await handle.describe()).run_id != before
+
+    await eventually(renewed)
+    await assert_exact(timelines, wanted, 3)
+    await timelines.registry.remove(wanted.name)
+
+
 async def test_the_last_ones_are_shown_and_carried_on(tmp_path: Path) -> None:
     often = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=20")
     async with make_server(tmp_path / "dev.db", options=often) as server:

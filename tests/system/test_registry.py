@@ -106,6 +106,16 @@ MISTAKES: dict[str, tuple[str, list[Any], str]] = {
     "log": ("extend_log", ["s", [{"path": "a"}]], "no path, fingerprint, after and last"),
     "log of text": ("extend_log", ["s", "file"], "decoding arguments"),
     "log backwards": ("extend_log", ["s", [FILE | {"after": 9}]], "lines 10 to 3"),
+    "a long topic": (
+        "register",
+        [PLAYS | {"source": {"key": "k", "topic": "t" * 300}}, {}],
+        "would have workflows with ids of 337 characters, at most 255 are taken",
+    ),
+    "a topic of many bytes": (
+        "register",
+        [PLAYS | {"source": {"key": "k", "topic": "\U0001f600" * 240}}, {}],
+        "at most 255 are taken (and 1000 bytes)",
+    ),
     "log of nobody": ("extend_log", ["s", [FILE]], "no timeline is registered on source s"),
     "log of half a character": (
         "extend_log",
