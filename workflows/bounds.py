@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import orjson
+
 from timeline.errors import LimitError, ServiceError
 from timeline.spec.spec import Spec
 
@@ -14,6 +16,9 @@ NODES = 300
 WORKFLOWS = 20_000
 #: Bytes of a spec as JSON.
 SPEC_BYTES = 512 << 10
+#: Bytes that all workflows of a timeline are started with: they stay in the registry's history, which the
+#: server ends at 50 MB, and several registrations may come together.
+START_BYTES = 8 << 20
 
 
 def max_nodes() -> int:
@@ -45,4 +50,11 @@ def within_bounds(spec: Spec, streams: int) -> None:
         raise LimitError(
             f"timeline {spec.name!r} would start {workflows} workflows, at most {WORKFLOWS} are taken; give "
             'it fewer limits.shards, or [run] fragments = "stream", by which the nodes of a stream share one'
+        )
+    texts = sum(len(fragment.root.text.encode()) for fragment in spec.fragments)
+    own = len(spec.sinks) and len(spec.sinks) * len(orjson.dumps(spec.to_wire()))
+    if (size := streams * (texts + own)) > START_BYTES:
+        raise LimitError(
+            f"the workflows of timeline {spec.name!r} would be started with {size} bytes of expressions and "
+            f"specs in all, at most {START_BYTES} are taken; give it fewer limits.shards, or shorter texts"
         )

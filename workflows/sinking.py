@@ -12,7 +12,7 @@ from temporalio import workflow
 from workflows.protocol import RegistryState, SinkSpec, Subscriber, node
 from workflows.protocol.registry import streams_of_source
 from workflows.protocol.sink import MergedSpec
-from workflows.starting import started
+from workflows.starting import Ways, started
 
 with workflow.unsafe.imports_passed_through():
     from timeline.sinks.emission import Emission
@@ -25,11 +25,12 @@ with workflow.unsafe.imports_passed_through():
 
 class Sinking:
     """The sinks that run for a registry with that ``state``; ``stopping`` are the workflows that this run
-    told to stop, and did not start again."""
+    told to stop, and did not start again, and ``ways`` is what is on its way in starts."""
 
-    def __init__(self, state: RegistryState, stopping: set[str]) -> None:
+    def __init__(self, state: RegistryState, stopping: set[str], ways: Ways) -> None:
         self.state = state
         self.stopping = stopping
+        self.ways = ways
         #: What merges streams, as far as this run has started it.
         self.merging: set[str] = set()
         #: The search attributes that the namespace knows.
@@ -77,6 +78,7 @@ class Sinking:
             workflow_id,
             kind,
             args,
+            ways=self.ways,
             stopping=self.stopping,
             patch="sink-is-stopping",
             found_by=attributes(self.known, [spec.name], kind, stream, spec.source.key),

@@ -20,7 +20,7 @@ from workflows.protocol.calls import Signal
 from workflows.protocol.node import Place
 from workflows.protocol.registry import streams_of_source
 from workflows.sinking import Sinking
-from workflows.starting import started
+from workflows.starting import Ways, started
 
 with workflow.unsafe.imports_passed_through():
     from timeline.fragments import Fragment
@@ -109,7 +109,8 @@ class Wiring:
         self.stopping: set[str] = set()
         #: The search attributes that the namespace knows.
         self.known: list[str] = []
-        self.sinking = Sinking(state, self.stopping)
+        self.ways = Ways()
+        self.sinking = Sinking(state, self.stopping, self.ways)
 
     async def look(self) -> None:
         """Finds out which search attributes the namespace has. To be called before `start`: with one that it
@@ -226,6 +227,7 @@ class Wiring:
             workflow_id,
             one.fragment.root.operator.name,
             args,
+            ways=self.ways,
             stopping=self.stopping,
             patch="one-of-that-id-is-stopping",
             summary=one.fragment.root.text[:200],

@@ -106,6 +106,11 @@ MISTAKES: dict[str, tuple[str, list[Any], str]] = {
     "log": ("extend_log", ["s", [{"path": "a"}]], "no path, fingerprint, after and last"),
     "log of text": ("extend_log", ["s", "file"], "decoding arguments"),
     "log backwards": ("extend_log", ["s", [FILE | {"after": 9}]], "lines 10 to 3"),
+    "too much to start": (
+        "register",
+        [PLAYS | {"expression": f'has_existed(a == "{NOISE[:100_000]}")', "limits": {"shards": 100}}, {}],
+        "would be started with 10002000 bytes of expressions and specs in all, at most 8388608 are taken",
+    ),
     "a long topic": (
         "register",
         [PLAYS | {"source": {"key": "k", "topic": "t" * 300}}, {}],
@@ -179,6 +184,19 @@ async def test_an_update_that_is_not_understood_is_refused(harmed: Client, mista
     assert await harmed.registry.specs() == {good.name: good}
     assert len(await harmed.registry.users()) == len(good.fragments)
     await harmed.registry.remove(good.name)
+
+
+@pytest.mark.real_server
+async def test_what_starts_goes_to_the_server_in_pieces(harmed: Client) -> None:
+    """The server ends a workflow that sends it more than 4 MiB at once, and the registry with all it has."""
+    expression = f'has_existed(a == "{NOISE[:200_000]}")'
+    large = Spec.from_wire({"name": "large", "expression": expression, "limits": {"shards": 40}})
+    told = spec(shards=8, allowed_lateness="1s", retention="1h").to_wire() | {"sink": {"folder": "rows"}}
+    for wanted in large, Spec.from_wire(told | {"description": NOISE[:450_000]}):
+        await harmed.registry.register(wanted)
+        assert wanted.name in await harmed.registry.specs()
+        assert len(await harmed.registry.users()) == wanted.limits.shards * len(wanted.fragments)
+        await harmed.registry.remove(wanted.name)
 
 
 @pytest.mark.real_server
