@@ -34,7 +34,7 @@ class Carried:
 
     def to_bytes(self) -> bytes:
         """The state as the next run gets it."""
-        return zstandard.ZstdCompressor(level=3).compress(orjson.dumps(self.state))
+        return _packed(orjson.dumps(self.state))
 
     def specs(self) -> dict[str, Spec]:
         """The timelines that are understood."""
@@ -74,16 +74,17 @@ class Carried:
         """The streams of a timeline's source, as far as its topic is known."""
         return streams_of_source(spec, self.state.get("topics", {}))
 
-    def has_room(self, size: int) -> None:
-        """Looks whether so many bytes more can be carried.
+    def has_room(self, more: Any) -> None:
+        """Looks whether this (what JSON has) can be carried too.
 
         Raises:
-            LimitError: they cannot.
+            LimitError: it cannot.
         """
         most = MAX_STORED_STATE if self.state.get("max_state", MAX_STATE) > MAX_STATE else MAX_INLINE
-        text = orjson.dumps(self.state)
-        fits = len(text) + size <= MAX_TEXT // 2 and text.count(b",") <= MAX_ITEMS // 2
-        if not fits or (len(text) + size > most and len(self.to_bytes()) + size > most):
+        text, new = orjson.dumps(self.state), orjson.dumps(more)
+        size, items = len(text) + len(new), text.count(b",") + new.count(b",")
+        fits = size <= MAX_TEXT // 2 and items <= MAX_ITEMS // 2
+        if not fits or (size > most and len(_packed(text)) + len(_packed(new)) > most):
             raise LimitError(
                 "the registry is full: what it carries has reached the size of a message; remove timelines"
             )
@@ -120,3 +121,7 @@ def understood(name: str, wire: Wire) -> Spec:
             f"timeline {name!r} is registered, but not understood here: {error}\n"
             "use the version that registered it, or a later one"
         ) from None
+
+
+def _packed(text: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=3).compress(text)

@@ -45,9 +45,6 @@ def registrable(
     twice = [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]
     if twice:
         raise TimelineError(f"two specs are called {twice[0]!r}; give each timeline a name of its own")
-    carried.has_room(
-        sum(n for n, s in zip(sizes, specs, strict=True) if s.name not in carried.state["timelines"])
-    )
     befores: dict[str, Wire] = {}
     for spec, wire in zip(specs, wires, strict=True):
         known = carried.state["timelines"].get(spec.name)
@@ -63,7 +60,17 @@ def registrable(
                 raise _has_sink(spec.name)
             carried.spec(spec.name)  # complains if it is not understood
             befores[spec.name] = known
+    carried.has_room([_to_carry(carried, s, wire) for s, wire in zip(specs, wires, strict=True)])
     return specs, befores
+
+
+def _to_carry(carried: Carried, spec: Spec, wire: Wire) -> object:
+    """What is carried once a spec is registered, and is not yet: itself, as a version too, and its nodes."""
+    if carried.state["timelines"].get(spec.name) == wire:
+        return None
+    streams = carried.streams(spec)
+    ids = [fragment_id(spec, fragment, stream) for stream in streams for fragment in spec.fragments]
+    return {"spec": wire, "version": wire, "users": dict.fromkeys(ids, [spec.name])}
 
 
 def _nameable(spec: Spec) -> None:
@@ -136,7 +143,7 @@ def loggable(carried: Carried, source: str, files: Sequence[Segment]) -> None:
     every = len(specs) == len(carried.state["timelines"])
     if files and every and all(spec.source_id != source for spec in specs.values()):
         raise NotFoundError(f"no timeline is registered on source {source}")
-    carried.has_room(len(orjson.dumps(files)))
+    carried.has_room(files)
 
 
 def too_many_files(source: str) -> LimitError:
@@ -184,7 +191,7 @@ def rememberable(carried: Carried, source: str, topic: Topic) -> None:
         TimelineError: no timeline is on it, or it has too many partitions.
     """
     openable(carried, source, topic)
-    carried.has_room(len(orjson.dumps(topic)))
+    carried.has_room(topic)
 
 
 def notable(carried: Carried, source: str, gap: Gap) -> None:
@@ -196,7 +203,7 @@ def notable(carried: Carried, source: str, gap: Gap) -> None:
     _short(source, "a source")
     if (size := len(orjson.dumps(gap))) > MAX_NAME:
         raise TimelineError(f"a gap has at most {MAX_NAME} bytes as JSON, got {size}")
-    carried.has_room(size)
+    carried.has_room(gap)
 
 
 def warnable(carried: Carried, name: str, warnings: Sequence[life.Warned]) -> None:
@@ -212,7 +219,7 @@ def warnable(carried: Carried, name: str, warnings: Sequence[life.Warned]) -> No
         texts = [one.get(part) for part in ("kind", "place", "text")]
         if not all(isinstance(text, str) for text in [*texts, one.get("suggestion") or ""]):
             raise TimelineError(f"a warning has no kind, place, text and suggestion: {str(one)[:200]}")
-    carried.has_room(size)
+    carried.has_room(warnings)
 
 
 def storable(store: str, max_state: int) -> None:

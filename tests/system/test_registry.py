@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import random
@@ -29,13 +30,14 @@ from timeline.spec.spec import Spec
 from workflows.client import Client
 from workflows.connection import connect_embedded
 from workflows.names import DEFAULT_TASK_QUEUE, REGISTRY_ID, REGISTRY_TYPE
+from workflows.protocol.node import RENEW
 from workflows.worker import make_worker
 
 PLAYS = {"name": "plays", "expression": "has_existed(a == 1)"}
 FILE = {"path": "a.jsonl", "fingerprint": "1", "after": 0, "last": 3}
 TOPIC = {"partitions": 1, "starts": [None]}
 #: What does not get smaller than what a registry without a store carries.
-NOISE = random.Random(1).randbytes(1_030_000).hex()
+NOISE = base64.b64encode(random.Random(1).randbytes(2_060_000)).decode()
 
 
 @pytest.fixture(scope="module")
@@ -190,13 +192,29 @@ async def test_an_update_that_is_not_understood_is_refused(harmed: Client, mista
 async def test_what_starts_goes_to_the_server_in_pieces(harmed: Client) -> None:
     """The server ends a workflow that sends it more than 4 MiB at once, and the registry with all it has."""
     expression = f'has_existed(a == "{NOISE[:200_000]}")'
-    large = Spec.from_wire({"name": "large", "expression": expression, "limits": {"shards": 40}})
+    large = Spec.from_wire({"name": "large", "expression": expression, "limits": {"shards": 24}})
     told = spec(shards=8, allowed_lateness="1s", retention="1h").to_wire() | {"sink": {"folder": "rows"}}
     for wanted in large, Spec.from_wire(told | {"description": NOISE[:450_000]}):
         await harmed.registry.register(wanted)
         assert wanted.name in await harmed.registry.specs()
         assert len(await harmed.registry.users()) == wanted.limits.shards * len(wanted.fragments)
         await harmed.registry.remove(wanted.name)
+
+
+@pytest.mark.real_server
+async def test_changes_do_not_fill_the_registry(harmed: Client) -> None:
+    """The versions of a timeline are carried too, so that one that is changed often needs room."""
+    wanted = spec()
+    await harmed.registry.register(wanted)
+    with pytest.raises(LimitError, match="the registry is full"):
+        for version in range(1, 10):
+            text = NOISE[version * 290_000 :][:290_000]
+            wanted = Spec.from_wire(wanted.to_wire() | {"description": text})
+            await harmed.registry.register_all([wanted], {wanted.name: version})
+    assert 5 < version < 10
+    await harmed.asking.signal(REGISTRY_ID, RENEW)
+    assert wanted.name in await harmed.registry.specs()
+    await harmed.registry.remove(wanted.name)
 
 
 @pytest.mark.real_server
