@@ -33,6 +33,8 @@ with workflow.unsafe.imports_passed_through():
 
 #: Bytes of a carried state in one answer.
 PIECE = 512 << 10
+#: The most rows of one answer: more would not go into a message.
+MAX_ROWS = 500_000
 #: How long a question over all keys may take: Temporal ends a workflow's turn after two seconds, and
 #: what was found must still be written.
 MAX_SECONDS = 1.0
@@ -167,6 +169,8 @@ class Asked:
     @protocol.CARRIED.handler
     def carried(self, first: int) -> protocol.Piece:
         """From a byte on, what it would carry into its next run. It must be quiet."""
+        if not self.held:
+            raise TimelineError("only a node that is held says what it carries")
         if self.handed is None:
             self.handed = self._state()
         piece = self.handed[first : first + PIECE]
@@ -178,7 +182,10 @@ class Asked:
 
     @protocol.VALUES.handler
     def values(self, wanted: list[Any], node: str | None = None) -> protocol.Values:
-        """Values of ``[[key, tick or null], ...]``, in that order; an unknown key gives null."""
+        """Values of up to `MAX_ANSWER` ``[[key, tick or null], ...]``, in that order; an unknown key gives
+        null."""
+        if len(wanted) > MAX_ANSWER:
+            raise LimitError(f"at most {MAX_ANSWER} values are told at once, got {len(wanted)}")
         answers = self._answers(node)
         return {
             "position": self._place(),
@@ -249,7 +256,8 @@ class Asked:
         """The whole timelines of some keys: origin, newest tick and rows of each known one."""
         answers = self._answers(node)
         known: dict[str, protocol.KeyRows] = {}
-        for key in keys[:MAX_ANSWER]:
+        told = 0
+        for key in dict.fromkeys(keys[:MAX_ANSWER]):
             try:
                 table, origin, newest = answers.timeline(key)
             except KeyError:
@@ -257,6 +265,7 @@ class Asked:
             except QuarantineError as error:
                 known[key] = {"origin": 0, "newest": 0, "rows": [], "error": str(error)}
                 continue
+            told = _not_too_many(told + len(table))
             rows = {"origin": origin, "newest": newest, "rows": table.json_rows()}
             known[key] = cast("protocol.KeyRows", rows | answers.exact_from(key))
         return {"position": self._place(), "timelines": known}
@@ -266,11 +275,16 @@ class Asked:
         """The timelines of all lives of some keys, of each known one; without ``key_ttl`` it has one."""
         answers = self._answers(node)
         known: dict[str, list[protocol.LifeRows]] = {}
-        for key in keys[:MAX_ANSWER]:
+        told = 0
+        for key in dict.fromkeys(keys[:MAX_ANSWER]):
             try:
-                known[key] = [self._life(answers, key, code) for code in answers.lives(key)]
+                lives = answers.lives(key)
             except KeyError:
                 continue
+            known[key] = []
+            for code in lives:
+                known[key].append(self._life(answers, key, code))
+                told = _not_too_many(told + 1 + len(known[key][-1]["rows"]))
         return {"position": self._place(), "lives": known}
 
     def _life(self, answers: Answers, key: str, code: int) -> protocol.LifeRows:
@@ -295,3 +309,9 @@ class Asked:
             return {"at": at, "error": str(error)}
         found = {"at": tick, "value": value, "final": final}
         return cast("protocol.KeyValue", found | answers.exact_from(key))
+
+
+def _not_too_many(rows: int) -> int:
+    if rows > MAX_ROWS:
+        raise LimitError(f"more than {MAX_ROWS} rows are not told at once; ask for fewer keys")
+    return rows

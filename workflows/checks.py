@@ -70,7 +70,7 @@ def _to_carry(carried: Carried, spec: Spec, wire: Wire) -> object:
         return None
     streams = carried.streams(spec)
     ids = [fragment_id(spec, fragment, stream) for stream in streams for fragment in spec.fragments]
-    return {"spec": wire, "version": wire, "users": dict.fromkeys(ids, [spec.name])}
+    return {"spec": wire, "version": wire, "users": {one: [spec.name] for one in ids}}
 
 
 def _nameable(spec: Spec) -> None:

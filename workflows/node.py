@@ -102,6 +102,7 @@ class NodeWorkflow(Told, Asked, Sending):
             self.resting = True
             await workflow.wait_condition(self._has_work)
             self.resting = self.is_told = False
+            self.handed = None
             if self.stopped:
                 return
             await self._welcome()
@@ -182,6 +183,7 @@ class NodeWorkflow(Told, Asked, Sending):
     def hold(self) -> None:
         """Batches and releases wait from now on: the state is to be handed over."""
         self.held = True
+        self.handed = None
 
     @protocol.GO_ON.handler
     def go_on(self) -> None:
