@@ -146,6 +146,67 @@ def test_what_is_not_understood_changes_nothing(handed: dict[str, Any]) -> None:
         merging.take(0, handed)
     assert merging.take(0, {"first": 3, "until": 6, "parts": [PART]})
     assert merging.rows() == [{"id": "t+n/3", "timeline": "t", "at": 3, "count": 1, "avg(long)": 0.5}]
-    for stream in (1, -1, True, "0"):
+    streams: list[Any] = [1, -1, True, "0", 0.5, [0], {}]
+    for stream in streams:
         with pytest.raises(WireError):
-            merging.take(stream, {"first": 0, "until": 9, "parts": []})  # type: ignore[arg-type]
+            merging.take(stream, {"first": 0, "until": 9, "parts": []})
+
+
+#: By what is asked: what a stream may say of a group, and what it may not.
+STATES: dict[str, tuple[Any, list[Any]]] = {
+    "count": (2, [-1, 1.5, True, None, "1", 1 << 62]),
+    "sum(long)": ("7/2", ["1e9", "1e999999999", "1.5", "nan", 3, None, "1/0", "9" * 5_000]),
+    "max(long)": ("7/2", ["1e999999999", 3, [], {}]),
+    "p50(long)": (
+        {"unit": "1/1000", "values": [1, 2]},
+        [
+            {"unit": "1e999999999", "values": [1]},
+            {"unit": "0", "values": [1]},
+            {"unit": "-1", "values": [1]},
+            {"unit": "1", "values": [None]},
+            {"unit": "1", "values": [1 << 63]},
+            {"floats": ["x"]},
+            {"floats": [None]},
+            {"bins": [1 << 40], "counts": [1]},
+            {"bins": [1, 1 << 20], "counts": [1, 1]},
+            {"bins": [1 << 20, 80_000], "counts": [1, 1]},
+            {"bins": [1 << 20], "counts": [1.5]},
+            {"bins": [1 << 20], "counts": [1, 2]},
+            {"bins": [1 << 20], "counts": [-1]},
+            {"bins": ["x"], "counts": [1]},
+            [1],
+            3,
+        ],
+    ),
+    "histogram(long, 0, 1)": ([[0, 1], [2, 3]], [[[3, 1]], [[-1, 1]], [["x", 1]], [[0, "x"]], [[0]], 3]),
+    "distinct(long)": ("AAAAAAAAAAE=", ["AAAA", "!", "AAAAAAAAAAEAAAAAAAAAAQ==", 3, None]),
+}
+
+
+@pytest.mark.parametrize("agg", STATES)
+def test_what_a_stream_cannot_say_of_a_group_is_refused_before_it_is_put_together(agg: str) -> None:
+    spec = spec_of({"agg": agg, "group_by": ["state", "long"]}, by_stream=True, merged=True)
+    good, bad = STATES[agg]
+    merging = Merging(spec, spec.sink("n"), 1)
+    width = len(merging.measures)
+
+    def handed(state: Any, group: Any = ("x", 1.5), at: int = 3, **more: Any) -> Any:
+        part = {"at": at, "cells": [[list(group), [state, *[2] * (width - 1)]]], **more}
+        return {"first": 3, "until": at + 3, "parts": [part]}
+
+    for state in bad:
+        with pytest.raises(WireError, match="groups of stream 0 are none"):
+            merging.take(0, handed(state))
+    groups: list[Any] = [[], ["x"], ["x", 1, 2], ["x", "y"], [[1], 2], [{}, None], ["x", True]]
+    for group in groups:
+        with pytest.raises(WireError, match="groups of stream 0 are none"):
+            merging.take(0, handed(good, group))
+    for more in ({"excluded": "x"}, {"excluded": -1}, {"counted": True}, {"counted": 0.5}):
+        with pytest.raises(WireError, match="groups of stream 0 are none"):
+            merging.take(0, handed(good, **more))
+    assert merging.rows() is None
+    assert merging.take(0, handed(good))
+    assert merging.take(0, handed(good, [None, None], 6, excluded=1))
+    rows = merging.rows()
+    assert rows is not None
+    assert [row["state"] for row in rows] == ["x", None]

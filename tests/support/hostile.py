@@ -64,6 +64,14 @@ def bomb(size: int) -> RawValue:
 #: A batch with something in it that is nested so deeply that it could not be written again.
 NESTED = raw("json/plain", orjson.dumps(BATCH)[:-1] + b',"more":' + b"[" * 900 + b"]" * 900 + b"}")
 
+NUMBERS: dict[str, Any] = {
+    "shape": "numeric",
+    "at": {"key": [0, 1], "tick": [9_000, 1]},
+    "null": [],
+    "value": [1, 2],
+    "slope": [0, 0],
+}
+
 #: By name: whether the leaf or its parent gets it, the signal, and its arguments.
 SIGNALS: dict[str, tuple[str, str, list[Any]]] = {
     "events: nothing": ("leaf", "events", []),
@@ -117,6 +125,11 @@ SIGNALS: dict[str, tuple[str, str, list[Any]]] = {
         "parent",
         "patch",
         [with_(PATCH, "rows", {"shape": "bool", "at": {"key": [0], "tick": [0]}, "value": [1]})],
+    ),
+    "patch: a unit without end": (
+        "parent",
+        "patch",
+        [with_(PATCH, "rows", NUMBERS | {"unit": "1e999999999"})],
     ),
     "patch: values out of range": ("parent", "patch", [with_(PATCH, "rows.value", [1, 5])]),
     "patch: keys out of range": ("parent", "patch", [with_(PATCH, "rows.at.key", [0, 7])]),

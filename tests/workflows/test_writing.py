@@ -41,3 +41,13 @@ def test_a_batch_that_is_written_again_changes_nothing(tmp_path: Path) -> None:
     write_parquet(first)
     assert [row["id"] for row in written_parquet(tmp_path)] == [f"i/{n}" for n in range(30)]
     assert {path.name for path in tmp_path.iterdir()} == {"t-0-name.jsonl", "t-0-name-00000000.parquet"}
+
+
+def test_large_whole_numbers_are_the_nearest_float(tmp_path: Path) -> None:
+    """Arrow takes none of which no float is the same; a batch that cannot be written is tried for ever."""
+    made = batch(str(tmp_path), 0, 2)
+    made["types"] = {**made["types"], "sum": "float"}
+    for row, value in zip(made["rows"], [2**53 + 1, None], strict=True):
+        row["sum"] = value
+    write_parquet(made)
+    assert [row["sum"] for row in written_parquet(tmp_path)] == [float(2**53), None]

@@ -20,7 +20,8 @@ from timeline.values.vocabulary import I64
 
 #: How far the estimate may be from the number, as a part of it, in 95 of 100 answers.
 ACCURACY = 0.044
-_WIDTH = 8
+#: Bytes of a hash.
+WIDTH = 8
 
 #: The least hashes of a cell's values, sorted, 8 bytes each: one more than are exact, at the most.
 Least: TypeAlias = bytes
@@ -60,7 +61,7 @@ def least(column: Told, starts: I64) -> list[Least]:
     data = column.hashes[order][pairs % max(len(order), 1)].astype(">u8").tobytes()
     ends = np.searchsorted(pairs, np.arange(len(starts) + 1) * len(order)).tolist()
     most = EXACT + 1
-    return [data[_WIDTH * begin : _WIDTH * min(end, begin + most)] for begin, end in pairwise(ends)]
+    return [data[WIDTH * begin : WIDTH * min(end, begin + most)] for begin, end in pairwise(ends)]
 
 
 def united(a: Least, b: Least) -> Least:
@@ -71,13 +72,13 @@ def united(a: Least, b: Least) -> Least:
 
 def number(of: Least) -> int:
     """How many different values there are, or about how many."""
-    many = len(of) // _WIDTH
-    return many if many <= EXACT else estimate(int.from_bytes(of[-_WIDTH:], "big"))
+    many = len(of) // WIDTH
+    return many if many <= EXACT else estimate(int.from_bytes(of[-WIDTH:], "big"))
 
 
 def is_estimate(of: Least) -> bool:
     """Whether the number is one."""
-    return len(of) > EXACT * _WIDTH
+    return len(of) > EXACT * WIDTH
 
 
 def to_wire(of: Least) -> str:

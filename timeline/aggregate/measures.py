@@ -19,7 +19,7 @@ from timeline.aggregate import different
 from timeline.aggregate.functions import Aggregate
 from timeline.aggregate.numbers import Numbers, counts, extremes, sums
 from timeline.aggregate.samples import ACCURACY, Sample, samples
-from timeline.values.exact import user_fraction
+from timeline.values.exact import fraction_of, user_fraction
 from timeline.values.ticks import format_seconds
 from timeline.values.vocabulary import I64
 
@@ -121,7 +121,7 @@ class Measure:
             return Counter(dict(wire))
         if self.kind == "distinct":
             return different.from_wire(wire)
-        return Fraction(wire) if isinstance(wire, str) else wire
+        return fraction_of(wire) if isinstance(wire, str) else wire
 
 
 def measures_of(aggregates: Sequence[Aggregate]) -> list[Measure]:

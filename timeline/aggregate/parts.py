@@ -15,6 +15,7 @@ from timeline.aggregate.request import Request
 from timeline.aggregate.samples import bounded
 from timeline.errors import LimitError
 from timeline.tables.events import Position
+from timeline.values.exact import fraction_of
 from timeline.values.scalars import Scalar, identity
 
 #: The most bytes of a partial, as JSON.
@@ -129,7 +130,7 @@ class Partial:
                 for index, group, states in wire["cells"]
             },
             [
-                KeyRow(index, at, key, None if rank is None else Fraction(rank), tuple(values), *counted)
+                KeyRow(index, at, key, None if rank is None else fraction_of(rank), tuple(values), *counted)
                 for index, at, key, rank, values, *counted in wire["rows"]
             ],
             Counter({(index, reason): many for index, reason, many in wire["excluded"]}),

@@ -20,6 +20,7 @@ from ddsketch.mapping import LogarithmicMapping
 from ddsketch.store import DenseStore
 
 from timeline.aggregate.numbers import Numbers, exact, joined
+from timeline.values.exact import fraction_of
 from timeline.values.vocabulary import I64
 
 #: Up to this many values of one output, in all groups and at all times, quantiles are exact.
@@ -28,15 +29,16 @@ EXACT_VALUES = 10_000
 ACCURACY = 0.005
 
 _MAPPING = LogarithmicMapping(ACCURACY)
-# Added to the number of a bin, so that its sign is free to be that of the values.
-_OFFSET = 1 << 20
+#: Added to the number of a bin, so that its sign is free to be that of the values; and the greatest number of
+#: a bin, of the largest float there is.
+OFFSET, FURTHEST = 1 << 20, 75_000
 _NOTHING = Numbers(np.empty(0, np.int64), np.empty(0, bool))
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """The values of one cell, ``count`` of them: themselves, or how many are in which ``bins`` (0: zeros;
-    the bin's number and `_OFFSET` for positive ones, the negative of that for negative ones)."""
+    the bin's number and `OFFSET` for positive ones, the negative of that for negative ones)."""
 
     count: int = 0
     values: tuple[Numbers, ...] = ()
@@ -84,7 +86,7 @@ class Sample:
         positive, negative = DenseStore(), DenseStore()
         for number, many in self.bins.items():
             if number:
-                (positive if number > 0 else negative).add(abs(number) - _OFFSET, many)
+                (positive if number > 0 else negative).add(abs(number) - OFFSET, many)
         return BaseDDSketch(_MAPPING, positive, negative, self.bins[0])
 
     def to_wire(self) -> dict[str, Any]:
@@ -112,7 +114,7 @@ class Sample:
         if "floats" in wire:
             value = np.array(wire["floats"], np.float64)
         else:
-            unit = Fraction(wire["unit"])
+            unit = fraction_of(wire["unit"])
             values = wire["values"]
             if values and isinstance(values[0], str):
                 value = np.array(list(map(int, values)), object)
@@ -133,7 +135,7 @@ def bins_of(column: Numbers) -> I64:
     size = np.abs(value)
     in_bin = size > _MAPPING.min_possible
     logarithm = np.log(np.where(in_bin, size, 1.0)) / np.log(_MAPPING.gamma)
-    bins: I64 = np.ceil(logarithm).astype(np.int64) + _OFFSET
+    bins: I64 = np.ceil(logarithm).astype(np.int64) + OFFSET
     return np.where(in_bin, np.where(value < 0, -bins, bins), 0)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from timeline.aggregate import Partial, kinds_of, merge
+from timeline.aggregate.checking import check_group, check_state, whole
 from timeline.aggregate.measures import measures_of
 from timeline.aggregate.parts import cell_of
 from timeline.errors import WireError, shortened
@@ -67,15 +68,19 @@ class Merging:
             until, first, parts = handed["until"], handed["first"], handed["parts"]
             known = handed.get("known", 0)
             times = [until, known, *([] if first is None else [first]), *(part["at"] for part in parts)]
-            if not 0 <= stream < len(self.until) or not all(map(self._is_time, times)):
+            if (
+                type(stream) is not int
+                or not 0 <= stream < len(self.until)
+                or not all(map(self._is_time, times))
+            ):
                 raise ValueError("a time or a stream is none")
             for part in parts:
-                self._partial(part)
-                if not all(isinstance(part.get(name, 0), int) for name in ("counted", "excluded")):
-                    raise ValueError("a number of keys is none")
+                self._check(part)
             good = [part for part in parts if self.until[stream] <= part["at"] < until]
-        except (ArithmeticError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise WireError(f"groups of stream {stream} are none: {shortened(repr(error), 80)}") from None
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise WireError(
+                f"groups of stream {shortened(str(stream), 20)} are none: {shortened(repr(error), 80)}"
+            ) from None
         if until <= self.until[stream]:
             return False
         self.until[stream] = until
@@ -153,7 +158,19 @@ class Merging:
 
     def _is_time(self, at: object) -> bool:
         assert self.sink.every is not None
-        return isinstance(at, int) and 0 <= at <= MAX_TICK + self.sink.every and at % self.sink.every == 0
+        return type(at) is int and 0 <= at <= MAX_TICK + self.sink.every and at % self.sink.every == 0
+
+    def _check(self, part: Part) -> None:
+        kinds = [self.kinds[name] for name in self.request.group_by]
+        if len(part["cells"]) > self.request.most:
+            raise ValueError("more groups than an answer has")
+        for group, states in part["cells"]:
+            check_group(group, kinds)
+            for measure, state in zip(self.measures, states, strict=True):
+                check_state(measure, state)
+        for name in "counted", "excluded":
+            whole(part.get(name, 0))
+        self._partial(part)
 
     def _partial(self, part: Part) -> Partial:
         made = Partial(None, 0)

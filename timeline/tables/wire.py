@@ -20,7 +20,7 @@ from timeline.tables import columnar
 from timeline.tables.events import EventColumn, Events, Position
 from timeline.tables.packing import begin_of, first_of_keys, key_of, packed, tick_of
 from timeline.tables.table import Table, Window
-from timeline.values.exact import NULL, THOUSANDTH
+from timeline.values.exact import NULL, THOUSANDTH, fraction_of
 from timeline.values.kinds import Kind
 from timeline.values.scalars import Carried, as_scalar, fits_decimal
 from timeline.values.vocabulary import I64, Vocabulary
@@ -199,7 +199,7 @@ def _from_numbers(wire: Wire) -> tuple[NDArray[Any], NDArray[Any], Fraction]:
     else:
         value, slope = sums(wire["value"]), numbers(wire["slope"])
     value[sums(wire["null"])] = NULL
-    return value, slope, Fraction(wire.get("unit", THOUSANDTH))
+    return value, slope, fraction_of(wire["unit"]) if "unit" in wire else THOUSANDTH
 
 
 def from_table(wire: Wire, vocabulary: Vocabulary | None) -> Table:

@@ -8,6 +8,7 @@ own whole numbers in an object array, slower and without end. Nothing is ever ro
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timeline.errors import shortened
 from timeline.values.scalars import Carried, Scalar
 from timeline.values.ticks import MAX_TICK
 
@@ -28,6 +30,7 @@ THOUSANDTH = Fraction(1, 1000)
 ROOM = 1 << 62
 
 _NUMBERS = (int, float, Decimal)
+_FRACTION = re.compile(r"-?[0-9]{1,4000}(/[0-9]{1,4000})?")
 # Decimals that are tried on a whole column of floats at once.
 _DECIMALS = (0, 1, 2, 3, 4, 6, 9)
 
@@ -42,6 +45,23 @@ def common_unit(a: Fraction, b: Fraction) -> Fraction:
         return a
     denominator = a.denominator * b.denominator
     return Fraction(math.gcd(a.numerator * b.denominator, b.numerator * a.denominator), denominator)
+
+
+def fraction_of(text: Any) -> Fraction:
+    """A fraction as `str` writes it. Not with a power of ten, as `Fraction` reads it too: of that, ten
+    characters may be a number of any length.
+
+    >>> fraction_of("-3/400"), fraction_of("12")
+    (Fraction(-3, 400), Fraction(12, 1))
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is none.
+        ZeroDivisionError: it is one of 0 parts.
+    """
+    if not _FRACTION.fullmatch(text):
+        raise ValueError(f"no fraction: {shortened(text, 40)!r}")
+    return Fraction(text)
 
 
 def multiplied(numbers: NDArray[Any], factor: int, room: int = ROOM) -> NDArray[Any]:

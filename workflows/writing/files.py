@@ -92,6 +92,9 @@ class Parquet:
             values = [row[name] for row in batch["rows"]]
             if kind == "text":
                 values = [v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in values]
+            elif kind == "float":
+                # Arrow takes no whole number of which no float is the same; so large ones are the nearest.
+                values = [None if v is None else float(v) for v in values]
             columns[name] = pa.array(values, arrow[kind])
         temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
         try:
