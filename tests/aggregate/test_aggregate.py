@@ -21,6 +21,7 @@ from timeline.limits import Limits
 from timeline.local.evaluate import evaluate
 from timeline.plan import make_plan
 from timeline.tables.events import from_rows
+from timeline.values.kinds import Kind
 
 
 def test_groups_by_their_columns_and_the_largest_first() -> None:
@@ -124,6 +125,15 @@ def test_who_is_left_out_is_counted() -> None:
     graph.feed(late, (len(events),))
     got = merge(request, [partial(graph.answers, request)])
     assert (got.forgotten_before, got.keys) == (50_001, 1)
+
+
+def test_the_only_output_is_meant_where_none_is_named() -> None:
+    """The key, which lives may be asked by, is no output."""
+    for lives in False, True:
+        request = Request.parse({"value": Kind.NUMERIC}, agg="avg", lives=lives)
+        assert [one.label for one in request.aggregates] == ["avg(value)"]
+    with pytest.raises(RequestError, match="avg of what"):
+        Request.parse({"a": Kind.NUMERIC, "b": Kind.NUMERIC}, agg="avg", lives=True)
 
 
 @pytest.mark.parametrize(("asked", "message"), cases("request_errors", "asked", "error"))

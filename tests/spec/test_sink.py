@@ -28,6 +28,37 @@ def test_what_is_wrong_with_a_sink_is_said(tmp_path: Path, sink: str, place: str
     assert message in found[place], found
 
 
+@pytest.mark.parametrize(
+    ("name", "sink", "place"),
+    [
+        ("id", {}, "outputs"),
+        ("counted_from", {"outputs": ["counted_from"]}, "outputs"),
+        ("counted_keys", {"every": "1s", "group_by": ["counted_keys"]}, "group_by"),
+        ("excluded_keys", {"every": "1s", "group_by": ["excluded_keys"]}, "group_by"),
+        ("stream", {"every": "1s", "group_by": ["stream"], "merged": True}, "group_by"),
+    ],
+)
+def test_no_output_is_written_over_what_a_row_says_of_itself(
+    name: str, sink: dict[str, object], place: str
+) -> None:
+    wire = {
+        "name": "t",
+        "outputs": {name: "latest_event_to_state(a)", "other": "count(a == 1)"},
+        "limits": {"key_ttl": "1h"},
+    }
+    with pytest.raises(SpecError, match=rf"sink\.{place}: rows have a column {name} of their own"):
+        Spec.from_wire(wire | {"sink": {"folder": "f", **sink}})
+    # Where no row has it, it may be called so.
+    assert Spec.from_wire(wire | {"sink": {"folder": "f", "outputs": ["other"]}}).sinks
+
+
+def test_an_output_cannot_be_called_as_an_aggregate_of_the_same_row() -> None:
+    outputs = {"count": "latest_event_to_state(a)"}
+    sink = {"folder": "f", "every": "1s", "agg": "count", "group_by": ["count"]}
+    with pytest.raises(SpecError, match="two columns would be called count"):
+        Spec.from_wire({"name": "t", "outputs": outputs, "limits": {"key_ttl": "1h"}, "sink": sink})
+
+
 def test_an_aggregate_must_fit(tmp_path: Path) -> None:
     found = problems(tmp_path, "topic = 't'\nevery = '1s'\nagg = 'sum(state2)'", "key_ttl = '1h'")
     assert "there is no output state2" in found["sink.agg"]

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from timeline.aggregate.functions import CLOSED, FUNCTIONS, Aggregate, check_output, near
+from timeline.aggregate.functions import CLOSED, FUNCTIONS, KEY, Aggregate, check_output, near
 from timeline.errors import RequestError, Span, shortened
 from timeline.language.synonyms import AGGREGATES
 from timeline.language.syntax import token_span
@@ -42,7 +42,9 @@ min, max, p50, p99, histogram, distinct, duration, duration_by, rises, change (o
     if len(text) > MAX_LENGTH:
         raise RequestError(f"a list of aggregates has at most {MAX_LENGTH} characters, got {len(text)}")
     found: list[Aggregate] = []
-    last = next(iter(kinds)) if len(kinds) == 1 else of
+    # The key itself, which stands beside the outputs where lives are asked, is none of them.
+    own = [name for name in kinds if name != KEY] or list(kinds)
+    last = own[0] if len(own) == 1 else of
     try:
         for tree in cast("list[Tree[Token]]", _tree(text).children):
             function, *words = [cast("Token", part) for part in tree.children if part is not None]

@@ -138,9 +138,18 @@ class Request:
                     f"group by a comparison of it (an output such as @{name} > 0.1), or ask for "
                     f"histogram({name})"
                 )
+        self._check_columns()
         if self.where is not None:
             parse_where(self.where, kinds)
         self._check_top(kinds)
+
+    def _check_columns(self) -> None:
+        for aggregate in self.aggregates:
+            if aggregate.label in self.group_by:
+                raise RequestError(
+                    f"two columns would be called {aggregate.label}: the output that is grouped by, and the "
+                    "aggregate; give the output another name"
+                )
 
     def _check_over(self, kinds: Mapping[str, Kind]) -> None:
         self.edges()
@@ -160,6 +169,7 @@ class Request:
                 )
             if name in ("from", "to"):
                 raise RequestError(f"cannot group by {name}: rows of intervals have a column of that name")
+        self._check_columns()
         if self.where is not None:
             parse_where(self.where, kinds)
         self._check_top(kinds)

@@ -15,6 +15,10 @@ from timeline.spec.parts import Duration, Part, Watermark
 from timeline.spec.urls import problem_of
 from timeline.values.kinds import Kind
 
+#: Columns that rows of keys, and those of groups, have beside outputs; others no output may be called.
+OF_KEYS = ("id", "timeline", "stream", "counted_from")
+OF_GROUPS = ("id", "timeline", "stream", "counted_keys", "excluded_keys")
+
 
 def _url(text: str) -> str:
     if (problem := problem_of(text)) is not None:
@@ -166,6 +170,11 @@ class Sink(Part):
         # To count keys, one output is enough to know when each begins.
         return [name for name in kinds if name in wanted] or list(kinds)[:1]
 
+    def _taken(self, kinds: Mapping[str, Kind]) -> str | None:
+        """An output whose column a row has for something else."""
+        names, own = (self.group_by, OF_GROUPS) if self.aggregates else (self.shown(kinds), OF_KEYS)
+        return next((name for name in names if name in own), None)
+
     def problem(
         self, kinds: Mapping[str, Kind], key_ttl: int | None, watermark: Watermark
     ) -> tuple[str, str] | None:
@@ -179,6 +188,10 @@ class Sink(Part):
             )
         if len(set(self.outputs)) < len(self.outputs):
             return "outputs", "names an output twice"
+        if (name := self._taken(kinds)) is not None:
+            return "group_by" if self.aggregates else "outputs", (
+                f"rows have a column {name} of their own (docs/sinks.md); give the output {name} another name"
+            )
         try:
             if self.where is not None:
                 parse_where(self.where, kinds)
