@@ -6,9 +6,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from temporalio import workflow
+from temporalio.api.common.v1 import Payload
+
 from timeline.errors import TimelineError
 from timeline.tables.wire import Wire
 from workflows.protocol.node import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A large message as it came, which is read again when its turn comes: many may wait, and what they say
+    takes many times the memory."""
+
+    payload: Payload
+
+    def read(self) -> Wire:
+        """What it says."""
+        wire: Wire = workflow.payload_converter().from_payload(self.payload)
+        return wire
+
+
+def read(message: Wire | Packed) -> Wire:
+    """What a message says."""
+    return message.read() if isinstance(message, Packed) else message
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +37,7 @@ class Batch:
     """Events for a leaf (`timeline.tables.wire.to_events`), with up to where refused ones are settled, and
     the place that they go on ``after``."""
 
-    wire: Wire
+    wire: Wire | Packed
     settled: Place = None
     after: Place = None
 
@@ -25,7 +46,7 @@ class Batch:
 class ChildPatch:
     """A patch of a child (`timeline.engine.wire.to_patch`) with the ``inputs`` that it is for."""
 
-    wire: Wire
+    wire: Wire | Packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +82,10 @@ def _to_wire(entry: Entry) -> Wire:
     # What a worker of before 0.3 looks at is where it was, so that it reads these too.
     match entry:
         case Batch(wire, settled, after):
-            carried = {"kind": "events", **wire} | ({"settled": settled} if settled else {})
+            carried = {"kind": "events", **read(wire)} | ({"settled": settled} if settled else {})
             return carried | ({"after": after} if after else {})
         case ChildPatch(wire):
-            return {"kind": "patch", **wire}
+            return {"kind": "patch", **read(wire)}
         case Release(key):
             return {"kind": "release", "release": key}
 

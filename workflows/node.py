@@ -7,6 +7,7 @@ suggests it, with all that it knows in one compressed value.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -15,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 
 from workflows.asked import Asked
 from workflows.guests import Guests
-from workflows.inbox import Batch, ChildPatch, Entry, Release, from_carried, to_carried
+from workflows.inbox import Batch, ChildPatch, Entry, Packed, Release, from_carried, read, to_carried
 from workflows.order import Order
 from workflows.protocol import NodeSpec, Subscriber
 from workflows.protocol import node as protocol
@@ -40,6 +41,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.gauge import MAX_STATE, Gauge
     from workflows.metrics import NodeMetrics
     from workflows.payloads.codec import PIECE, NamedPiece
+
+
+#: Events that are taken in one task, which has ten seconds: far more than feeders send at once.
+MOST_EVENTS = 500_000
 
 
 @workflow.defn(dynamic=True)
@@ -80,6 +85,8 @@ class NodeWorkflow(Told, Asked, Sending):
         self.stopped = False
         self.full: str | None = None
         self.held = self.resting = False
+        #: Events that were taken since this run began, or last gave a task back.
+        self.many = 0
         self.leader: protocol.Leader | None = None
         self.begin_told()
         self.gauge = Gauge(self.spec.get("max_state", MAX_STATE))
@@ -110,6 +117,10 @@ class NodeWorkflow(Told, Asked, Sending):
                 said = self._step() if self.full is None else []
             for member, patch in said:
                 await self._send(patch, self._told_of(member))
+            if self.many > MOST_EVENTS and workflow.patched("so-many-events"):
+                # A new task: one that takes too long would be begun again for ever.
+                self.many = 0
+                await workflow.sleep(timedelta(milliseconds=1))
             if is_due(self.renewing):
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 # No await from here on: what has come in meanwhile goes along in the inbox.
@@ -124,7 +135,7 @@ class NodeWorkflow(Told, Asked, Sending):
     # --- signals ---------------------------------------------------------------------------------
 
     @protocol.EVENTS.handler
-    def events(self, batch: Wire, about: protocol.About | None = None) -> None:
+    def events(self, batch: Wire | Packed, about: protocol.About | None = None) -> None:
         """A batch of events, if it is for this node and not for one that had its id before."""
         about = about or {}
         ours = about.get("born") in (None, workflow.info().first_execution_run_id)
@@ -147,7 +158,7 @@ class NodeWorkflow(Told, Asked, Sending):
         return True
 
     @protocol.PATCH.handler
-    def patch(self, patch: Wire) -> None:
+    def patch(self, patch: Wire | Packed) -> None:
         """A patch of a child."""
         self.inbox.append(ChildPatch(patch))
 
@@ -241,14 +252,15 @@ class NodeWorkflow(Told, Asked, Sending):
             return self._accept(batches)
         for patch in patches:
             try:
-                incoming = from_patch(patch.wire)
-                check_slots(slots := patch.wire.get("inputs", []), len(self.live.fragment.slots))
-                self.order.check(patch.wire, self.live.has_begun)
+                wire = read(patch.wire)
+                incoming = from_patch(wire)
+                check_slots(slots := wire.get("inputs", []), len(self.live.fragment.slots))
+                self.order.check(wire, self.live.has_begun)
                 self.live.check(slots, incoming)
             except TimelineError as error:
                 self.set_aside(protocol.PATCH.name, error)
                 continue
-            self.order.take(patch.wire)
+            self.order.take(wire)
             for slot in slots:
                 self.live.receive(slot, incoming)
         return self.live.advance()
@@ -262,12 +274,13 @@ class NodeWorkflow(Told, Asked, Sending):
                 self.live.settle(tuple(batch.settled))
         for batch in batches:
             try:
-                events, reaches = from_events(batch.wire)
+                events, reaches = from_events(read(batch.wire))
                 check_batch(events, reaches, last)
                 check_follows(batch.after, last)
             except TimelineError as error:
                 self.set_aside(protocol.EVENTS.name, error)
                 continue
+            self.many += len(events)
             if last is None or reaches > last:
                 fresh.append(events if last is None else events.after(last))
                 last = reaches

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-from workflows.inbox import ChildPatch, Entry, from_carried, to_carried
+from workflows.inbox import ChildPatch, Entry, Packed, from_carried, read, to_carried
 from workflows.order import Order
 from workflows.protocol import SinkSpec
 from workflows.protocol import sink as protocol
@@ -68,7 +68,7 @@ class SinkWorkflow(Rows):
     # --- signals ---------------------------------------------------------------------------------
 
     @protocol.PATCH.handler
-    def patch(self, patch: Wire) -> None:
+    def patch(self, patch: Wire | Packed) -> None:
         """A patch of an output's node."""
         self.inbox.append(ChildPatch(patch))
         self.metrics.heard()
@@ -100,16 +100,17 @@ class SinkWorkflow(Rows):
         for entry in waiting:
             if isinstance(entry, ChildPatch):
                 try:
-                    incoming = from_patch(entry.wire)
-                    check_slots(inputs := entry.wire.get("inputs", []), len(self.node.state.edges))
-                    self.order.check(entry.wire, self.node.has_begun)
+                    wire = read(entry.wire)
+                    incoming = from_patch(wire)
+                    check_slots(inputs := wire.get("inputs", []), len(self.node.state.edges))
+                    self.order.check(wire, self.node.has_begun)
                     for index in inputs:
                         check_patch(self.node.state, index, incoming)
                 except TimelineError as error:
                     self.set_aside(protocol.PATCH.name, error)
                     continue
-                self.order.take(entry.wire)
-                for index in entry.wire["inputs"]:
+                self.order.take(wire)
+                for index in inputs:
                     self.node.receive(index, incoming)
         while not self.stopped and (target := self.node.next_position()) is not None:
             self.node.step(target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from temporalio import workflow
 
+from workflows.inbox import Packed, read
 from workflows.protocol import sink as protocol
 from workflows.renewal import takes_one_at_a_time
 from workflows.rows import Rows
@@ -31,7 +32,7 @@ class MergedSinkWorkflow(Rows):
         spec = Spec.from_wire(args["spec"])
         self.begin(spec, spec.sink(args.get("sink")), "all", args.get("max_state"))
         self.merging = Merging(spec, self.sink, args["streams"])
-        self.inbox: list[Wire] = []
+        self.inbox: list[Wire | Packed] = []
         self.one_at_a_time = takes_one_at_a_time()
         #: Up to where each stream was told that there is room.
         self.told = [0] * args["streams"]
@@ -49,7 +50,7 @@ class MergedSinkWorkflow(Rows):
     # --- signals ---------------------------------------------------------------------------------
 
     @protocol.HAND_OVER.handler
-    def hand_over(self, handed: Wire) -> None:
+    def hand_over(self, handed: Wire | Packed) -> None:
         """What a stream says of its groups."""
         self.inbox.append(handed)
         self.metrics.heard()
@@ -71,8 +72,9 @@ class MergedSinkWorkflow(Rows):
         many = 1 if self.one_at_a_time else len(self.inbox)
         waiting, self.inbox = self.inbox[:many], self.inbox[many:]
         again = set()
-        for handed in waiting:
+        for one in waiting:
             try:
+                handed = read(one)
                 stream = handed.pop("stream", -1)
                 if not self.merging.take(stream, handed):
                     again.add(stream)
@@ -106,7 +108,7 @@ class MergedSinkWorkflow(Rows):
         return to_state(
             [],
             **self.what_is_odd(),
-            inbox=self.inbox,
+            inbox=list(map(read, self.inbox)),
             progress=self.progress,
             told=self.told,
             merging=self.merging.carried(),

@@ -11,15 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import zstandard
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from workflows.inbox import Packed
 from workflows.names import parent_may_be
+from workflows.payloads.codec import ENCODING
 from workflows.protocol.node import RENEW, IsOdd, Odd, SetAside
 from workflows.renewal import is_due
 from workflows.unread import Unread
 
 with workflow.unsafe.imports_passed_through():
+    import numpy as np
+
     from timeline.errors import TimelineError, WireError, shortened
     from timeline.tables.checking import checked_position
 
@@ -29,6 +35,8 @@ MAX_SHOWN = 5
 MAX_NAME, MAX_INPUTS = 4_096, 100_000
 #: Levels of a message.
 DEEPEST = 8
+#: What waits for its turn, and is kept as it came if it has more bytes.
+PACKED, LARGE, MANY = ("events", "patch", "hand_over"), 256 << 10, 1_000
 #: Bytes that a state may have at most, wherever it is kept.
 MAX_BYTES = 1 << 30
 
@@ -53,6 +61,8 @@ class Told:
             values = _values(method, args)
             if (check := CHECKS.get(name)) is not None:
                 check(*values)
+            if name in PACKED and _is_large(args[0].payload, values[0]):
+                values[0] = Packed(args[0].payload)
         except TimelineError as error:
             self.set_aside(name, error)
         else:
@@ -202,6 +212,21 @@ def _table(value: Any, what: str) -> None:
 def _text(value: Any, what: str) -> None:
     if type(value) is not str or len(value) > MAX_NAME:
         raise WireError(f"{what} is text, got {shortened(repr(value), 80)}")
+
+
+def _is_large(payload: Payload, value: dict[str, Any]) -> bool:
+    size = len(payload.data)
+    if payload.metadata.get("encoding") == ENCODING:
+        size = zstandard.frame_content_size(payload.data)
+    return size + _bytes_of_columns(value, DEEPEST) > LARGE
+
+
+def _bytes_of_columns(value: Any, levels: int) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    # Columns stand in tables, and in short lists of columns.
+    return sum(_bytes_of_columns(part, levels - 1) for part in parts if levels and len(parts) < MANY)
 
 
 #: What the arguments of a signal must be, as far as that can be said without the node's state.

@@ -33,7 +33,7 @@ from workflows.connection import deployment, task_queue
 from workflows.gauge import MAX_STORED_STATE
 from workflows.handover import HandoverActivity
 from workflows.node import NodeWorkflow
-from workflows.payloads.codec import WorkerCodec, WorkerPayloadConverter
+from workflows.payloads.guarded import WorkerCodec, WorkerPayloadConverter
 from workflows.registry import RegistryWorkflow
 from workflows.sink import SinkWorkflow
 from workflows.sink_merging import MergedSinkWorkflow

@@ -39,7 +39,8 @@ from timeline.spec.spec import Spec
 from timeline.tables.checking import check_batch
 from timeline.tables.wire import from_events
 from timeline.values.kinds import Kind
-from workflows.payloads.codec import WorkerCodec, WorkerPayloadConverter, prepared
+from workflows.payloads.codec import prepared
+from workflows.payloads.guarded import WorkerCodec, WorkerPayloadConverter
 
 EXPRESSIONS = [
     'duration_where(has_existed(a == "play") && !has_existed_within(a == "seek", 5s) '

@@ -22,7 +22,7 @@ from timeline.fragments import fragments_of
 from timeline.limits import Limits
 from timeline.plan import make_plan
 from timeline.tables import columnar
-from workflows.payloads.codec import WorkerCodec, WorkerPayloadConverter
+from workflows.payloads.guarded import WorkerCodec, WorkerPayloadConverter
 
 MIB = 1 << 20
 

@@ -12,8 +12,9 @@ from temporalio.converter import WorkflowSerializationContext
 
 from tests.support.cli import Cli
 from timeline.errors import EncryptionError, UnboundError
-from workflows.payloads.codec import TimelineCodec, WorkerCodec, is_state
+from workflows.payloads.codec import TimelineCodec, is_state
 from workflows.payloads.encryption import ENCODING, Keys, new_key
+from workflows.payloads.guarded import WorkerCodec
 from workflows.payloads.unreadable import OTHERS, PERHAPS, REFUSED, key_of, wanting
 
 

@@ -21,12 +21,18 @@ from timeline.tables.events import from_rows
 from timeline.tables.wire import from_events, to_events
 from workflows.payloads.codec import ENCODING, TimelineCodec, data_converter, is_state, prepared
 from workflows.payloads.encryption import new_key
+from workflows.payloads.guarded import WorkerCodec, WorkerPayloadConverter
 from workflows.payloads.server import CodecServer
+from workflows.payloads.unreadable import key_of, wanting
 
 DRAWN = np.random.default_rng(1).integers(0, 10**6, (3_000, 2)).tolist()
 LONG = from_rows([(f"key {a % 99}", a, {"a": f"value {b % 5}", "b": b % 7}) for a, b in DRAWN])
 SHORT = LONG.take(slice(0, 3)).compact()
 PLAIN = b"json/plain"
+
+
+def packed(payload: Payload) -> Payload:
+    return Payload(metadata={"encoding": ENCODING}, data=zstandard.compress(payload.SerializeToString()))
 
 
 def through(value: Any) -> tuple[Payload, Any]:
@@ -132,3 +138,27 @@ def test_the_endpoint_shows_json(form: int, encrypted: bool, monkeypatch: pytest
             server.url, "decode", Payload(metadata={"encoding": ENCODING}, data=b"damaged")
         )
         assert "7 bytes that cannot be shown: 7 bytes cannot be decompressed" in json.loads(data)
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (Payload(metadata={"encoding": b"binary/timeline-unreadable"}, data=b"\xff"), "for a worker to say"),
+        (packed(packed(Payload(metadata={"encoding": PLAIN}, data=b"1"))), "binary/zstd"),
+        (packed(Payload(metadata={"encoding": PLAIN}, data=b"[" + b"0," * 600_000 + b"0]")), "at most"),
+        (packed(Payload(metadata={"encoding": PLAIN}, data=b"[" + b"[]," * 30_000 + b"0]")), "lists and"),
+    ],
+)
+def test_a_worker_does_not_read_what_nobody_of_ours_sends(payload: Payload, why: str) -> None:
+    [decoded] = asyncio.run(WorkerCodec().decode([payload]))
+    assert wanting(decoded) is None
+    with pytest.raises(WireError, match=why):
+        WorkerPayloadConverter().from_payload(decoded)
+
+
+def test_what_a_worker_says_of_a_payload_no_sender_says() -> None:
+    """That others may read it, by which a task fails until one of them has it; or which key it had."""
+    said = {"encoding": PLAIN, "for-want": b"others", "key-id": b"2026-10", "others": b"1"}
+    [decoded] = asyncio.run(WorkerCodec().decode([Payload(metadata=said, data=b"1")]))
+    assert (wanting(decoded), key_of(decoded)) == (None, None)
+    assert WorkerPayloadConverter().from_payload(decoded) == 1

@@ -16,6 +16,8 @@ from timeline.values.vocabulary import I64
 
 #: The most numbers of a place, and the greatest of them: what a source counts stays far below.
 MAX_WIDTH, GREATEST = 8, (1 << 63) - 1
+#: The most events of a batch: of so many a node computes for seconds. Feeders send 50 000.
+MAX_EVENTS = 1_000_000
 
 
 def checked_position(wire: Any) -> Position:
@@ -44,6 +46,8 @@ def check_batch(events: Events, last: Position, before: Position | None) -> None
     last = place_of(checked_position(last))
     if before is not None and len(place_of(before)) != len(last):
         raise WireError(f"a batch reaches up to {last}, in a stream whose positions are such as {before}")
+    if len(events) > MAX_EVENTS:
+        raise WireError(f"a batch has at most {MAX_EVENTS} events, got {len(events)}")
     _check_names(events.keys)
     if len(events) and not 0 <= int(events.tick.min()) <= int(events.tick.max()) <= MAX_TICK:
         wrong = events.tick[(events.tick < 0) | (events.tick > MAX_TICK)][0]

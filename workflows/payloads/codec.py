@@ -32,7 +32,7 @@ from timeline.errors import TimelineError, WireError
 from timeline.tables import bounds, columnar
 from timeline.tables.bounds import Budget
 from workflows.payloads import encryption
-from workflows.payloads.unreadable import UnreadableConverter, unreadable, with_key
+from workflows.payloads.unreadable import UnreadableConverter
 
 ENCODING = b"binary/zstd"
 #: Text and columns, between converter and codec. They travel as `ENCODING`: a worker of before, whose codec
@@ -43,8 +43,6 @@ THRESHOLD = 1024
 #: Bytes that a worker has of a payload that was compressed. What it is sent as one is at most 2 MiB, and
 #: made of JSON values Python takes up to 12 times as much.
 MAX_READ = 8 << 20
-#: Numbers in the columns of such a payload.
-MAX_NUMBERS = 1 << 22
 #: Where a payload has the name of a frozen piece.
 PIECE = encryption.PIECE
 #: Kinds of arguments that are taken as they are: batches and patches are too large to look at each item.
@@ -136,15 +134,7 @@ class ColumnsPayloadConverter(EncodingPayloadConverter):
         return Budget.of(size)
 
 
-class GuardedColumnsConverter(ColumnsPayloadConverter):
-    """The same, of what anybody may have sent."""
-
-    def budget(self, size: int) -> Budget:
-        most = Budget.of(size)
-        return Budget(min(MAX_NUMBERS, most.numbers), most.items, min(MAX_READ, most.text))
-
-
-class _OurConverter(CompositePayloadConverter):
+class OurConverter(CompositePayloadConverter):
     """What is of an encoding that nobody knows is no message."""
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
@@ -156,7 +146,7 @@ class _OurConverter(CompositePayloadConverter):
             raise WireError(f"a payload cannot be read: {error}") from None
 
 
-class TimelinePayloadConverter(_OurConverter):
+class TimelinePayloadConverter(OurConverter):
     """Null, bytes, and JSON by `OrjsonPayloadConverter`, with columns or without."""
 
     def __init__(self) -> None:
@@ -165,19 +155,6 @@ class TimelinePayloadConverter(_OurConverter):
             StatePayloadConverter(),
             OrjsonPayloadConverter(),
             ColumnsPayloadConverter(),
-            UnreadableConverter(),
-        )
-
-
-class WorkerPayloadConverter(_OurConverter):
-    """What a worker reads by."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            BinaryNullPayloadConverter(),
-            StatePayloadConverter(),
-            OrjsonPayloadConverter(),
-            GuardedColumnsConverter(),
             UnreadableConverter(),
         )
 
@@ -204,24 +181,6 @@ class TimelineCodec(PayloadCodec, WithSerializationContext):
         return [_decoded(payload, self.place) for payload in payloads]
 
 
-class WorkerCodec(TimelineCodec):
-    """What a worker reads by: it is told things by anybody.
-
-    A payload that is none must not fail the whole task that it came with. So it becomes one that says why,
-    and whoever asks for its value is told; and none becomes more than `MAX_READ` bytes.
-    """
-
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [_readable_or_not(payload, self.place) for payload in payloads]
-
-
-def _readable_or_not(payload: Payload, place: str | None) -> Payload:
-    try:
-        return with_key(payload, _decoded(payload, place, MAX_READ))
-    except TimelineError as error:
-        return unreadable(payload, error)
-
-
 def _compressed(payload: Payload) -> Payload:
     encoding = payload.metadata.get("encoding")
     if encoding == COLUMNS:
@@ -241,17 +200,26 @@ def _encrypted(payload: Payload, place: str | None) -> Payload:
 def _decoded(
     payload: Payload, place: str | None, most: int = bounds.MAX_TEXT, *, plain: bool = False
 ) -> Payload:
+    payload = decrypted(payload, place, plain=plain)
+    return payload if payload.metadata.get("encoding") != ENCODING else decompressed(payload, most)
+
+
+def decrypted(payload: Payload, place: str | None, *, plain: bool = False) -> Payload:
+    """A payload that is not encrypted; it may be compressed."""
     if payload.metadata.get("encoding") == encryption.ENCODING:
         payload = encryption.decrypt(payload, place)
     elif not plain:
         encryption.may_be_plain()
-    if payload.metadata.get("encoding") != ENCODING:
-        return payload
-    if columnar.is_ours(payload.data):
+    if payload.metadata.get("encoding") == ENCODING and columnar.is_ours(payload.data):
         return Payload(metadata={"encoding": COLUMNS}, data=payload.data)
+    return payload
+
+
+def decompressed(payload: Payload, most: int, inner: int = bounds.MAX_INNER) -> Payload:
+    """A payload as it was before it was compressed, of so many bytes, and lists and tables in it, at most."""
     data = columnar.decompress(payload.data, most)
-    if (count := data.count(b"[") + data.count(b"{")) > bounds.MAX_INNER and most < bounds.MAX_TEXT:
-        raise WireError(f"a payload has {count} lists and tables in it, at most {bounds.MAX_INNER} are read")
+    if (count := data.count(b"[") + data.count(b"{")) > inner and most < bounds.MAX_TEXT:
+        raise WireError(f"a payload has {count} lists and tables in it, at most {inner} are read")
     try:
         return Payload.FromString(data)
     except DecodeError as error:
