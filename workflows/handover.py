@@ -52,9 +52,9 @@ class HandoverActivity:
         Raises:
             ApplicationError: the old ones do not come to rest, or a state is too large for a new one.
         """
-        old = wanted(map(Spec.from_wire, work["before"]), work["stream"])
-        new = wanted(map(Spec.from_wire, work["after"]), work["stream"])
         try:
+            old = wanted(map(Spec.from_wire, work["before"]), work["stream"])
+            new = wanted(map(Spec.from_wire, work["after"]), work["stream"])
             async with _heartbeats():
                 states = await self._states(old, new)
                 target = await self._target(old)
@@ -67,6 +67,8 @@ class HandoverActivity:
             raise ApplicationError(str(error), type=type(error).__name__) from None
         except TimelineError as error:
             raise _refusal(str(error)) from None
+        except (LookupError, TypeError, ValueError) as error:
+            raise _refusal(f"this is no work: {type(error).__name__}: {error}") from None
 
     async def _states(self, old: Mapping[str, Wanted], new: Mapping[str, Wanted]) -> list[bytes]:
         """The states of the new nodes, from those of the old ones, which are held then."""

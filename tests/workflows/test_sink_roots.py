@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -11,6 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from tests.support.cli import Cli
 from tests.support.sinks import batch, written
+from timeline.sinks.batches import Batch
 from workflows.writing.activity import SinkActivity
 from workflows.writing.roots import outside
 
@@ -37,6 +39,32 @@ async def test_elsewhere(tmp_path: Path, folder: str) -> None:
     ):
         await ActivityEnvironment().run(activity.write, batch(str(tmp_path / folder), 0, 3))
     assert below(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/tmp/evil", "a/b", ".hidden", "..", "", "a\0b", "x" * 300, 7, None]
+)
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+async def test_no_name_leads_elsewhere(tmp_path: Path, name: Any, kind: str) -> None:
+    """Whoever may write to the namespace may have an activity carried out without any sink."""
+    (tmp_path / "rows").mkdir()
+    before = below(tmp_path)
+    activity = SinkActivity([tmp_path / "rows"])
+    wanted = Batch(**{**batch(str(tmp_path / "rows"), 0, 3, kind=kind), "name": name})
+    with pytest.raises(ApplicationError, match=r"no sink writes to|this is no batch"):
+        await ActivityEnvironment().run(activity.write, wanted)
+    assert below(tmp_path) == before
+
+
+async def test_what_is_no_batch_is_refused_in_words(tmp_path: Path) -> None:
+    activity = SinkActivity([tmp_path])
+    good = batch(str(tmp_path), 0, 1, kind="parquet")
+    bad: list[Any] = [{}, [], 7, good | {"rows": []}, good | {"rows": [1]}, good | {"number": -1}]
+    bad += [good | {"offset": "x"}, good | {"types": None}, good | {"rows": [{"id": "i", "x": "no number"}]}]
+    for wanted in bad:
+        with pytest.raises(ApplicationError, match=r"this is no batch|no sink writes|cannot be written"):
+            await ActivityEnvironment().run(activity.write, wanted)
+    assert below(tmp_path) == set()
 
 
 def below(folder: Path) -> set[Path]:
