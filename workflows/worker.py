@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
@@ -33,7 +34,7 @@ from workflows.connection import deployment, task_queue
 from workflows.gauge import MAX_STORED_STATE
 from workflows.handover import HandoverActivity
 from workflows.node import NodeWorkflow
-from workflows.payloads.guarded import WorkerCodec, WorkerPayloadConverter
+from workflows.payloads.guarded import WorkerCodec, WorkerPayloadConverter, without_claims
 from workflows.registry import RegistryWorkflow
 from workflows.sink import SinkWorkflow
 from workflows.sink_merging import MergedSinkWorkflow
@@ -107,7 +108,18 @@ def make_worker(
     # There is no option for it but one that also computes on the event loop.
     assert worker._workflow_worker is not None
     worker._workflow_worker._deadlock_timeout_seconds = TASK_TIMEOUT
+    _look_at_tasks(worker)
     return worker
+
+
+def _look_at_tasks(worker: Worker) -> None:
+    """Has each task looked at before the SDK reads its payloads, for which there is no option either."""
+    poll = worker._bridge_worker.poll_workflow_activation
+
+    async def polled() -> WorkflowActivation:
+        return without_claims(await poll())
+
+    worker._bridge_worker.poll_workflow_activation = polled  # type: ignore[method-assign]
 
 
 def _deployed(build_id: str) -> WorkerDeploymentConfig:

@@ -111,6 +111,28 @@ SIGNALS: dict[str, tuple[str, str, list[Any]]] = {
     "events: cut zstd": ("leaf", "events", [raw("binary/zstd", zstandard.compress(b"x" * 9_000)[:20])]),
     "events: no payload in zstd": ("leaf", "events", [raw("binary/zstd", zstandard.compress(b"\xff" * 99))]),
     "events: columns that are none": ("leaf", "events", [raw("binary/zstd", b"TLC\x02" + b"\xff" * 40)]),
+    "events: a claim on the store": (
+        "leaf",
+        "events",
+        [raw("json/external-storage-reference", b'{"driver_name": "timeline.directory"}')],
+    ),
+    "events: a claim on the store, marked": (
+        "leaf",
+        "events",
+        [raw("json/plain", b"{}", __temporal_external_storage_reference=b"true")],
+    ),
+    "events: a claim on the store, as of today": (
+        "leaf",
+        "events",
+        [
+            raw(
+                "json/protobuf",
+                b'{"driverName": "timeline.directory"}',
+                messageType=b"temporal.api.sdk.v1.ExternalStorageReference",
+            )
+        ],
+    ),
+    "events: what only a worker says": ("leaf", "events", [raw("json/plain", b"{}", others=b"1")]),
     "events: an unknown encoding": ("leaf", "events", [raw("binary/of-tomorrow", b"?")]),
     "events: no JSON": ("leaf", "events", [raw("json/plain", b"{")]),
     "events: a bomb": ("leaf", "events", [bomb(20 << 20)]),

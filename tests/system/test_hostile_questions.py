@@ -52,6 +52,7 @@ QUESTIONS: list[tuple[str, list[Any], str | None]] = [
     ("values", [raw("json/plain", b"[" * 5_000)], "are no JSON"),
     ("values", [raw("binary/zstd", b"nothing of zstd's")], "cannot be decompressed"),
     ("values", [raw("binary/of-tomorrow", b"?")], "cannot be read"),
+    ("values", [raw("json/external-storage-reference", b"{}")], "cannot be read"),
     ("values", [bomb(20 << 20)], "bytes, at most 1"),
 ]
 
