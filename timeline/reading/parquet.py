@@ -101,15 +101,20 @@ def _rows_at_once(path: str, batch: pa.RecordBatch) -> int:
     """How many rows of a batch are looked at at once: a value of a dictionary may stand in each of them.
 
     Raises:
-        EventError: that would be more than anybody can have meant.
+        EventError: that would be more than anybody can have meant, or the file is damaged.
     """
     size = 0
     columns: list[Any] = batch.columns
     for column in columns:
-        if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
+        if not pa.types.is_dictionary(column.type):
+            continue
+        codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        # Arrow believes what a file says of itself.
+        if len(codes) and not -1 <= int(codes.min()) <= int(codes.max()) < len(column.dictionary):
+            raise EventError(f"cannot read {path} as Parquet: it is damaged; write it again")
+        if _is_text(column.type.value_type):
             binary_length: Any = pc.binary_length
             lengths = binary_length(column.dictionary).to_numpy(zero_copy_only=False)
-            codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
             size += int(np.append(lengths, 0)[codes].sum())
     if size > BATCH_BYTES:
         raise EventError(
