@@ -23,6 +23,7 @@ from tests.fuzz import mutations
 from tests.support.hostile import BATCH, PATCH
 from timeline.aggregate.parsing import parse_aggregates
 from timeline.aggregate.where import parse_where
+from timeline.engine.fitting import check_slots
 from timeline.engine.fragment import LiveFragment
 from timeline.engine.wire import from_patch
 from timeline.errors import TimelineError
@@ -146,6 +147,7 @@ class _Pair:
                 self.tell(patch, [0])
 
     def tell(self, patch: Any, inputs: Any) -> None:
+        check_slots(inputs, len(self.parent.fragment.slots))
         self.parent.check(inputs, patch)
         for slot in inputs:
             self.parent.receive(slot, patch)

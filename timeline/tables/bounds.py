@@ -28,6 +28,10 @@ OLD_TEXT_ROOM, OLD_TEXT_A_BYTE = 4 << 20, 6
 OLD_STATES = False
 
 
+#: Characters that say how much padding there is.
+SAID = 12
+
+
 @dataclass(slots=True)
 class Budget:
     """What may still be read: numbers in columns, items in JSON, bytes of text."""
@@ -84,11 +88,11 @@ class Budget:
 
 def lacking(numbers: int, text: bytes, size: int, share: float = 1.0) -> int:
     """How many bytes a value is too short, of ``size`` bytes and with so much in it, to be read again. Of the
-    room it has a ``share``, if it is read together with others."""
+    room it has a ``share``, if it is read together with others. The text will say how much padding it has."""
     wanted = (
         (numbers - share * NUMBERS_ROOM) / NUMBERS_A_BYTE,
-        (text.count(b",") - share * ITEMS_ROOM) * BYTES_AN_ITEM,
-        (len(text) - share * TEXT_ROOM) / TEXT_A_BYTE,
+        (text.count(b",") + 1 - share * ITEMS_ROOM) * BYTES_AN_ITEM,
+        (len(text) + SAID - share * TEXT_ROOM) / TEXT_A_BYTE,
     )
     return max(0, int(max(wanted)) + 1 - size)
 
