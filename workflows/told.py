@@ -195,13 +195,13 @@ def _carriable(wire: dict[str, Any], *ours: str) -> None:
     _shallow(wire, DEEPEST)
 
 
-def _shallow(value: Any, levels: int) -> None:
-    if isinstance(value, dict | list):
-        if not levels:
-            raise WireError(f"a message is nested more than {DEEPEST} levels deep")
-        for part in value.values() if isinstance(value, dict) else value:
-            if isinstance(part, dict | list):
-                _shallow(part, levels - 1)
+def _shallow(value: dict[str, Any] | list[Any], levels: int) -> None:
+    if not levels:
+        raise WireError(f"a message is nested more than {DEEPEST} levels deep")
+    inner = {dict, list}  # of JSON there are no others; and a message may have a million numbers
+    for part in value.values() if isinstance(value, dict) else value:
+        if type(part) in inner:
+            _shallow(part, levels - 1)
 
 
 def _table(value: Any, what: str) -> None:
