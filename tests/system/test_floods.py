@@ -27,7 +27,7 @@ from workflows.payloads.codec import prepared
 
 EVENTS = [("k", 1_000, "play"), ("l", 2_000, "buffer"), ("k", 4_000, "buffer"), ("l", 6_000, "play")]
 #: Signals at once, and MiB that a worker may have then.
-MANY, MOST = 60, 300
+MANY, MOST = 40, 300
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def batch(number: int, events: int) -> dict[str, Any]:
 #: By name: a signal of the number so and so, that is read as far more than it has.
 FLOODS: dict[str, Any] = {
     "numbers": lambda _: packed(b'{"a":[' + b"257," * 2_000_000 + b"0]}"),
-    "numbers that fit": lambda _: packed(b'{"a":[' + b"257," * 250_000 + b"0]}"),
+    "numbers that fit": lambda _: packed(b'{"a":[' + b"257," * 200_000 + b"0]}"),
     "lists": lambda _: packed(orjson.dumps({"a": [{"b": [[i, [i]] for i in range(60)]}] * 900})),
     "lists that fit": lambda _: packed(orjson.dumps({"a": [{"b": [[i, [i]] for i in range(60)]}] * 160})),
     "columns": lambda _: prepared({"a": np.zeros(4_000_000, np.int64)}),
@@ -105,7 +105,7 @@ async def test_more_than_a_task_can_take_is_taken_in_several(flooded: tuple[Clie
 
     await eventually(taken)
     events = [event async for event in handle.fetch_history_events()]
-    assert sum(event.HasField("timer_fired_event_attributes") for event in events) >= 2
+    assert sum(event.HasField("timer_fired_event_attributes") for event in events) >= 1
     assert not any(event.HasField("workflow_task_timed_out_event_attributes") for event in events)
     assert peak(worker) < MOST
     too_many = prepared(batch(90, 1_000_001) | {"columns": {}, "position": [[1], [1]]})
