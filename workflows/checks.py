@@ -206,7 +206,9 @@ def notable(carried: Carried, source: str, gap: Gap) -> None:
     carried.has_room(gap)
 
 
-def warnable(carried: Carried, name: str, warnings: Sequence[life.Warned]) -> None:
+def warnable(
+    carried: Carried, name: str, warnings: Sequence[life.Warned], partitions: Sequence[int] | None
+) -> None:
     """Looks whether what events show of a timeline can be remembered.
 
     Raises:
@@ -216,10 +218,16 @@ def warnable(carried: Carried, name: str, warnings: Sequence[life.Warned]) -> No
     if (size := len(orjson.dumps(warnings))) > MAX_NAME:
         raise TimelineError(f"warnings have at most {MAX_NAME} bytes as JSON together, got {size}")
     for one in warnings:
+        if not isinstance(one, dict):
+            raise TimelineError(f"a warning is a table, got {str(one)[:200]}")
         texts = [one.get(part) for part in ("kind", "place", "text")]
         if not all(isinstance(text, str) for text in [*texts, one.get("suggestion") or ""]):
             raise TimelineError(f"a warning has no kind, place, text and suggestion: {str(one)[:200]}")
-    carried.has_room(warnings)
+    if partitions is not None and not (
+        0 < len(partitions) <= MAX_PARTITIONS and all(0 <= n < MAX_PARTITIONS for n in partitions)
+    ):
+        raise TimelineError(f"partitions are numbers from 0 to {MAX_PARTITIONS - 1}, got {len(partitions)}")
+    carried.has_room([warnings, partitions])
 
 
 def storable(store: str, max_state: int) -> None:

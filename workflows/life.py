@@ -28,13 +28,22 @@ class Warned(TypedDict):
     suggestion: str | None
 
 
+class Looked(TypedDict):
+    """What the events of some partitions of a topic have shown."""
+
+    partitions: list[int]
+    warnings: list[Warned]
+
+
 class Life(TypedDict):
     """The last versions, oldest first; a timeline that was registered before there were any has none.
-    ``warnings`` is what events have shown of the last."""
+    ``warnings`` is what events have shown of the last; of a topic each feeder notes what it has ``looked``
+    at, apart."""
 
     versions: list[Version]
     paused: NotRequired[bool]
     warnings: NotRequired[list[Warned]]
+    looked: NotRequired[list[Looked]]
 
 
 class Standing(TypedDict):
@@ -75,3 +84,38 @@ def accepted(life: Life | None, before: dict[str, Any] | None, spec: dict[str, A
     if life and life.get("paused"):
         changed["paused"] = True
     return changed
+
+
+def noted(life: Life, warnings: list[Warned], partitions: list[int] | None) -> Life:
+    """A life once events have shown something: instead of what was noted before, of these partitions if it is
+    about some."""
+    if partitions is None:
+        changed = Life(**{**life, "warnings": warnings})
+        changed.pop("looked", None)
+        return changed
+    others = [
+        Looked(partitions=left, warnings=one["warnings"])
+        for one in life.get("looked", [])
+        if (left := [n for n in one["partitions"] if n not in partitions])
+    ]
+    changed = Life(**{**life, "looked": [*others, Looked(partitions=partitions, warnings=warnings)]})
+    changed.pop("warnings", None)
+    return changed
+
+
+def warned(life: Life) -> list[Warned]:
+    """What events have shown of a timeline. A column, say, that some partitions have is not missing: so what
+    not all have shown is left out, but for a unit of time, which each producer may have wrong.
+
+    >>> missing = Warned(kind="column", place="p", text="no event carries x", suggestion=None)
+    >>> late = Warned(kind="unit", place="", text="times are in s", suggestion=None)
+    >>> one = noted(Life(versions=[]), [missing, late], [0, 1])
+    >>> [w["kind"] for w in warned(one)], [w["kind"] for w in warned(noted(one, [], [1]))]
+    (['column', 'unit'], ['unit'])
+    >>> [w["kind"] for w in warned(noted(one, [missing], [2]))]
+    ['column', 'unit']
+    """
+    looked = [{(w["kind"], w["place"]): w for w in one["warnings"]} for one in life.get("looked", [])]
+    found = {what: w for one in reversed(looked) for what, w in one.items()}
+    shown = [w for what, w in found.items() if w["kind"] == "unit" or all(what in one for one in looked)]
+    return [*life.get("warnings", []), *shown]

@@ -165,18 +165,22 @@ class RegistryWorkflow:
         checks.notable(self.carried, source, gap)
 
     @protocol.NOTE_WARNINGS.handler
-    async def note_warnings(self, name: str, version: int, warnings: list[life.Warned]) -> None:
+    async def note_warnings(
+        self, name: str, version: int, warnings: list[life.Warned], partitions: list[int] | None = None
+    ) -> None:
         """Takes note of what events show of a version of a timeline, instead of what was noted before."""
         wire = self.state["timelines"].get(name)
         known = self.carried.life(name)
         if wire is None or life.standing(known, wire)["version"] != version:
             return  # what was looked at is another timeline by now
         noted = known or life.Life(versions=life.versions(None, wire))
-        self.state.setdefault("lives", {})[name] = life.Life(**{**noted, "warnings": warnings})
+        self.state.setdefault("lives", {})[name] = life.noted(noted, warnings, partitions)
 
     @protocol.NOTE_WARNINGS.check(note_warnings)
-    def _may_note_warnings(self, name: str, version: int, warnings: list[life.Warned]) -> None:
-        checks.warnable(self.carried, name, warnings)
+    def _may_note_warnings(
+        self, name: str, version: int, warnings: list[life.Warned], partitions: list[int] | None = None
+    ) -> None:
+        checks.warnable(self.carried, name, warnings, partitions)
 
     @protocol.OPEN_TOPIC.handler
     async def open_topic(self, source: str, topic: Topic) -> Topic:
@@ -246,7 +250,7 @@ class RegistryWorkflow:
     def warnings(self, name: str) -> list[life.Warned]:
         """What events have shown of a timeline that is likely to be a mistake."""
         known = self.carried.life(name)
-        return [] if known is None else known.get("warnings", [])
+        return [] if known is None else life.warned(known)
 
     @protocol.LOG.handler
     def log(self, source: str) -> list[Segment]:

@@ -84,7 +84,8 @@ class CatchingUp:
             if upto:
                 batch, events = await read_batch(reader, upto)
                 last = batch.last
-                self._live.telling.look(self._roster.specs, columns, events, upto.payload)
+                specs, number = self._roster.specs, self._source.number
+                self._live.telling.look(specs, columns, events, upto.payload, number)
                 events = of_shard(events, shard, shards)
             else:
                 # What else there was is no longer in the topic: an empty batch brings them to the others.

@@ -137,7 +137,7 @@ class Live:
             self._counts.messages += len(messages)
             self._metrics.sent(len(messages), self._newest)
             self._keys.look(messages.each[0])
-            self.telling.look(self._roster.specs, columns, events, messages.payload)
+            self.telling.look(self._roster.specs, columns, events, messages.payload, self._source.number)
 
     async def _some(self, receiver: Receiver, is_first: bool) -> bool:
         """Waits for messages; false if for so long there are none that something is to be done about it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from timeline.language.mistakes import Mistake
@@ -23,6 +23,7 @@ ENOUGH = 1_000
 class _Look:
     looking: Looking
     messages: int = 0
+    partitions: set[int] = field(default_factory=set)
 
 
 class Telling:
@@ -34,7 +35,7 @@ class Telling:
         # By name; ``None``: that was told.
         self._looks: dict[str, tuple[Spec, _Look | None]] = {}
         #: What was found, and is not noted yet.
-        self._found: list[tuple[Spec, list[Mistake]]] = []
+        self._found: list[tuple[Spec, list[Mistake], list[int]]] = []
 
     async def note(self, timelines: Client) -> None:
         """Notes what was found at the registry, for whoever asks later.
@@ -43,8 +44,8 @@ class Telling:
             TimelineError: it cannot be noted.
         """
         while self._found:
-            spec, found = self._found.pop()
-            await timelines.registry.note_warnings(spec, found)
+            spec, found, partitions = self._found.pop()
+            await timelines.registry.note_warnings(spec, found, partitions)
 
     def look(
         self,
@@ -52,8 +53,9 @@ class Telling:
         columns: AbstractSet[str],
         events: Events,
         payloads: Sequence[bytes],
+        partition: int = 0,
     ) -> None:
-        """Looks at the events of some messages, of which ``columns`` were read."""
+        """Looks at the events of some messages of a partition, of which ``columns`` were read."""
         for spec in specs:
             look = self._look_of(spec)
             if look is None or not columns >= set(look.looking.columns):
@@ -61,11 +63,12 @@ class Telling:
             looking = look.looking
             looking.add(events)
             look.messages += len(payloads)
+            look.partitions.add(partition)
             if look.messages < ENOUGH and (looking.suspicious or looking.early):
                 continue
             self._looks[spec.name] = spec, None
             found = looking.mistakes(partial(head_of_records, payloads, looking.time))
-            self._found.append((spec, found))
+            self._found.append((spec, found, sorted(look.partitions)))
             for mistake in found:
                 self._say(f"{self._name}: warning: {spec.name}: {mistake}")
 

@@ -100,6 +100,13 @@ async def test_what_a_later_file_makes_good_is_told_no_more(cli: Cli, timelines:
     many = [replace(mistake, text=f"{number}{'x' * 1_000}") for number in range(9)]
     await timelines.registry.note_warnings(spec, many)
     assert await timelines.registry.warnings("told-later-file") == many[:3]
+    # Each feeder of a topic has partitions of its own, and what it sees of them is noted apart.
+    await timelines.registry.note_warnings(spec, [mistake], [0, 2])
+    assert await timelines.registry.warnings("told-later-file") == [mistake]
+    await timelines.registry.note_warnings(spec, [], [1])
+    assert await timelines.registry.warnings("told-later-file") == []
+    await timelines.registry.note_warnings(spec, [mistake], [1])
+    assert await timelines.registry.warnings("told-later-file") == [mistake]
     await timelines.registry.remove("told-later-file")
 
 

@@ -141,12 +141,18 @@ MISTAKES: dict[str, tuple[str, list[Any], str]] = {
     "topic without room": ("open_topic", ["SOURCE", TOPIC | {"more": NOISE}], "the registry is full"),
     "topic of none": ("open_topic", ["s", TOPIC], "no timeline is registered on source s"),
     "warnings of nobody": ("note_warnings", ["nobody", 1, []], "no timeline 'nobody' is registered"),
-    "no warnings": ("note_warnings", ["GOOD", 1, ["text"]], "decoding arguments"),
+    "no warnings": ("note_warnings", ["GOOD", 1, ["text"], None], "decoding arguments"),
+    "no warnings, of a feeder of before": (
+        "note_warnings",
+        ["GOOD", 1, ["text"]],
+        "a warning is a table, got text",
+    ),
     "half a warning": (
         "note_warnings",
         ["GOOD", 1, [{"kind": "type"}]],
         "a warning has no kind, place, text and suggestion: {'kind': 'type'}",
     ),
+    "warnings of no partition": ("note_warnings", ["GOOD", 1, [], [-1]], "partitions are numbers from 0"),
     "long warnings": (
         "note_warnings",
         ["GOOD", 1, [{"kind": "type", "place": "", "text": "x" * 4_096, "suggestion": None}]],

@@ -224,9 +224,12 @@ class Registry:
         noted = await self.asking.query(REGISTRY_ID, protocol.WARNINGS, name)
         return [Mistake(one["kind"], one["text"], one["suggestion"], one["place"]) for one in noted]
 
-    async def note_warnings(self, spec: Spec, mistakes: Sequence[Mistake]) -> None:
+    async def note_warnings(
+        self, spec: Spec, mistakes: Sequence[Mistake], partitions: Sequence[int] | None = None
+    ) -> None:
         """Notes what events show of a registered timeline, as far as there is room for it, instead of what
-        was noted before. Of one that is another by now nothing is noted."""
+        was noted before, of those ``partitions`` if there are any. Of one that is another by now nothing is
+        noted."""
         kept: list[Warned] = []
         size = 2
         for mistake in mistakes:
@@ -239,8 +242,9 @@ class Registry:
         standing = (await self.standings()).get(spec.name)
         if standing is None or (await self.specs()).get(spec.name) != spec:
             return
-        if await self.asking.query(REGISTRY_ID, protocol.WARNINGS, spec.name) != kept:
-            await self.asking.update(protocol.NOTE_WARNINGS, spec.name, standing["version"], kept)
+        parts = None if partitions is None else list(partitions)
+        if parts or await self.asking.query(REGISTRY_ID, protocol.WARNINGS, spec.name) != kept:
+            await self.asking.update(protocol.NOTE_WARNINGS, spec.name, standing["version"], kept, parts)
 
     async def streams(self, spec: Spec) -> range:
         """The numbers of the streams of a timeline's source."""

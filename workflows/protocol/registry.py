@@ -100,8 +100,9 @@ EXTEND_LOG = Update[[str, list[Segment]], list[Segment]]("extend_log")
 OPEN_TOPIC = Update[[str, Topic], Topic]("open_topic", slow=True)
 #: A source, and a gap in its topic that somebody accepts.
 NOTE_GAP = Update[[str, Gap], None]("note_gap")
-#: A name, its version, and what events show of it that is likely to be a mistake: instead of what was noted.
-NOTE_WARNINGS = Update[[str, int, list[life.Warned]], None]("note_warnings")
+#: A name, its version, and what events show of it that is likely to be a mistake: instead of what was noted,
+#: of those partitions of its topic if there are any.
+NOTE_WARNINGS = Update[[str, int, list[life.Warned], list[int] | None], None]("note_warnings")
 #: The URL of the store in which workers keep large states, and how many bytes those may have.
 USE_STORE = Update[[str, int], None]("use_store")
 
