@@ -57,7 +57,7 @@ async def start(timelines: Client, planned: PlanNode, source: str | None = None)
 
 
 async def taken(timelines: Client, workflow_id: str) -> Any:
-    """The status of a node once nothing waits: a run that has just begun has still to take what it carries."""
+    """The status of a node once nothing waits: a run that has just begun must still take what it carries."""
 
     async def is_taken() -> bool:
         return (await timelines.nodes.status(workflow_id))["waiting"] == 0
