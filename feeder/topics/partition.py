@@ -166,9 +166,6 @@ class PartitionFeeder:
                 group.create_task(settling.run())
                 group.create_task(self._follow(group, roster, live, settling))
         except BaseExceptionGroup as failures:
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                # The group tells what a task ran into while we are told to end, and not that we are.
-                raise asyncio.CancelledError from None
             # What one task ran into is what counts; the others were called off.
             raise failures.exceptions[0] from None
 

@@ -23,6 +23,8 @@ from workflows.protocol import Topic
 
 #: How often (s) the registry is asked what there is to feed.
 LOOK = 1.0
+#: One that is told to end and goes on is told again after so long (s).
+END_AGAIN = 1.0
 #: After a failure a partition waits so long (s) before it is tried again, twice as long each time up to.
 PAUSE, MAX_PAUSE = 0.5, 15.0
 
@@ -215,7 +217,11 @@ class Feeder:
 
 
 async def _end(source: _Fed) -> None:
-    for task in source.tasks:
-        task.cancel()
+    running = {task for task in source.tasks if not task.done()}
+    while running:
+        for task in running:
+            task.cancel()
+        # A group of tasks that runs into something just then tells that, and not that it is to end.
+        _, running = await asyncio.wait(running, timeout=END_AGAIN)
     await asyncio.gather(*source.tasks, return_exceptions=True)
     source.tasks = []
