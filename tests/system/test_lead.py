@@ -74,6 +74,11 @@ async def test_batches_that_waited_together_are_judged_by_the_mark_between_them(
         events = from_rows([("a", 80_000, {"beat": 1})], (1, number // 2 + number % 2))
         await timelines.leaves.signal_events(columns, events.take(slice(0, number % 2 or number == 0)), last)
     await timelines.leaves.asking.signal(leaf, protocol.GO_ON)
+
+    async def taken() -> bool:
+        return (await timelines.leaves.status(spec, 0))["waiting"] == 0
+
+    await eventually(taken)
     status = await timelines.leaves.status(spec, 0)
     assert (status["position"], status["accepted"], status["refused"]) == ([1, 2], 1, 2)
 
