@@ -23,8 +23,8 @@ from workflows.protocol import Topic
 
 #: How often (s) the registry is asked what there is to feed.
 LOOK = 1.0
-#: One that is told to end and goes on is told again after so long (s).
-END_AGAIN = 1.0
+#: One that is told to end and goes on is told again after so long (s): longer than it takes to end.
+END_AGAIN = 30.0
 #: After a failure a partition waits so long (s) before it is tried again, twice as long each time up to.
 PAUSE, MAX_PAUSE = 0.5, 15.0
 
