@@ -42,7 +42,7 @@ class RegistryWorkflow:
     async def run(self, state: RegistryState | bytes | None = None) -> None:
         most = STARTS_A_RUN if workflow.patched("starts-a-run") else None
         await workflow.wait_condition(
-            lambda: is_due(self.renewing) or (most is not None and self.wiring.started >= most)
+            lambda: is_due(self.renewing, moves=False) or (most is not None and self.wiring.started >= most)
         )
         await workflow.wait_condition(workflow.all_handlers_finished)
         continue_as_new(self.carried.to_bytes())

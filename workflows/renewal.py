@@ -12,9 +12,9 @@ from temporalio import workflow
 from temporalio.workflow import ContinueAsNewVersioningBehavior
 
 
-def is_due(renewing: bool = False) -> bool:
+def is_due(renewing: bool = False, *, moves: bool = True) -> bool:
     """Whether the run should end now: its history is long, another build has become the current one, or that
-    was asked for (``renewing``).
+    was asked for (``renewing``). One that does not move by itself heeds no build.
 
     Never while it is replayed. A run of which there is more has not ended here, whatever the server's
     suggestion says: that comes with a task, but a question may bring a signal to the workflow before the task
@@ -25,8 +25,8 @@ def is_due(renewing: bool = False) -> bool:
     if workflow.unsafe.is_replaying():
         return False
     info = workflow.info()
-    due = info.is_continue_as_new_suggested() or info.is_target_worker_deployment_version_changed()
-    return renewing or due
+    moved = moves and info.is_target_worker_deployment_version_changed()
+    return renewing or moved or info.is_continue_as_new_suggested()
 
 
 def takes_one_at_a_time() -> bool:
