@@ -303,11 +303,13 @@ class Stream:
                 found = await self.timelines.nodes.status(node)
                 if found["full"]:
                     raise LimitError(found["full"])
-                _look_for_gaps(node, found if waiting else {})
+                if waiting:
+                    _look_for_gaps(node, found)
         for sink in self.results:
             if sink.startswith(f"{source}.sink."):
                 status = await self.timelines.nodes.sink(sink)
-                _look_for_gaps(sink, status if waiting else {})
+                if waiting:
+                    _look_for_gaps(sink, status)
                 if status["full"] or status.get("attempt", 0) >= ATTEMPTS:
                     raise LimitError(status["full"] or f"{sink} cannot write: {status['error']}")
                 if waiting and (held := status.get("held")) is not None:

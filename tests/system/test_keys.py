@@ -63,6 +63,13 @@ async def fed(timelines: Client, folder: Path) -> tuple[str, Path]:
     return node_id(wanted, wanted.plan.result, 0), write(folder / "b.jsonl", MORE, "state")
 
 
+async def goes_on_exactly(timelines: Client, more: Path) -> None:
+    """Feeds the only timeline that there is."""
+    [wanted] = (await timelines.registry.specs()).values()
+    await feed_files(timelines, wanted, [more])
+    await assert_exact(timelines, wanted, 1)
+
+
 async def test_what_is_not_encrypted_is_refused(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,9 +86,7 @@ async def test_what_is_not_encrypted_is_refused(
     odd = (await timelines.nodes.status(root))["odd"]
     assert [one["signal"] for one in odd["last"]] == ["release"]
     assert "not encrypted, and here keys are set" in odd["last"][0]["why"]
-    [wanted] = (await timelines.registry.specs()).values()
-    await feed_files(timelines, wanted, [more])
-    await assert_exact(timelines, wanted, 1)
+    await goes_on_exactly(timelines, more)
 
 
 async def test_while_encryption_is_switched_on_plain_payloads_are_read(
@@ -96,9 +101,7 @@ async def test_while_encryption_is_switched_on_plain_payloads_are_read(
         await asyncio.to_thread(cli.worker)
         monkeypatch.setenv("TIMELINE_ENCRYPTION_KEY", OLD)
         timelines = await client(cli)
-        [wanted] = (await timelines.registry.specs()).values()
-        await feed_files(timelines, wanted, [more])
-        await assert_exact(timelines, wanted, 1)
+        await goes_on_exactly(timelines, more)
 
 
 def database(folder: Path) -> bytes:
@@ -162,9 +165,7 @@ async def test_a_signal_of_an_unknown_key_is_set_aside_and_the_node_goes_on(
     again = (await timelines.nodes.status(root))["odd"]
     assert again["count"] == 3
     assert again["last"][0]["why"] == "the worker that got it could not decrypt it, and it was set aside"
-    [wanted] = (await timelines.registry.specs()).values()
-    await feed_files(timelines, wanted, [more])
-    await assert_exact(timelines, wanted, 1)
+    await goes_on_exactly(timelines, more)
     assert not await failures(timelines, root)
 
 
@@ -193,9 +194,7 @@ async def test_a_signal_of_a_key_that_others_have_waits_for_them_or_is_given_up(
             return False
 
     await eventually(goes_on)
-    [wanted] = (await timelines.registry.specs()).values()
-    await feed_files(timelines, wanted, [more])
-    await assert_exact(timelines, wanted, 1)
+    await goes_on_exactly(timelines, more)
 
 
 def rotated(folder: Path, *lines: str) -> str:

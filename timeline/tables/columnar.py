@@ -82,26 +82,25 @@ def to_bytes(value: Any, level: int = 1, share: float = 1.0) -> bytes:
             f"a value has more than {bounds.MAX_NUMBERS} numbers in its columns, too many to be read"
         )
     columns = [standalone.simple_compress(column, _config()) for _, column in found]
-    data, plain = _packed([text], found, columns, level)
+    data, plain = _packed(text, found, columns, level)
     if short := bounds.lacking(numbers, plain, len(data), share):
-        columns.append(bytes(short))
-        data, plain = _packed([text, short], found, columns, level)
+        data, plain = _packed(text, found, columns, level, short)
     if len(plain) > bounds.MAX_TEXT:
         raise WireError(f"a value has {len(plain)} bytes of text, at most {bounds.MAX_TEXT} can be read")
     return data
 
 
 def _packed(
-    texts: Sequence[Any], found: Sequence[tuple[Path, I64]], columns: Sequence[bytes], level: int
+    text: Any, found: Sequence[tuple[Path, I64]], columns: Sequence[bytes], level: int, padding: int = 0
 ) -> tuple[bytes, bytes]:
     """The bytes of a value, and its text as it is within."""
-    index = [(path, len(c), len(data)) for (path, c), data in zip(found, columns, strict=False)]
-    plain = _json([texts[0], index, *texts[1:]])
+    index = [(path, len(c), len(data)) for (path, c), data in zip(found, columns, strict=True)]
+    plain = _json([text, index, padding] if padding else [text, index])
     stored = plain
     if len(plain) >= _SMALL:
         packed = zstandard.ZstdCompressor(level).compress(plain)
         stored = min(packed, plain, key=len)
-    return b"".join((MAGIC, _LENGTHS.pack(len(plain), len(stored)), stored, *columns)), plain
+    return b"".join((MAGIC, _LENGTHS.pack(len(plain), len(stored)), stored, *columns, bytes(padding))), plain
 
 
 def from_bytes(data: bytes, budget: Budget | None = None) -> Any:

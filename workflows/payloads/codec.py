@@ -32,6 +32,7 @@ from timeline.errors import TimelineError, WireError
 from timeline.tables import bounds, columnar
 from timeline.tables.bounds import Budget
 from workflows.payloads import encryption
+from workflows.payloads.reading import ReadingConverter
 from workflows.payloads.unreadable import UnreadableConverter
 
 ENCODING = b"binary/zstd"
@@ -116,15 +117,10 @@ class StatePayloadConverter(BinaryPlainPayloadConverter):
         return super().to_payload(value)
 
 
-class ColumnsPayloadConverter(EncodingPayloadConverter):
+class ColumnsPayloadConverter(ReadingConverter):
     """Reads what `OrjsonPayloadConverter` wrote as text and columns; the columns are arrays."""
 
-    @property
-    def encoding(self) -> str:
-        return COLUMNS.decode()
-
-    def to_payload(self, value: Any) -> Payload | None:
-        return None
+    reads = COLUMNS
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         return columnar.from_bytes(payload.data, self.budget(len(payload.data)))

@@ -26,13 +26,13 @@ from temporalio.api.common.v1 import Payload
 
 from timeline.errors import EncryptionError, ServiceError, UnboundError, UnknownKeyError, shortened
 from workflows.disk import secret_lines
-from workflows.payloads.vouchers import VOUCHERS, is_vouched, vouchers
+from workflows.payloads.vouchers import NONCE_BYTES, VOUCHERS, is_vouched, vouchers
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 ENCODING = b"binary/encrypted"
-KEY_BYTES, NONCE_BYTES = 32, 12
+KEY_BYTES = 32
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 #: The encoding of a carried state, by which stores know it; what is encrypted says so beside.
 STATE = b"binary/plain"

@@ -24,6 +24,7 @@ from workflows.payloads.codec import (
     decompressed,
     decrypted,
 )
+from workflows.payloads.reading import ReadingConverter
 
 #: By what the SDK knows a payload that stands for one in the store: its encoding of before, and a mark.
 CLAIM, MARKER = b"json/external-storage-reference", "__temporal_external_storage_reference"
@@ -44,19 +45,14 @@ class GuardedColumnsConverter(ColumnsPayloadConverter):
         return Budget(min(MAX_NUMBERS, most.numbers), most.items, min(MAX_READ, most.text))
 
 
-class CompressedConverter(EncodingPayloadConverter):
+class CompressedConverter(ReadingConverter):
     """Reads what `WorkerCodec` has left compressed: many signals come at once, and each takes its memory only
     while it is looked at."""
 
+    reads = ENCODING
+
     def __init__(self) -> None:
         self._inner = GuardedConverter()
-
-    @property
-    def encoding(self) -> str:
-        return ENCODING.decode()
-
-    def to_payload(self, value: Any) -> Payload | None:
-        return None
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         size = len(payload.data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import EncodingPayloadConverter
 
 from timeline.errors import (
     EncryptionError,
@@ -16,6 +15,7 @@ from timeline.errors import (
     WireError,
 )
 from workflows.payloads import encryption
+from workflows.payloads.reading import ReadingConverter
 
 ENCODING = b"binary/timeline-unreadable"
 #: Why a payload could not be read that another worker may read: one has the key, or is of the version, for it
@@ -60,15 +60,10 @@ def _want(error: TimelineError) -> bytes | None:
     return None
 
 
-class UnreadableConverter(EncodingPayloadConverter):
+class UnreadableConverter(ReadingConverter):
     """Tells, when it is asked for the value, why a payload was none (`WorkerCodec`)."""
 
-    @property
-    def encoding(self) -> str:
-        return ENCODING.decode()
-
-    def to_payload(self, value: Any) -> Payload | None:
-        return None
+    reads = ENCODING
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         raise WireError(payload.data.decode())

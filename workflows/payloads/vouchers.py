@@ -38,13 +38,14 @@ def is_vouched(found: bytes, ciphers: Mapping[str, AESGCM], said: bytes, data: b
     """Whether one of the vouchers that were ``found`` is by one of these keys, and for this."""
     from cryptography.exceptions import InvalidTag
 
+    what = _vouched(said, data) if found else b""
     for voucher in found.split(b" ", MOST)[:MOST]:
         name, _, tag = voucher.partition(b":")
         if (cipher := ciphers.get(name.decode("utf-8", "replace"))) is None:
             continue
         try:
             raw = base64.b64decode(tag, validate=True)
-            cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _vouched(said, data))
+            cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], what)
         except (binascii.Error, ValueError, InvalidTag):
             continue
         return True
